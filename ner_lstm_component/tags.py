@@ -1,0 +1,94 @@
+"""IOB2 tags and what they mean: names, order, well-formedness, entity spans.
+
+In IOB2 (Ramshaw and Marcus, 1995, in the variant of Tjong Kim Sang and Veenstra,
+1999) every entity opens with ``B-TYPE`` and goes on with ``I-TYPE``; words outside
+are ``O``. The network's output has one column per tag, in the order of
+:func:`tag_names`: ``O`` is column 0, ``B-`` of the *k*-th label is ``2k + 1`` and its
+``I-`` is ``2k + 2``. That arithmetic is used only here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+OUTSIDE = "O"
+_TAG = re.compile(r"O|[BI]-\S+")
+
+# Values of spaCy's ENT_IOB attribute.
+ENT_MISSING, ENT_IN, ENT_OUT, ENT_BEGIN = 0, 1, 2, 3
+
+
+def tag_names(labels: Iterable[str]) -> tuple[str, ...]:
+    """The IOB2 tags of some entity types, in the order of the network's output.
+
+    :param labels: entity types, in order.
+    :return: ``("O", "B-x", "I-x", "B-y", …)``, ``2 * len(labels) + 1`` names.
+    """
+    return (OUTSIDE, *(f"{prefix}-{label}" for label in labels for prefix in "BI"))
+
+
+def is_tag(tag: str) -> bool:
+    """Whether a string has the form of an IOB2 tag: ``O``, ``B-type`` or ``I-type``."""
+    return _TAG.fullmatch(tag) is not None
+
+
+def find_invalid(tags: Sequence[str]) -> int | None:
+    """The position of the first ``I-`` that continues no entity of its type.
+
+    :param tags: the IOB2 tags of one sentence.
+    :return: a position in ``tags``, or None if the sequence is well-formed.
+    """
+    previous = OUTSIDE
+    for i, tag in enumerate(tags):
+        if tag.startswith("I-") and previous[2:] != tag[2:]:
+            return i
+        previous = tag
+    return None
+
+
+def repair(tags: Sequence[str]) -> tuple[list[str], int]:
+    """Turn each ``I-`` that continues no entity of its type into ``B-``.
+
+    :param tags: the tags of one sentence.
+    :return: the mended tags and how many were changed.
+    """
+    mended: list[str] = []
+    changed = 0
+    for tag in tags:
+        if tag.startswith("I-") and (not mended or mended[-1][2:] != tag[2:]):
+            tag = f"B-{tag[2:]}"
+            changed += 1
+        mended.append(tag)
+    return mended, changed
+
+
+def tag_of_bilou(tag: str, labels: dict[str, int]) -> int:
+    """The column of an aligned BILOU tag as spaCy's ``Example`` gives it.
+
+    :param tag: ``O`` or ``[BILU]-type``.
+    :param labels: entity type → its position among the labels.
+    :raises KeyError: if the type is not among ``labels``.
+    """
+    if tag == OUTSIDE:
+        return 0
+    return 2 * labels[tag[2:]] + (1 if tag[0] in "BU" else 2)
+
+
+def entity_arrays(
+    tag_ids: NDArray[np.integer], label_hashes: NDArray[np.uint64]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Translate tag columns into the values that spaCy stores on tokens.
+
+    :param tag_ids: columns of the network's output. *Shape:* ``(n_tokens,)``
+    :param label_hashes: the string-store hash of each label. *Shape:* ``(n_labels,)``
+    :return: ENT_IOB and ENT_TYPE values, uint64. *Shape:* ``(n_tokens,)`` each
+    """
+    iob = np.concatenate(
+        [[ENT_OUT], np.tile([ENT_BEGIN, ENT_IN], len(label_hashes))]
+    ).astype(np.uint64)
+    types = np.concatenate([np.zeros(1, np.uint64), np.repeat(label_hashes, 2)])
+    return iob[tag_ids], types[tag_ids]
