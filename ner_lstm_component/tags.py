@@ -87,8 +87,8 @@ def entity_arrays(
     :param label_hashes: the string-store hash of each label. *Shape:* ``(n_labels,)``
     :return: ENT_IOB and ENT_TYPE values, uint64. *Shape:* ``(n_tokens,)`` each
     """
-    iob = np.concatenate(
-        [[ENT_OUT], np.tile([ENT_BEGIN, ENT_IN], len(label_hashes))]
-    ).astype(np.uint64)
+    iob = np.concatenate([[ENT_OUT], np.tile([ENT_BEGIN, ENT_IN], len(label_hashes))]).astype(
+        np.uint64
+    )
     types = np.concatenate([np.zeros(1, np.uint64), np.repeat(label_hashes, 2)])
     return iob[tag_ids], types[tag_ids]

@@ -1,0 +1,357 @@
+"""The trainable pipe ``ner_lstm``: what spaCy talks to.
+
+Docs go through the model (`architectures.py`) to the CRF's factors, are decoded to IOB2
+tags (`crf.py`), and the tags are written to ``doc.ents`` as arrays (`tags.py`).
+"""
+
+# No postponed annotations here: spaCy reads those of the factory and of initialize().
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import ENT_IOB, ENT_TYPE
+from spacy.errors import Errors
+from spacy.language import Language
+from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.tokens import Doc
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.vocab import Vocab
+from thinc.api import Config, Model, Optimizer, set_dropout_rate
+
+from . import crf
+from .architectures import Annotated
+from .crf import Potentials
+from .segments import sentence_lengths
+from .tags import ENT_BEGIN, ENT_IN, entity_arrays, tag_names, tag_of_bilou
+
+DEFAULT_CONFIG = Config().from_str(
+    """
+    [model]
+    @architectures = "ner_lstm_component.KerasLSTMTagger.v1"
+    features = ["LOWER", "SHAPE", "PREFIX1", "PREFIX2", "PREFIX3", "PREFIX4",
+                "SUFFIX1", "SUFFIX2", "SUFFIX3", "SUFFIX4"]
+    rows = [10000, 1500, 250, 1500, 3000, 4000, 250, 1000, 2500, 4000]
+    embed_width = 40
+    width = 160
+    hidden_width = 128
+    depth = 1
+    word_dropout = 0.15
+    window = 128
+    context = 24
+    batch_tokens = 4096
+
+    [scorer]
+    @scorers = "spacy.ner_scorer.v1"
+    """
+)
+
+
+@Language.factory(
+    "ner_lstm",
+    assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
+    default_config={"model": DEFAULT_CONFIG["model"], "scorer": DEFAULT_CONFIG["scorer"]},
+    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
+)
+def make_ner_lstm(
+    nlp: Language, name: str, model: Model, scorer: Callable | None
+) -> "LSTMEntityRecognizer":
+    """The factory ``ner_lstm``: see :class:`LSTMEntityRecognizer`."""
+    return LSTMEntityRecognizer(nlp.vocab, model, name, scorer=scorer)
+
+
+class LSTMEntityRecognizer(TrainablePipe):
+    """A named-entity recognizer with a BiLSTM-CRF, trained and used as spaCy's ``ner``.
+
+    Entities that are on a Doc when the component runs stay, predictions fit around them,
+    and no entity is predicted on tokens blocked by ``Doc.set_ents(blocked=…)``.
+
+    :param vocab: the shared vocabulary.
+    :param model: from Docs to :class:`.crf.Potentials`; see `architectures.py`.
+    :param name: the component's name in the pipeline.
+    :param scorer: the scoring method; spaCy's for entities by default.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model,
+        name: str = "ner_lstm",
+        *,
+        scorer: Callable | None = None,
+    ) -> None:
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.cfg: dict[str, Any] = {"labels": []}
+
+    # -- labels
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The entity types, sorted."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> list[str]:
+        """What ``spacy init labels`` saves and ``initialize(labels=…)`` takes."""
+        return list(self.labels)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The IOB2 tags, in the order of the emissions' columns."""
+        return tag_names(self.labels)
+
+    def add_label(self, label: str) -> int:
+        """Add an entity type before the component is initialized.
+
+        :return: 1 if it is new, else 0.
+        :raises ValueError: if it is not a non-empty string without white space, or the
+            component is initialized: the network's output has its size.
+        """
+        if not isinstance(label, str) or not label or any(c.isspace() for c in label):
+            raise ValueError(
+                "An entity type must be a non-empty string without white space (it becomes "
+                f"part of an IOB2 tag). Received: label={label!r}"
+            )
+        if label in self.labels:
+            return 0
+        if self._is_initialized:
+            raise ValueError(
+                f"The label {label!r} cannot be added to {self.name!r}: it is initialized for "
+                f"the labels {', '.join(self.labels)}. To learn further types, initialize it "
+                "anew with examples of all of them (nlp.initialize), or with "
+                "initialize(labels=…)."
+            )
+        self.cfg["labels"] = sorted([*self.labels, label])
+        self.vocab.strings.add(label)
+        return 1
+
+    @property
+    def _is_initialized(self) -> bool:
+        return self.model.has_dim("nO") is True
+
+    def _label_index(self) -> dict[str, int]:
+        return {label: i for i, label in enumerate(self.labels)}
+
+    # -- prediction
+
+    def predict(self, docs: Iterable[Doc]) -> list[NDArray[np.int64]]:
+        """The best IOB2 tags of each Doc, its existing entities taken as given.
+
+        :return: columns of the emissions, see `tags.tag_names`. *Shape:* ``(n_tokens,)``
+            a Doc
+        """
+        docs = list(docs)
+        return self._decode(docs, self._potentials(docs))
+
+    def tag_probabilities(self, docs: Iterable[Doc]) -> list[NDArray[np.float32]]:
+        """The probability of each tag at each token, in the order of :attr:`tags`.
+
+        They are the CRF's marginals: sums over all IOB2 sequences of a sentence.
+
+        :return: *Shape:* ``(n_tokens, n_tags)`` a Doc, rows summing to 1
+        """
+        docs = list(docs)
+        potentials = self._potentials(docs)
+        lengths = sentence_lengths(docs)
+        lattice = crf.forward_backward(
+            _concatenate(potentials.emissions), potentials.transitions, lengths
+        )
+        return _split(crf.tag_marginals(lattice, lengths), docs)
+
+    def entity_probabilities(self, docs: Iterable[Doc]) -> list[list[float]]:
+        """For each Doc, the probability of each entity in ``doc.ents``.
+
+        It is the CRF's marginal of the whole span with its type. For a type that is not
+        among :attr:`labels`, or a span across sentences, there is none: NaN.
+        """
+        docs = list(docs)
+        potentials = self._potentials(docs)
+        lengths = sentence_lengths(docs)
+        emissions = _concatenate(potentials.emissions)
+        lattice = crf.forward_backward(emissions, potentials.transitions, lengths)
+        ends = np.cumsum(lengths)
+        index = self._label_index()
+        probabilities: list[list[float]] = []
+        offset = 0
+        for doc in docs:
+            scores = [float("nan")] * len(doc.ents)
+            spans, places = [], []
+            for k, ent in enumerate(doc.ents):
+                start, end = offset + ent.start, offset + ent.end
+                sentence_end = ends[np.searchsorted(ends, start, side="right")]
+                if ent.label_ in index and end <= sentence_end:
+                    spans.append((start, end, index[ent.label_]))
+                    places.append(k)
+            marginals = crf.span_marginals(
+                lattice, emissions, potentials.transitions, lengths, np.array(spans, np.int64)
+            )
+            for k, marginal in zip(places, marginals, strict=True):
+                scores[k] = float(marginal)
+            probabilities.append(scores)
+            offset += len(doc)
+        return probabilities
+
+    def _potentials(self, docs: Sequence[Doc]) -> Potentials:
+        if not self._is_initialized:
+            raise ValueError(Errors.E109.format(name=self.name))
+        return self.model.predict(docs)
+
+    def _decode(self, docs: Sequence[Doc], potentials: Potentials) -> list[NDArray[np.int64]]:
+        emissions = _concatenate(potentials.emissions)
+        if not len(emissions):
+            return [np.zeros(0, np.int64) for _ in docs]
+        taken = np.concatenate([_taken(doc) for doc in docs])
+        if taken.any():
+            emissions = emissions.copy()
+            emissions[taken, 1:] = crf.FORBIDDEN
+        tags = crf.viterbi(emissions, potentials.transitions, sentence_lengths(docs))
+        return _split(tags, docs)
+
+    def set_annotations(self, docs: Iterable[Doc], scores: Sequence[NDArray[np.int64]]) -> None:
+        """Write predicted tags to ``doc.ents``.
+
+        :param scores: what :meth:`predict` gave for the same Docs.
+        """
+        hashes = np.array([self.vocab.strings.add(label) for label in self.labels], np.uint64)
+        for doc, tags in zip(docs, scores, strict=True):
+            if not len(doc):
+                continue
+            iob, types = entity_arrays(tags, hashes)
+            taken = _taken(doc)
+            if taken.any():
+                own = doc.to_array([ENT_IOB, ENT_TYPE])
+                iob[taken], types[taken] = own[taken].T
+            doc.from_array([ENT_IOB, ENT_TYPE], np.stack([iob, types], axis=1))
+
+    # -- training
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> None:
+        """Build a new network for the labels given, or found in the examples.
+
+        :param get_examples: gives the examples.
+        :param nlp: the pipeline; not used.
+        :param labels: entity types, as :attr:`label_data`; without them the examples are
+            read through.
+        :raises ValueError: if there are no labels (E143).
+        """
+        validate_get_examples(get_examples, "LSTMEntityRecognizer.initialize")
+        self.model.set_dim("nO", None, force=True)
+        if labels is None:
+            found = {ent.label_ for eg in get_examples() for ent in eg.reference.ents if ent.label_}
+            labels = sorted(found)
+        for label in labels:
+            self.add_label(label)
+        if not self.labels:
+            raise ValueError(Errors.E143.format(name=self.name))
+        self.model.set_dim("nO", len(self.tags), force=True)
+        sample = [eg.predicted for eg in islice(get_examples(), 10) if len(eg.predicted)]
+        self.model.initialize(X=sample or [Doc(self.vocab, words=["."])])
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Learn from a batch of examples.
+
+        Tokens whose annotation is missing are summed over in the likelihood; a Doc
+        without any gives no gradient.
+
+        :param examples: the batch.
+        :param drop: dropout rate.
+        :param sgd: the optimizer; None or False only gathers the gradient.
+        :param losses: the mean negative log-likelihood of an annotated Doc is added here.
+        :raises ValueError: for an entity type that the component was not initialized with.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "LSTMEntityRecognizer.update")
+        targets = [self._targets(eg) for eg in examples]
+        known = [k for k, target in enumerate(targets) if not target.all()]
+        if known:
+            set_dropout_rate(self.model, drop)
+            loss, backprop = self.model.begin_update(
+                Annotated([examples[k].predicted for k in known], [targets[k] for k in known])
+            )
+            backprop(1.0 / len(known))
+            losses[self.name] += loss / len(known)
+        if sgd not in (None, False):
+            self.finish_update(sgd)
+        return losses
+
+    def get_loss(self, examples: Iterable[Example], scores: Potentials) -> tuple[float, Potentials]:
+        """The loss of the model's output, and its gradient.
+
+        It is the one that :meth:`update` reaches by a faster way, for those who chain the
+        model: ``Y, backprop = model.begin_update(docs)``, then ``backprop`` of the gradient.
+
+        :param scores: the model's output for the examples' ``predicted`` Docs.
+        """
+        examples = list(examples)
+        validate_examples(examples, "LSTMEntityRecognizer.get_loss")
+        targets = [self._targets(eg) for eg in examples]
+        n_known = max(1, sum(not target.all() for target in targets))
+        docs = [eg.predicted for eg in examples]
+        loss, d_emissions, d_transitions = crf.negative_log_likelihood(
+            _concatenate(scores.emissions),
+            scores.transitions,
+            sentence_lengths(docs),
+            np.concatenate(targets),
+        )
+        gradient = Potentials(_split(d_emissions / n_known, docs), d_transitions / n_known)
+        return loss / n_known, gradient
+
+    def _targets(self, example: Example) -> NDArray[np.bool_]:
+        """Which tags the annotation allows.
+
+        :return: *Shape:* ``(n_tokens, n_tags)``
+        """
+        n_tokens = len(example.predicted)
+        allowed = np.ones((n_tokens, len(self.tags)), bool)
+        if not n_tokens:
+            return allowed
+        index = self._label_index()
+        for token, tag in enumerate(example.get_aligned_ner()):
+            if tag in (None, "-", ""):
+                continue
+            try:
+                column = tag_of_bilou(tag, index)
+            except KeyError:
+                raise ValueError(
+                    f"An example has an entity of type {tag[2:]!r}; {self.name!r} was "
+                    f"initialized for {', '.join(self.labels) or 'no labels'}. Initialize it "
+                    "with examples of all types or with initialize(labels=…), or take this type "
+                    "out of the examples."
+                ) from None
+            allowed[token] = False
+            allowed[token, column] = True
+        return allowed
+
+
+def _concatenate(arrays: Sequence[NDArray]) -> NDArray:
+    return np.concatenate(arrays) if arrays else np.zeros((0, 1), np.float32)
+
+
+def _split(array: NDArray, docs: Sequence[Doc]) -> list[NDArray]:
+    return np.split(array, np.cumsum([len(doc) for doc in docs])[:-1]) if docs else []
+
+
+def _taken(doc: Doc) -> NDArray[np.bool_]:
+    """Tokens in an entity that is already there, or blocked for entities."""
+    iob = doc.to_array(ENT_IOB)
+    return (iob == ENT_IN) | (iob == ENT_BEGIN)

@@ -1,0 +1,156 @@
+"""Lexical features: Docs → integer ids, rows of the network's embedding table.
+
+Every feature of a word (its lower-cased form, its shape, its first and last characters)
+is hashed to ``HASHES`` rows in its own part of one table, and the network sums their
+vectors (hash embeddings: Svenstrup et al., 2017; spaCy's ``MultiHashEmbed`` does the
+same). There is no vocabulary: no word is unknown, and there is nothing to save. The
+features depend on a word's text alone, so they are the same for a Doc that spaCy
+tokenized and for one built from given words.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import ORTH
+from spacy.lang.lex_attrs import word_shape
+from spacy.strings import hash_string
+from spacy.tokens import Doc
+from thinc.api import Model, NumpyOps
+from thinc.types import Ints2d
+
+HASHES = 2
+_CACHE_SIZE = 100_000
+
+
+def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[list[Doc], list[Ints2d]]:
+    """The Thinc layer that reads a Doc's lexical features.
+
+    :param names: features, each one of ``ORTH``, ``LOWER``, ``SHAPE``, ``PREFIXn``,
+        ``SUFFIXn`` (the first or last *n* characters).
+    :param rows: rows of the embedding table that each feature has to itself.
+    :return: a layer from Docs to ids. *Shape:* ``(n_tokens, len(names) * HASHES)`` a Doc,
+        int32, below ``sum(rows)``, the ids of one feature side by side.
+    :raises ValueError: for an unknown feature, or lists that do not match.
+    """
+    return Model(
+        "lexical_features",
+        _forward,
+        attrs={"table": FeatureTable(names, rows)},
+        dims={"nO": len(names) * HASHES},
+    )
+
+
+def _forward(
+    model: Model, docs: list[Doc], is_train: bool
+) -> tuple[list[Ints2d], Callable[[Any], list]]:
+    return model.attrs["table"](docs), _no_gradient
+
+
+def _no_gradient(d_features: Any) -> list:
+    """Text has no gradient."""
+    return []
+
+
+def _lower(word: str) -> str:
+    return word.lower()
+
+
+def _orth(word: str) -> str:
+    return word
+
+
+def _prefix(n: int, word: str) -> str:
+    return word[:n]
+
+
+def _suffix(n: int, word: str) -> str:
+    return word[-n:]
+
+
+def _feature_function(name: str) -> Callable[[str], str]:
+    plain = {"ORTH": _orth, "LOWER": _lower, "SHAPE": word_shape}
+    if name in plain:
+        return plain[name]
+    affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
+    if affix is None:
+        raise ValueError(
+            "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, or PREFIXn, "
+            f"SUFFIXn with n from 1 to 9. Received: {name!r}"
+        )
+    return partial(_prefix if affix[1] == "PREFIX" else _suffix, int(affix[2]))
+
+
+class FeatureTable:
+    """Computes words' ids, and remembers those of recent words.
+
+    Most tokens repeat a word seen shortly before. The memory is bounded: when it is
+    full it is emptied, so that a server that meets ever new words does not grow.
+    """
+
+    def __init__(self, names: Sequence[str], rows: Sequence[int]) -> None:
+        if len(names) != len(rows) or not names or min(rows) < 1:
+            raise ValueError(
+                "'features' and 'rows' must be lists of one length, with at least one feature "
+                f"and positive rows. Received: features={list(names)}, rows={list(rows)}"
+            )
+        self.names = tuple(names)
+        self.rows = tuple(rows)
+        self._functions = [_feature_function(name) for name in names]
+        self._offsets = np.cumsum([0, *rows[:-1]])
+        self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"names": self.names, "rows": self.rows}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["names"], state["rows"])  # type: ignore[misc]
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._position: dict[int, int] = {}
+        self._known = np.zeros((_CACHE_SIZE, len(self.names) * HASHES), np.int32)
+
+    def __call__(self, docs: Sequence[Doc]) -> list[Ints2d]:
+        """The ids of some Docs. *Shape:* ``(n_tokens, len(names) * HASHES)`` each."""
+        if not docs:
+            return []
+        orths = np.concatenate([doc.to_array(ORTH) for doc in docs])
+        words, inverse = np.unique(orths, return_inverse=True)
+        features = self._look_up(words, docs[0].vocab.strings)[inverse]
+        return np.split(features, np.cumsum([len(doc) for doc in docs[:-1]]))
+
+    def _look_up(self, orths: NDArray[np.uint64], strings: Any) -> NDArray[np.int32]:
+        """The ids of distinct words, one row a word."""
+        keys = orths.tolist()
+        if len(keys) > _CACHE_SIZE // 2:
+            return self._compute([strings[key] for key in keys])
+        with self._lock:
+            new = [key for key in keys if key not in self._position]
+            if new:
+                if len(self._position) + len(new) > _CACHE_SIZE:
+                    self._position.clear()
+                    new = keys
+                start = len(self._position)
+                self._known[start : start + len(new)] = self._compute([strings[k] for k in new])
+                self._position.update(zip(new, range(start, start + len(new)), strict=True))
+            return self._known[[self._position[key] for key in keys]]
+
+    def _compute(self, words: Iterable[str]) -> NDArray[np.int32]:
+        words = list(words)
+        columns = []
+        for name, function, rows, offset in zip(
+            self.names, self._functions, self.rows, self._offsets, strict=True
+        ):
+            # The name is hashed with the value: equal strings of two features (the word
+            # "a" and the prefix "a") then collide with different others.
+            values = [hash_string(f"{name} {function(word)}") for word in words]
+            hashed = NumpyOps().hash(np.asarray(values, np.uint64), 0)[:, :HASHES]
+            columns.append(hashed % rows + offset)
+        return np.concatenate(columns, axis=1).astype(np.int32)

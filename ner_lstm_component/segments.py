@@ -1,0 +1,143 @@
+"""How Docs are cut into what the network reads at once, and gathered into batches.
+
+A Doc with sentence boundaries is read sentence by sentence, one without as a whole.
+What is longer than the window is read in windows that overlap: each tags its core and
+sees some context on either side, so that memory stays bounded and no length is too
+long. Segments of like length are padded to a batch together; a segment's numbers do not
+depend on its batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import SENT_START
+from spacy.tokens import Doc
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How Docs are cut and gathered.
+
+    :param window: tokens that the network reads at once, at most.
+    :param context: tokens on either side of a window's core that are read with it, and
+        tagged by its neighbours.
+    :param batch_tokens: places, padding included, in a padded batch of several segments.
+    :raises ValueError: unless a window is longer than its contexts, and a batch holds one.
+    """
+
+    window: int
+    context: int
+    batch_tokens: int
+
+    def __post_init__(self) -> None:
+        if self.context < 0 or self.window <= 2 * self.context:
+            raise ValueError(
+                "A window must be longer than the context on both of its sides. Expected: "
+                f"window > 2 * context >= 0. Received: window={self.window}, "
+                f"context={self.context}"
+            )
+        if self.batch_tokens < 1:
+            raise ValueError(f"'batch_tokens' must be at least 1. Received: {self.batch_tokens}")
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Stretches of tokens to be read, as offsets into the batch's tokens.
+
+    Each array has one element a segment: it reads ``start:end`` and tags
+    ``core_start:core_end``. The cores cover every token once.
+    """
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    core_start: NDArray[np.int64]
+    core_end: NDArray[np.int64]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens read by each segment."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some segments, right-padded.
+
+    :param tokens: offset of the token at each place. *Shape:* ``(batch, time)``
+    :param mask: which places hold a token. *Shape:* ``(batch, time)``
+    :param core: which places are tagged. *Shape:* ``(batch, time)``
+    """
+
+    tokens: NDArray[np.int64]
+    mask: NDArray[np.bool_]
+    core: NDArray[np.bool_]
+
+
+def sentence_lengths(docs: Sequence[Doc]) -> NDArray[np.int64]:
+    """Lengths in tokens of the Docs' sentences, in order.
+
+    A Doc without sentence boundaries counts as one sentence, an empty one as none.
+    """
+    lengths = [_doc_sentences(doc) for doc in docs if len(doc)]
+    return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
+
+
+def _doc_sentences(doc: Doc) -> NDArray[np.int64]:
+    starts = doc.to_array(SENT_START) == 1
+    starts[0] = True
+    return np.diff(np.append(np.flatnonzero(starts), len(doc)))
+
+
+def cut(lengths: NDArray[np.int64], reading: Reading) -> Segments:
+    """Cut sentences that stand one after the other into segments.
+
+    :param lengths: the sentences' lengths in tokens.
+    :param reading: how to cut those that are too long.
+    """
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    if len(lengths) == 0 or lengths.max() <= reading.window:
+        return Segments(starts, ends, starts, ends)
+    step = reading.window - 2 * reading.context
+    pieces = np.where(lengths > reading.window, -(-lengths // step), 1)
+    sentence = np.repeat(np.arange(len(lengths)), pieces)
+    # The n-th piece of its sentence, its core n steps from the sentence's start.
+    nth = np.arange(len(sentence)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    whole = pieces[sentence] == 1
+    core_start = starts[sentence] + nth * step
+    core_end = np.where(whole, ends[sentence], np.minimum(core_start + step, ends[sentence]))
+    return Segments(
+        start=np.maximum(core_start - reading.context, starts[sentence]),
+        end=np.minimum(core_end + reading.context, ends[sentence]),
+        core_start=core_start,
+        core_end=core_end,
+    )
+
+
+def batches(segments: Segments, reading: Reading) -> Iterator[Batch]:
+    """Gather segments of like length into padded batches, the longest first.
+
+    :param segments: all segments of some Docs.
+    :param reading: how large a batch may be.
+    """
+    order = np.argsort(-segments.lengths, kind="stable")
+    lengths = segments.lengths[order]
+    first = 0
+    while first < len(order):
+        last = first + max(1, reading.batch_tokens // int(lengths[first]))
+        yield _pad(segments, order[first:last])
+        first = last
+
+
+def _pad(segments: Segments, chosen: NDArray[np.int64]) -> Batch:
+    start, end = segments.start[chosen, None], segments.end[chosen, None]
+    tokens = start + np.arange(int((end - start).max()))
+    mask = tokens < end
+    core = (tokens >= segments.core_start[chosen, None]) & (
+        tokens < segments.core_end[chosen, None]
+    )
+    return Batch(np.where(mask, tokens, start), mask, core)

@@ -1,0 +1,773 @@
+"""A Keras 3 model as a Thinc model: `TensorFlowWrapper` and the shim behind it.
+
+Thinc ships a wrapper of this name for Keras 2. This one has its interface on native
+Keras 3, for any functional, Sequential or registered subclassed model:
+
+* calls are compiled once per kind of input and not traced again as lengths change;
+* a network that ends in its loss (its output is a scalar) is run forward and backward
+  in one compiled call, which for recurrent networks is about twice as fast as a tape
+  around a compiled forward; ``backprop`` then only scales;
+* Thinc's ``dropout_rate`` governs the dropout layers; it is rounded to hundredths, so
+  that a schedule of rates costs a bounded number of graphs;
+* weights are held as plain arrays beside Keras' JSON config: nothing is unpickled, and
+  Keras deserializes in safe mode;
+* TensorFlow is imported when the network is first needed, not when this module is.
+
+Shapes are those of the wrapped model; nothing here knows about text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import srsly
+from thinc.api import Model, Ops, Optimizer, Shim, get_current_ops
+from thinc.types import ArgsKwargs, ArrayXd
+from thinc.util import convert_recursive, is_xp_array
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1
+
+
+def TensorFlowWrapper(
+    keras_model: keras.Model | None = None,
+    convert_inputs: Callable | None = None,
+    convert_outputs: Callable | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
+    model_class: type[Model] = Model,
+    model_name: str = "tensorflow",
+) -> Model:
+    """Wrap a Keras 3 model so that it has the interface of a Thinc model.
+
+    :param keras_model: the network, built or not. None leaves the wrapper empty until
+        :func:`set_keras_model` or ``from_bytes`` fills it.
+    :param convert_inputs: ``(model, X, is_train) -> (ArgsKwargs of tensors or arrays,
+        callback from the gradient's ArgsKwargs to dX)``. By default an array is the
+        network's first argument; a list, tuple or dict is passed as one structure to a
+        network that takes one (functional models do), else as positional or keyword
+        arguments; ``ArgsKwargs`` is passed as it is, for instance with a ``mask``.
+    :param convert_outputs: ``(model, tensors, is_train) -> (Y, callback from dY to the
+        tensors' gradient)``. By default every tensor becomes an array of Thinc's ops.
+    :param optimizer: a Keras optimizer that updates this network instead of the Thinc
+        optimizer that ``finish_update`` is called with. Its state is not saved.
+    :param model_class: the Thinc class to instantiate.
+    :param model_name: the Thinc model's name.
+    :return: a Thinc model with one shim. Its gradient ``dX`` has an array for every
+        float input and None for every other. ``attrs["dropout_rate"]``, which
+        ``set_dropout_rate`` writes, replaces the rate of every dropout layer and
+        recurrent cell built with a rate above zero; None leaves their own rates.
+    :raises ValueError: if ``keras_model`` is not a Keras model.
+    """
+    return model_class(
+        model_name,
+        forward,
+        init=init,
+        shims=[TensorFlowShim(keras_model, optimizer=optimizer)],
+        attrs={
+            "convert_inputs": convert_inputs or convert_arguments,
+            "convert_outputs": convert_outputs or convert_results,
+            "dropout_rate": None,
+        },
+    )
+
+
+def forward(model: Model, X: Any, is_train: bool) -> tuple[Any, Callable]:
+    """Thinc's forward function: convert, run the network, convert back."""
+    shim = _shim(model)
+    shim.dropout_rate = model.attrs["dropout_rate"]
+    inputs, get_dX = model.attrs["convert_inputs"](model, X, is_train)
+    tensors, tensors_backprop = shim(inputs, is_train)
+    Y, get_d_tensors = model.attrs["convert_outputs"](model, tensors, is_train)
+
+    def backprop(dY: Any) -> Any:
+        return get_dX(tensors_backprop(get_d_tensors(dY)))
+
+    return Y, backprop
+
+
+def init(model: Model, X: Any = None, Y: Any = None) -> None:
+    """Thinc's initializer: create the variables of a network that lacks them."""
+    if X is not None:
+        inputs, _ = model.attrs["convert_inputs"](model, X, False)
+        _shim(model).build(inputs)
+
+
+def set_keras_model(model: Model, keras_model: keras.Model) -> None:
+    """Put a network into a wrapper, in place of what it held."""
+    _shim(model).set_model(keras_model)
+
+
+def _shim(model: Model) -> TensorFlowShim:
+    shim = model.shims[0]
+    assert isinstance(shim, TensorFlowShim)
+    return shim
+
+
+# ---------------------------------------------------------------- conversion
+
+
+def convert_arguments(model: Model, X: Any, is_train: bool) -> tuple[ArgsKwargs, Callable]:
+    """The default ``convert_inputs``: see :func:`TensorFlowWrapper`."""
+    ops = model.ops
+    if isinstance(X, ArgsKwargs):
+        return X, lambda d: _to_ops(ops, d)
+    parameters = _shim(model).call_parameters
+    if isinstance(X, dict) and set(X) <= set(parameters):
+        return ArgsKwargs((), X), lambda d: _to_ops(ops, d.kwargs)
+    data_parameters = [name for name in parameters if name not in ("training", "mask")]
+    if isinstance(X, (list, tuple)) and len(data_parameters) > 1:
+        return ArgsKwargs(tuple(X), {}), lambda d: type(X)(_to_ops(ops, d.args))
+    return ArgsKwargs((X,), {}), lambda d: _to_ops(ops, d.args[0])
+
+
+def convert_results(model: Model, tensors: Any, is_train: bool) -> tuple[Any, Callable]:
+    """The default ``convert_outputs``: see :func:`TensorFlowWrapper`."""
+    return _to_ops(model.ops, tensors), lambda dY: dY
+
+
+def _to_ops(ops: Ops, structure: Any) -> Any:
+    """Tensors anywhere in a structure → arrays of Thinc's ops.
+
+    Arrays go through host memory: Thinc's buffers meet neither DLPack's alignment on a
+    CPU nor, sliced, on a GPU, and TensorFlow aborts the process on a misaligned one.
+    """
+    import tensorflow as tf
+
+    return convert_recursive(tf.is_tensor, lambda tensor: ops.asarray(tensor.numpy()), structure)
+
+
+def _to_numpy(array: ArrayXd) -> np.ndarray:
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+# ---------------------------------------------------------------- placement
+
+
+def device_name(device_type: str, device_id: int = 0) -> str:
+    """TensorFlow's name for the device that Thinc's ops compute on.
+
+    :param device_type: Thinc's ``ops.device_type``: ``"gpu"``, else the host.
+    :param device_id: number of the GPU.
+    """
+    return f"/GPU:{max(device_id, 0)}" if device_type == "gpu" else "/CPU:0"
+
+
+_gpus_prepared = False
+
+
+def import_tensorflow() -> Any:
+    """Import TensorFlow, once letting its GPU memory grow on demand.
+
+    Without growth TensorFlow takes all of a GPU's memory at first touch, and CuPy, on
+    which Thinc computes, finds none left.
+    """
+    global _gpus_prepared
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+    import tensorflow as tf
+
+    if not _gpus_prepared:
+        _gpus_prepared = True
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(
+                f"Keras runs on the backend {keras.backend.backend()!r}; TensorFlowWrapper needs "
+                "'tensorflow'. Set the environment variable KERAS_BACKEND=tensorflow before "
+                "Keras is imported."
+            )
+        for gpu in tf.config.list_physical_devices("GPU"):
+            try:
+                tf.config.experimental.set_memory_growth(gpu, True)
+            except RuntimeError:
+                logger.warning(
+                    "TensorFlow was initialized before ner_lstm_component could set memory "
+                    "growth on %s: it may hold all of the GPU's memory.",
+                    gpu.name,
+                )
+    return tf
+
+
+# ---------------------------------------------------------------- dropout
+
+
+@contextlib.contextmanager
+def _governed_dropout(keras_model: keras.Model, rate: float | None) -> Iterator[None]:
+    """Give each dropout layer and recurrent cell one rate while a graph is traced.
+
+    A layer built with rate zero stays without dropout; None leaves all as they are.
+    """
+    if rate is None:
+        yield
+        return
+    places = [
+        (layer, name, getattr(layer, name))
+        for layer in keras_model._flatten_layers()
+        for name in ("rate", "dropout", "recurrent_dropout")
+        if isinstance(getattr(layer, name, None), float)
+        and getattr(layer, name) > 0
+        # Recurrent layers show their cell's rate, which is set on the cell.
+        and not hasattr(layer, "cell")
+    ]
+    try:
+        for layer, name, _ in places:
+            setattr(layer, name, rate)
+        yield
+    finally:
+        for layer, name, own in places:
+            setattr(layer, name, own)
+
+
+# ---------------------------------------------------------------- the shim
+
+
+class _Compiled(NamedTuple):
+    """A traced call: the graph, whether it holds the gradient, and for which variables."""
+
+    function: Callable
+    ends_in_loss: bool
+    variables: list[tuple[str, Any]]
+
+
+class TensorFlowShim(Shim):
+    """Holds a Keras model for Thinc: runs, updates, moves and serializes it.
+
+    ``dropout_rate`` is what the next training call uses. ``traces`` counts how many
+    graphs were traced, for tests that lengths do not cause more.
+    """
+
+    dropout_rate: float | None
+    traces: int
+
+    def __init__(
+        self, model: keras.Model | None = None, config: dict | None = None, optimizer: Any = None
+    ) -> None:
+        super().__init__(None, config, optimizer)
+        self._reset()
+        if model is not None:
+            self.set_model(model)
+
+    def _reset(self) -> None:
+        """The state of a shim without a network."""
+        self._model = None
+        # What from_bytes read, until the network is first needed: loading a pipeline
+        # then neither imports TensorFlow nor starts its threads, which do not survive
+        # the fork of nlp.pipe(n_process=…).
+        self._pending: dict[str, Any] | None = None
+        self._call_spec: list | None = None
+        self._device: str | None = None
+        self._gradients: dict[str, Any] = {}
+        self._compiled: dict[Any, _Compiled] = {}
+        self._lock = threading.RLock()
+        self._pid: int | None = None
+        self.dropout_rate = None
+        self.traces = 0
+
+    # -- the network
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no network yet."""
+        return self._model is None and self._pending is None
+
+    def set_model(self, keras_model: keras.Model) -> None:
+        """Hold a network, in place of what was held.
+
+        :raises ValueError: if it is not a Keras model.
+        """
+        import_tensorflow()
+        import keras
+
+        if not isinstance(keras_model, keras.Model):
+            raise ValueError(
+                "TensorFlowWrapper wraps an instance of keras.Model. "
+                f"Received: keras_model={keras_model!r} (of type {type(keras_model).__name__})"
+            )
+        self._reset()
+        self._model = keras_model
+        self._pid = os.getpid()
+
+    @property
+    def keras_model(self) -> keras.Model:
+        """The network, brought to life if it was only loaded.
+
+        :raises ValueError: if there is none.
+        """
+        if self._model is None:
+            if self._pending is None:
+                raise ValueError(
+                    "This TensorFlowWrapper holds no network yet: initialize the component "
+                    "(nlp.initialize) or load a trained one before using it."
+                )
+            with self._lock:
+                if self._model is None:
+                    self._restore(self._pending)
+        if self._pid != os.getpid():
+            raise RuntimeError(
+                "TensorFlow was started in the parent of this process and does not survive a "
+                "fork. Call multiprocessing.set_start_method('spawn') first, or start the "
+                "processes before the pipeline's first use."
+            )
+        return self._model
+
+    @property
+    def device(self) -> str:
+        """Where the network lives: that of Thinc's current ops when first needed."""
+        if self._device is None:
+            ops = get_current_ops()
+            self._device = device_name(ops.device_type, ops.device_id)
+        return self._device
+
+    @property
+    def call_parameters(self) -> list[str]:
+        """Names of the parameters of the network's ``call``."""
+        return list(inspect.signature(self.keras_model.call).parameters)
+
+    def build(self, inputs: ArgsKwargs) -> None:
+        """Create the network's variables, if it has none, by one call on ``inputs``."""
+        model = self.keras_model
+        tf = import_tensorflow()
+        with self._lock:
+            if self._call_spec is None:
+                args, kwargs = self._to_tensors(inputs)
+                self._call_spec = _describe((args, kwargs))
+                if not model.built:
+                    with tf.device(self.device):
+                        model(*args, training=False, **kwargs)
+
+    # -- calls
+
+    def __call__(self, inputs: ArgsKwargs, is_train: bool) -> tuple[Any, Callable]:
+        if is_train:
+            return self.begin_update(inputs)
+        return self.predict(inputs), _no_backprop
+
+    def predict(self, inputs: ArgsKwargs) -> Any:
+        """Run the network in inference mode.
+
+        :param inputs: arrays or tensors, as the network's call takes them.
+        :return: its output: tensors.
+        """
+        tf = import_tensorflow()
+        self.build(inputs)
+        tensors, compiled = self._prepare(inputs, is_train=False)
+        with tf.device(self.device):
+            outputs, _ = compiled.function(*tensors)
+        return outputs
+
+    def begin_update(self, inputs: ArgsKwargs) -> tuple[Any, Callable[[Any], ArgsKwargs]]:
+        """Run the network in training mode.
+
+        :param inputs: arrays or tensors, as the network's call takes them.
+        :return: its output, and a callback which takes the gradient of the output (the
+            same structure; None counts as zero), adds to the variables' gradients, and
+            gives the gradient of the inputs.
+        """
+        tf = import_tensorflow()
+        self.build(inputs)
+        tensors, compiled = self._prepare(inputs, is_train=True)
+        with tf.device(self.device):
+            if compiled.ends_in_loss:
+                outputs, gradients = compiled.function(*tensors)
+
+                def differentiate(d_outputs: Any) -> Sequence[Any]:
+                    scale = float(d_outputs)
+                    if scale == 1.0:
+                        return gradients
+                    return [None if g is None else g * scale for g in gradients]
+
+            else:
+                floats = [tensor for tensor in tensors if tensor.dtype.is_floating]
+                variables = [variable for _, variable in compiled.variables]
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch(floats)
+                    tape.watch([variable.value for variable in variables])
+                    outputs, _ = compiled.function(*tensors)
+
+                def differentiate(d_outputs: Any) -> Sequence[Any]:
+                    pairs = [
+                        (y, tf.convert_to_tensor(dy, y.dtype))
+                        for y, dy in zip(
+                            tf.nest.flatten(outputs),
+                            _flatten_gradient(d_outputs),
+                            strict=True,
+                        )
+                        if dy is not None and y.dtype.is_floating
+                    ]
+                    return tape.gradient(
+                        [y for y, _ in pairs],
+                        [v.value for v in variables] + floats,
+                        output_gradients=[dy for _, dy in pairs],
+                    )
+
+        def backprop(d_outputs: Any) -> ArgsKwargs:
+            with tf.device(self.device):
+                gradients = [
+                    None if g is None else tf.convert_to_tensor(g) for g in differentiate(d_outputs)
+                ]
+                n_variables = len(compiled.variables)
+                self._accumulate(compiled.variables, gradients[:n_variables])
+                return _input_gradient(inputs, tensors, gradients[n_variables:])
+
+        return outputs, backprop
+
+    def _prepare(self, inputs: ArgsKwargs, is_train: bool) -> tuple[list[Any], _Compiled]:
+        """The flat tensors of a call and the graph for their kind."""
+        tf = import_tensorflow()
+        structure = self._to_tensors(inputs)
+        leaves = tf.nest.flatten(structure)
+        tensors = [leaf for leaf in leaves if tf.is_tensor(leaf)]
+        specs = tuple(_relaxed_spec(tensor) for tensor in tensors)
+        static = tuple(None if tf.is_tensor(leaf) else leaf for leaf in leaves)
+        rate = self.dropout_rate if is_train else None
+        rate = rate if rate is None else round(rate, 2)
+        key = (is_train, rate, specs, static, tuple(structure[1]), len(structure[0]))
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            with self._lock:
+                compiled = self._compiled.get(key)
+                if compiled is None:
+                    compiled = self._trace(structure, specs, is_train, rate)
+                    self._compiled[key] = compiled
+        return tensors, compiled
+
+    def _trace(
+        self, structure: Any, specs: Sequence[tf.TensorSpec], is_train: bool, rate: float | None
+    ) -> _Compiled:
+        """Compile a call for tensors like ``specs``, whatever their lengths."""
+        tf = import_tensorflow()
+        model = self.keras_model
+        variables = self._trainable() if is_train else []
+        leaves = tf.nest.flatten(structure)
+
+        def call(*tensors: tf.Tensor) -> tuple[Any, list | None]:
+            self.traces += 1
+            given = iter(tensors)
+            filled = [next(given) if tf.is_tensor(leaf) else leaf for leaf in leaves]
+            args, kwargs = tf.nest.pack_sequence_as(structure, filled)
+            floats = [tensor for tensor in tensors if tensor.dtype.is_floating]
+            with _governed_dropout(model, rate), tf.GradientTape() as tape:
+                tape.watch(floats)
+                outputs = model(*args, training=is_train, **kwargs)
+            if not is_train or not _is_scalar(outputs):
+                return outputs, None
+            targets = [variable.value for _, variable in variables] + floats
+            gradients = tape.gradient(outputs, targets)
+            return outputs, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+
+        with tf.device(self.device):
+            function = tf.function(call, autograph=False).get_concrete_function(*specs)
+        gradients = function.structured_outputs[1]
+        return _Compiled(function, gradients is not None, variables)
+
+    def _to_tensors(self, inputs: ArgsKwargs) -> tuple[tuple, dict]:
+        tf = import_tensorflow()
+        with tf.device(self.device):
+            return convert_recursive(
+                is_xp_array,
+                lambda array: tf.convert_to_tensor(_to_numpy(array)),
+                (tuple(inputs.args), dict(inputs.kwargs)),
+            )
+
+    # -- gradients and updates
+
+    def _variables(self, variables: list[Any]) -> list[tuple[str, Any]]:
+        """Variables under names that are unique within the network."""
+        seen: dict[str, int] = {}
+        named = []
+        for variable in variables:
+            n = seen[variable.path] = seen.get(variable.path, 0) + 1
+            named.append((variable.path if n == 1 else f"{variable.path}#{n}", variable))
+        return named
+
+    def _trainable(self) -> list[tuple[str, Any]]:
+        return [
+            (name, variable)
+            for name, variable in self._variables(self.keras_model.weights)
+            if variable.trainable
+        ]
+
+    def _accumulate(self, variables: Sequence[tuple[str, Any]], gradients: Sequence[Any]) -> None:
+        for (name, _), gradient in zip(variables, gradients, strict=True):
+            if gradient is not None:
+                known = self._gradients.get(name)
+                self._gradients[name] = gradient if known is None else known + gradient
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Apply and forget the gradients gathered since the last call.
+
+        :param optimizer: a Thinc optimizer. It sees each variable under the key
+            ``(shim.id, variable path)``, and keeps its averages there. Not used if the
+            wrapper was given a Keras optimizer.
+        """
+        if not self._gradients:
+            return
+        gradients, self._gradients = self._gradients, {}
+        pairs = [(name, v) for name, v in self._trainable() if name in gradients]
+        if self._optimizer is not None:
+            self._optimizer.apply_gradients([(gradients[name], v) for name, v in pairs])
+            return
+        ops = get_current_ops()
+        for name, variable in pairs:
+            weights = variable.numpy()
+            updated, _ = optimizer(
+                (self.id, name),
+                # Thinc's optimizers take the length of what they get: no scalars.
+                ops.asarray(np.atleast_1d(weights)),
+                ops.asarray(np.atleast_1d(gradients[name].numpy())),
+            )
+            variable.assign(_to_numpy(updated).reshape(weights.shape))
+
+    @contextlib.contextmanager
+    def use_params(self, params: dict) -> Iterator[None]:
+        """Within the context, use parameters such as an optimizer's averages.
+
+        :param params: arrays by ``(shim.id, variable path)``; other keys are ignored.
+        """
+        names = {key[1] for key in params if key[0] == self.id}
+        if not names:
+            yield
+            return
+        chosen = [(n, v) for n, v in self._variables(self.keras_model.weights) if n in names]
+        backup = [variable.numpy() for _, variable in chosen]
+        try:
+            for (name, variable), own in zip(chosen, backup, strict=True):
+                variable.assign(_to_numpy(params[(self.id, name)]).reshape(own.shape))
+            yield
+        finally:
+            for (_, variable), own in zip(chosen, backup, strict=True):
+                variable.assign(own)
+
+    # -- copies, devices, bytes
+
+    def copy(self) -> TensorFlowShim:
+        """An independent shim with an equal network and an id of its own."""
+        copied = TensorFlowShim(None, self.cfg)
+        if not self.is_empty:
+            copied._load(self._state())
+        copied._device = self._device
+        if self._optimizer is not None:
+            copied._optimizer = type(self._optimizer).from_config(self._optimizer.get_config())
+        return copied
+
+    def __deepcopy__(self, memo: dict) -> TensorFlowShim:
+        return self.copy()
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        """Move the network to the device of Thinc's ops."""
+        device = device_name(device_type, device_id)
+        if self._model is not None and device != self.device:
+            self._load(self._state())
+        self._device = device
+
+    def to_bytes(self) -> bytes:
+        """The network: Keras' JSON config, and its weights as plain arrays."""
+        return srsly.msgpack_dumps(self._state())
+
+    def from_bytes(self, data: bytes) -> TensorFlowShim:
+        """Take over a network from what :meth:`to_bytes` gave.
+
+        TensorFlow is not imported until the network is used.
+
+        :raises ValueError: if the bytes are not such a network.
+        """
+        try:
+            state = srsly.msgpack_loads(data)
+        except Exception as error:
+            raise ValueError(
+                "The bytes of a TensorFlowWrapper's network could not be read: they are "
+                f"truncated or something else ({len(data)} bytes, {error})."
+            ) from error
+        if not isinstance(state, dict) or state.get("format") != _FORMAT:
+            found = state.get("format") if isinstance(state, dict) else type(state).__name__
+            raise ValueError(
+                f"A TensorFlowWrapper's network of format {_FORMAT} is expected. Received: "
+                f"format {found!r}. It was saved by another version of ner-lstm-component: "
+                "install that version, or train again."
+            )
+        self._load(state)
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Averages and moments of a pickled optimizer are found by the id.
+        return {
+            "id": self.id,
+            "cfg": self.cfg,
+            "optimizer": self._optimizer,
+            "bytes": self.to_bytes(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.id, self.cfg, self._optimizer = state["id"], state["cfg"], state["optimizer"]
+        self._reset()
+        self.from_bytes(state["bytes"])
+
+    def _state(self) -> dict[str, Any]:
+        if self._model is None:
+            return self._pending or {"format": _FORMAT, "config": None}
+        import keras
+
+        model = self.keras_model
+        try:
+            config = keras.saving.serialize_keras_object(model)
+        except NotImplementedError as error:
+            raise ValueError(
+                f"{type(model).__name__} cannot be saved: give it get_config() and register it "
+                "with keras.saving.register_keras_serializable()."
+            ) from error
+        config.pop("compile_config", None)
+        return {
+            "format": _FORMAT,
+            "config": json.dumps(config, sort_keys=True),
+            "call": self._call_spec,
+            "weights": [_pack(name, v) for name, v in self._variables(model.weights)],
+        }
+
+    def _load(self, state: dict[str, Any]) -> None:
+        """Hold a saved network, to be restored when first needed."""
+        device = self._device
+        self._reset()
+        self._device = device
+        if state["config"] is not None:
+            self._pending = state
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        tf = import_tensorflow()
+        import keras
+
+        with tf.device(self.device):
+            model = keras.saving.deserialize_keras_object(
+                json.loads(state["config"]), safe_mode=True
+            )
+            call = state["call"]
+            if call is not None and (not model.built or len(model.weights) < len(state["weights"])):
+                args, kwargs = _example(call)
+                model(*args, training=False, **kwargs)
+            variables = self._variables(model.weights)
+            if len(variables) != len(state["weights"]):
+                raise ValueError(
+                    f"The saved network has {len(state['weights'])} weights, the one built from "
+                    f"its config {len(variables)}: {[name for name, _ in variables]}"
+                )
+            for (name, variable), packed in zip(variables, state["weights"], strict=True):
+                array = _unpack(packed)
+                if array.shape != tuple(variable.shape):
+                    raise ValueError(
+                        f"The saved weight {packed['name']!r} has shape {array.shape}, the "
+                        f"network's {name!r} {tuple(variable.shape)}."
+                    )
+                variable.assign(array)
+        self._call_spec = call
+        self._pending = None
+        self._pid = os.getpid()
+        self._model = model
+
+
+def _no_backprop(d_outputs: Any) -> Any:
+    raise ValueError("backprop() needs a forward pass with is_train=True: use begin_update().")
+
+
+def _is_scalar(outputs: Any) -> bool:
+    import tensorflow as tf
+
+    return tf.is_tensor(outputs) and outputs.shape.rank == 0
+
+
+def _relaxed_spec(tensor: tf.Tensor) -> tf.TensorSpec:
+    """The kind of tensors that share a graph: all axes free, but for features' widths.
+
+    Axes of batch and time change from call to call; the last axis of a float tensor, or
+    of one with three axes or more, is a width that layers were built for.
+    """
+    import tensorflow as tf
+
+    shape: list[int | None] = [None] * tensor.shape.rank
+    if (tensor.dtype.is_floating and len(shape) > 1) or len(shape) > 2:
+        shape[-1] = tensor.shape[-1]
+    return tf.TensorSpec(shape, tensor.dtype)
+
+
+def _flatten_gradient(structure: Any) -> list[Any]:
+    """Leaves of a gradient's structure, None kept as a leaf (tf.nest keeps it too)."""
+    import tensorflow as tf
+
+    converted = convert_recursive(is_xp_array, _to_numpy, structure)
+    return tf.nest.flatten(converted)
+
+
+def _input_gradient(inputs: ArgsKwargs, tensors: list, gradients: Sequence[Any]) -> ArgsKwargs:
+    """Arrange the float inputs' gradients as the inputs are; None for the others."""
+    import tensorflow as tf
+
+    given = iter(gradients)
+    by_tensor = iter(
+        [(next(given) if tensor.dtype.is_floating else None, tensor) for tensor in tensors]
+    )
+
+    def gradient_of(leaf: Any) -> Any:
+        if not (tf.is_tensor(leaf) or is_xp_array(leaf)):
+            return None
+        gradient, tensor = next(by_tensor)
+        if gradient is None and tensor.dtype.is_floating:
+            return tf.zeros_like(tensor)
+        return gradient
+
+    structure = (tuple(inputs.args), dict(inputs.kwargs))
+    flat = [gradient_of(leaf) for leaf in tf.nest.flatten(structure)]
+    args, kwargs = tf.nest.pack_sequence_as(structure, flat)
+    return ArgsKwargs(args, kwargs)
+
+
+def _describe(structure: Any) -> Any:
+    """A JSON-like description of a call's structure, from which to build the network."""
+    import tensorflow as tf
+
+    if tf.is_tensor(structure):
+        return {"tensor": [list(structure.shape), structure.dtype.name]}
+    if isinstance(structure, dict):
+        return {"dict": {key: _describe(value) for key, value in structure.items()}}
+    if isinstance(structure, (list, tuple)):
+        return {"list": [_describe(value) for value in structure]}
+    return {"value": structure}
+
+
+def _example(description: Any) -> Any:
+    """Tensors of zeros in the structure of :func:`_describe`, short on every free axis."""
+    import tensorflow as tf
+
+    ((kind, content),) = description.items()
+    if kind == "tensor":
+        shape, dtype = content
+        return tf.zeros([*(min(n, 1) for n in shape[:-1]), *shape[-1:]], dtype)
+    if kind == "dict":
+        return {key: _example(value) for key, value in content.items()}
+    if kind == "list":
+        return [_example(value) for value in content]
+    return content
+
+
+def _pack(name: str, variable: Any) -> dict[str, Any]:
+    array = np.ascontiguousarray(variable.numpy())
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return {
+        "name": name,
+        "dtype": array.dtype.name,
+        "shape": list(array.shape),
+        "data": little.tobytes(),
+    }
+
+
+def _unpack(packed: dict[str, Any]) -> np.ndarray:
+    dtype = np.dtype(packed["dtype"]).newbyteorder("<")
+    return np.frombuffer(packed["data"], dtype).reshape(packed["shape"])
