@@ -68,7 +68,11 @@ def build_keras_lstm_tagger(
     :raises ValueError: for a value out of range, naming the argument.
     """
     settings = NetworkSettings(tuple(rows), embed_width, width, hidden_width, depth, word_dropout)
-    network = TensorFlowWrapper(convert_outputs=_host_results, model_name="bilstm_crf")
+    network = TensorFlowWrapper(
+        convert_outputs=_host_results,
+        model_name="bilstm_crf",
+        imports=[f"{__package__}.network"],
+    )
     return Model(
         "keras_lstm_tagger",
         _forward,

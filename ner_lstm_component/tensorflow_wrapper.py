@@ -19,18 +19,21 @@ Shapes are those of the wrapped model; nothing here knows about text.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import inspect
 import json
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import srsly
 from thinc.api import Model, Ops, Optimizer, Shim, get_current_ops
-from thinc.types import ArgsKwargs, ArrayXd
+from thinc.types import ArgsKwargs
 from thinc.util import convert_recursive, is_xp_array
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FORMAT = 1
+# What is saved of a wrapper without a network, and the keys of what is saved of others.
+_EMPTY: dict[str, Any] = {"format": _FORMAT, "config": None, "call": None, "weights": []}
 
 
 def TensorFlowWrapper(
@@ -49,6 +54,7 @@ def TensorFlowWrapper(
     optimizer: keras.optimizers.Optimizer | None = None,
     model_class: type[Model] = Model,
     model_name: str = "tensorflow",
+    imports: Sequence[str] = (),
 ) -> Model:
     """Wrap a Keras 3 model so that it has the interface of a Thinc model.
 
@@ -65,6 +71,8 @@ def TensorFlowWrapper(
         optimizer that ``finish_update`` is called with. Its state is not saved.
     :param model_class: the Thinc class to instantiate.
     :param model_name: the Thinc model's name.
+    :param imports: modules that register the network's own classes with Keras. They are
+        imported before a saved network is restored; what was saved names none itself.
     :return: a Thinc model with one shim. Its gradient ``dX`` has an array for every
         float input and None for every other. ``attrs["dropout_rate"]``, which
         ``set_dropout_rate`` writes, replaces the rate of every dropout layer and
@@ -75,7 +83,7 @@ def TensorFlowWrapper(
         model_name,
         forward,
         init=init,
-        shims=[TensorFlowShim(keras_model, optimizer=optimizer)],
+        shims=[TensorFlowShim(keras_model, {"imports": tuple(imports)}, optimizer)],
         attrs={
             "convert_inputs": convert_inputs or convert_arguments,
             "convert_outputs": convert_outputs or convert_results,
@@ -129,7 +137,8 @@ def convert_arguments(model: Model, X: Any, is_train: bool) -> tuple[ArgsKwargs,
         return ArgsKwargs((), X), lambda d: _to_ops(ops, d.kwargs)
     data_parameters = [name for name in parameters if name not in ("training", "mask")]
     if isinstance(X, (list, tuple)) and len(data_parameters) > 1:
-        return ArgsKwargs(tuple(X), {}), lambda d: type(X)(_to_ops(ops, d.args))
+        sequence = list if isinstance(X, list) else tuple
+        return ArgsKwargs(tuple(X), {}), lambda d: sequence(_to_ops(ops, d.args))
     return ArgsKwargs((X,), {}), lambda d: _to_ops(ops, d.args[0])
 
 
@@ -143,13 +152,19 @@ def _to_ops(ops: Ops, structure: Any) -> Any:
 
     Arrays go through host memory: Thinc's buffers meet neither DLPack's alignment on a
     CPU nor, sliced, on a GPU, and TensorFlow aborts the process on a misaligned one.
+    Half precision becomes float32, in which Thinc's layers compute.
     """
     import tensorflow as tf
 
-    return convert_recursive(tf.is_tensor, lambda tensor: ops.asarray(tensor.numpy()), structure)
+    def to_array(tensor: Any) -> Any:
+        array = tensor.numpy()
+        is_half = tensor.dtype in (tf.float16, tf.bfloat16)
+        return ops.asarray(array.astype(np.float32) if is_half else array)
+
+    return convert_recursive(tf.is_tensor, to_array, structure)
 
 
-def _to_numpy(array: ArrayXd) -> np.ndarray:
+def _to_numpy(array: Any) -> np.ndarray:
     return array if isinstance(array, np.ndarray) else array.get()
 
 
@@ -165,7 +180,9 @@ def device_name(device_type: str, device_id: int = 0) -> str:
     return f"/GPU:{max(device_id, 0)}" if device_type == "gpu" else "/CPU:0"
 
 
-_gpus_prepared = False
+_starting = threading.Lock()
+# The process in which TensorFlow was started; a fork of it inherits the number only.
+_started_in: int | None = None
 
 
 def import_tensorflow() -> Any:
@@ -173,30 +190,46 @@ def import_tensorflow() -> Any:
 
     Without growth TensorFlow takes all of a GPU's memory at first touch, and CuPy, on
     which Thinc computes, finds none left.
+
+    :raises RuntimeError: in a fork of a process that used TensorFlow, whose threads it
+        lacks: it would wait for them forever.
     """
-    global _gpus_prepared
+    global _started_in
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
     import tensorflow as tf
 
-    if not _gpus_prepared:
-        _gpus_prepared = True
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                f"Keras runs on the backend {keras.backend.backend()!r}; TensorFlowWrapper needs "
-                "'tensorflow'. Set the environment variable KERAS_BACKEND=tensorflow before "
-                "Keras is imported."
-            )
-        for gpu in tf.config.list_physical_devices("GPU"):
-            try:
-                tf.config.experimental.set_memory_growth(gpu, True)
-            except RuntimeError:
-                logger.warning(
-                    "TensorFlow was initialized before ner_lstm_component could set memory "
-                    "growth on %s: it may hold all of the GPU's memory.",
-                    gpu.name,
-                )
+    if _started_in is None:
+        with _starting:
+            if _started_in is None:
+                _prepare_tensorflow(tf)
+                _started_in = os.getpid()
+    if _started_in != os.getpid():
+        raise RuntimeError(
+            "TensorFlow was started in the parent of this process and does not survive a "
+            "fork. Call multiprocessing.set_start_method('spawn') first, or start the "
+            "processes before the pipeline's first use."
+        )
     return tf
+
+
+def _prepare_tensorflow(tf: Any) -> None:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"Keras runs on the backend {keras.backend.backend()!r}; TensorFlowWrapper needs "
+            "'tensorflow'. Set the environment variable KERAS_BACKEND=tensorflow before "
+            "Keras is imported."
+        )
+    for gpu in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:
+            logger.warning(
+                "TensorFlow was initialized before ner_lstm_component could set memory "
+                "growth on %s: it may hold all of the GPU's memory.",
+                gpu.name,
+            )
 
 
 # ---------------------------------------------------------------- dropout
@@ -260,17 +293,20 @@ class TensorFlowShim(Shim):
 
     def _reset(self) -> None:
         """The state of a shim without a network."""
+        if self._optimizer is not None and self._model is not None:
+            # A Keras optimizer is bound to the variables that it first updated.
+            self._optimizer = _renewed(self._optimizer)
         self._model = None
         # What from_bytes read, until the network is first needed: loading a pipeline
         # then neither imports TensorFlow nor starts its threads, which do not survive
         # the fork of nlp.pipe(n_process=…).
         self._pending: dict[str, Any] | None = None
-        self._call_spec: list | None = None
+        self._call_spec: dict[str, Any] | None = None
+        self._names: list[str] = []
         self._device: str | None = None
         self._gradients: dict[str, Any] = {}
         self._compiled: dict[Any, _Compiled] = {}
         self._lock = threading.RLock()
-        self._pid: int | None = None
         self.dropout_rate = None
         self.traces = 0
 
@@ -279,7 +315,8 @@ class TensorFlowShim(Shim):
     @property
     def is_empty(self) -> bool:
         """Whether there is no network yet."""
-        return self._model is None and self._pending is None
+        # In this order: another thread may be restoring what is pending.
+        return self._pending is None and self._model is None
 
     def set_model(self, keras_model: keras.Model) -> None:
         """Hold a network, in place of what was held.
@@ -296,29 +333,19 @@ class TensorFlowShim(Shim):
             )
         self._reset()
         self._model = keras_model
-        self._pid = os.getpid()
 
     @property
     def keras_model(self) -> keras.Model:
         """The network, brought to life if it was only loaded.
 
         :raises ValueError: if there is none.
+        :raises RuntimeError: in a fork of a process that used TensorFlow.
         """
         if self._model is None:
-            if self._pending is None:
-                raise ValueError(
-                    "This TensorFlowWrapper holds no network yet: initialize the component "
-                    "(nlp.initialize) or load a trained one before using it."
-                )
             with self._lock:
                 if self._model is None:
-                    self._restore(self._pending)
-        if self._pid != os.getpid():
-            raise RuntimeError(
-                "TensorFlow was started in the parent of this process and does not survive a "
-                "fork. Call multiprocessing.set_start_method('spawn') first, or start the "
-                "processes before the pipeline's first use."
-            )
+                    self._restore()
+        import_tensorflow()  # which refuses in a fork
         return self._model
 
     @property
@@ -331,8 +358,9 @@ class TensorFlowShim(Shim):
 
     @property
     def call_parameters(self) -> list[str]:
-        """Names of the parameters of the network's ``call``."""
-        return list(inspect.signature(self.keras_model.call).parameters)
+        """Names of the parameters of the network's ``call``, without any ``**kwargs``."""
+        parameters = inspect.signature(self.keras_model.call).parameters.values()
+        return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
     def build(self, inputs: ArgsKwargs) -> None:
         """Create the network's variables, if it has none, by one call on ``inputs``."""
@@ -341,10 +369,10 @@ class TensorFlowShim(Shim):
         with self._lock:
             if self._call_spec is None:
                 args, kwargs = self._to_tensors(inputs)
-                self._call_spec = _describe((args, kwargs))
                 if not model.built:
                     with tf.device(self.device):
                         model(*args, training=False, **kwargs)
+                self._call_spec = _describe((args, kwargs))
 
     # -- calls
 
@@ -382,6 +410,8 @@ class TensorFlowShim(Shim):
                 outputs, gradients = compiled.function(*tensors)
 
                 def differentiate(d_outputs: Any) -> Sequence[Any]:
+                    if d_outputs is None:
+                        return [None] * len(gradients)
                     scale = float(d_outputs)
                     if scale == 1.0:
                         return gradients
@@ -428,11 +458,14 @@ class TensorFlowShim(Shim):
         structure = self._to_tensors(inputs)
         leaves = tf.nest.flatten(structure)
         tensors = [leaf for leaf in leaves if tf.is_tensor(leaf)]
-        specs = tuple(_relaxed_spec(tensor) for tensor in tensors)
+        specs = _relaxed_specs(self.keras_model, leaves)
+        layout = repr(tf.nest.map_structure(lambda leaf: 0, structure))
         static = tuple(None if tf.is_tensor(leaf) else leaf for leaf in leaves)
         rate = self.dropout_rate if is_train else None
         rate = rate if rate is None else round(rate, 2)
-        key = (is_train, rate, specs, static, tuple(structure[1]), len(structure[0]))
+        layers = self.keras_model._flatten_layers() if is_train else []
+        trainable = tuple(layer.trainable for layer in layers)
+        key = (is_train, rate, trainable, specs, layout, static)
         compiled = self._compiled.get(key)
         if compiled is None:
             with self._lock:
@@ -448,10 +481,10 @@ class TensorFlowShim(Shim):
         """Compile a call for tensors like ``specs``, whatever their lengths."""
         tf = import_tensorflow()
         model = self.keras_model
-        variables = self._trainable() if is_train else []
+        variables: list[tuple[str, Any]] = []
         leaves = tf.nest.flatten(structure)
 
-        def call(*tensors: tf.Tensor) -> tuple[Any, list | None]:
+        def call(*tensors: Any) -> tuple[Any, list | None]:
             self.traces += 1
             given = iter(tensors)
             filled = [next(given) if tf.is_tensor(leaf) else leaf for leaf in leaves]
@@ -460,6 +493,8 @@ class TensorFlowShim(Shim):
             with _governed_dropout(model, rate), tf.GradientTape() as tape:
                 tape.watch(floats)
                 outputs = model(*args, training=is_train, **kwargs)
+            # Not before: a layer may create its variables when it is first called.
+            variables[:] = self._trainable() if is_train else []
             if not is_train or not _is_scalar(outputs):
                 return outputs, None
             targets = [variable.value for _, variable in variables] + floats
@@ -482,21 +517,23 @@ class TensorFlowShim(Shim):
 
     # -- gradients and updates
 
-    def _variables(self, variables: list[Any]) -> list[tuple[str, Any]]:
-        """Variables under names that are unique within the network."""
-        seen: dict[str, int] = {}
-        named = []
-        for variable in variables:
-            n = seen[variable.path] = seen.get(variable.path, 0) + 1
-            named.append((variable.path if n == 1 else f"{variable.path}#{n}", variable))
-        return named
+    def _variables(self) -> list[tuple[str, Any]]:
+        """The weights under names that are unique within the network.
+
+        A loaded network keeps the names that it was saved with, for an optimizer to know
+        its variables by; those that Keras makes up depend on what a process built before.
+        """
+        weights = self.keras_model.weights
+        if len(self._names) != len(weights):
+            seen: Counter[str] = Counter()
+            self._names = []
+            for path in (variable.path for variable in weights):
+                seen[path] += 1
+                self._names.append(path if seen[path] == 1 else f"{path}#{seen[path]}")
+        return list(zip(self._names, weights, strict=True))
 
     def _trainable(self) -> list[tuple[str, Any]]:
-        return [
-            (name, variable)
-            for name, variable in self._variables(self.keras_model.weights)
-            if variable.trainable
-        ]
+        return [(name, variable) for name, variable in self._variables() if variable.trainable]
 
     def _accumulate(self, variables: Sequence[tuple[str, Any]], gradients: Sequence[Any]) -> None:
         for (name, _), gradient in zip(variables, gradients, strict=True):
@@ -514,20 +551,19 @@ class TensorFlowShim(Shim):
         if not self._gradients:
             return
         gradients, self._gradients = self._gradients, {}
-        pairs = [(name, v) for name, v in self._trainable() if name in gradients]
+        trainable = self._trainable()
+        pairs = [(name, v) for name, v in trainable if name in gradients]
         if self._optimizer is not None:
+            if not self._optimizer.built:
+                self._optimizer.build([v for _, v in trainable])
             self._optimizer.apply_gradients([(gradients[name], v) for name, v in pairs])
             return
         ops = get_current_ops()
         for name, variable in pairs:
-            weights = variable.numpy()
             updated, _ = optimizer(
-                (self.id, name),
-                # Thinc's optimizers take the length of what they get: no scalars.
-                ops.asarray(np.atleast_1d(weights)),
-                ops.asarray(np.atleast_1d(gradients[name].numpy())),
+                (self.id, name), _to_floats(ops, variable), _to_floats(ops, gradients[name])
             )
-            variable.assign(_to_numpy(updated).reshape(weights.shape))
+            variable.assign(_to_numpy(updated).reshape(variable.shape))
 
     @contextlib.contextmanager
     def use_params(self, params: dict) -> Iterator[None]:
@@ -535,11 +571,12 @@ class TensorFlowShim(Shim):
 
         :param params: arrays by ``(shim.id, variable path)``; other keys are ignored.
         """
-        names = {key[1] for key in params if key[0] == self.id}
+        # Layers of Thinc are numbered too: an empty wrapper may share its id with one.
+        names = set() if self.is_empty else {key[1] for key in params if key[0] == self.id}
         if not names:
             yield
             return
-        chosen = [(n, v) for n, v in self._variables(self.keras_model.weights) if n in names]
+        chosen = [(name, v) for name, v in self._variables() if name in names]
         backup = [variable.numpy() for _, variable in chosen]
         try:
             for (name, variable), own in zip(chosen, backup, strict=True):
@@ -558,7 +595,7 @@ class TensorFlowShim(Shim):
             copied._load(self._state())
         copied._device = self._device
         if self._optimizer is not None:
-            copied._optimizer = type(self._optimizer).from_config(self._optimizer.get_config())
+            copied._optimizer = _renewed(self._optimizer)
         return copied
 
     def __deepcopy__(self, memo: dict) -> TensorFlowShim:
@@ -584,13 +621,13 @@ class TensorFlowShim(Shim):
         """
         try:
             state = srsly.msgpack_loads(data)
+            found, *_ = (state[key] for key in _EMPTY)
         except Exception as error:
             raise ValueError(
                 "The bytes of a TensorFlowWrapper's network could not be read: they are "
-                f"truncated or something else ({len(data)} bytes, {error})."
+                f"truncated or something else ({len(data)} bytes, {error!r})."
             ) from error
-        if not isinstance(state, dict) or state.get("format") != _FORMAT:
-            found = state.get("format") if isinstance(state, dict) else type(state).__name__
+        if found != _FORMAT:
             raise ValueError(
                 f"A TensorFlowWrapper's network of format {_FORMAT} is expected. Received: "
                 f"format {found!r}. It was saved by another version of ner-lstm-component: "
@@ -604,21 +641,23 @@ class TensorFlowShim(Shim):
         return {
             "id": self.id,
             "cfg": self.cfg,
-            "optimizer": self._optimizer,
+            "optimizer": self._optimizer and _renewed(self._optimizer),
             "bytes": self.to_bytes(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.id, self.cfg, self._optimizer = state["id"], state["cfg"], state["optimizer"]
+        self._model = None
         self._reset()
         self.from_bytes(state["bytes"])
 
     def _state(self) -> dict[str, Any]:
-        if self._model is None:
-            return self._pending or {"format": _FORMAT, "config": None}
+        with self._lock:
+            if self._model is None:
+                return self._pending or _EMPTY
+        model = self.keras_model
         import keras
 
-        model = self.keras_model
         try:
             config = keras.saving.serialize_keras_object(model)
         except NotImplementedError as error:
@@ -631,7 +670,7 @@ class TensorFlowShim(Shim):
             "format": _FORMAT,
             "config": json.dumps(config, sort_keys=True),
             "call": self._call_spec,
-            "weights": [_pack(name, v) for name, v in self._variables(model.weights)],
+            "weights": [_pack(name, v) for name, v in self._variables()],
         }
 
     def _load(self, state: dict[str, Any]) -> None:
@@ -642,36 +681,56 @@ class TensorFlowShim(Shim):
         if state["config"] is not None:
             self._pending = state
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def _restore(self) -> None:
+        """Bring the saved network to life."""
+        state = self._pending
+        if state is None:
+            raise ValueError(
+                "This TensorFlowWrapper holds no network yet: initialize the component "
+                "(nlp.initialize) or load a trained one before using it."
+            )
         tf = import_tensorflow()
         import keras
 
+        for module in self.cfg.get("imports", ()):
+            importlib.import_module(module)
         with tf.device(self.device):
             model = keras.saving.deserialize_keras_object(
                 json.loads(state["config"]), safe_mode=True
             )
-            call = state["call"]
-            if call is not None and (not model.built or len(model.weights) < len(state["weights"])):
+            call, saved = state["call"], state["weights"]
+            if call is not None and (not model.built or len(model.weights) < len(saved)):
                 args, kwargs = _example(call)
                 model(*args, training=False, **kwargs)
-            variables = self._variables(model.weights)
-            if len(variables) != len(state["weights"]):
+            if len(model.weights) != len(saved):
                 raise ValueError(
-                    f"The saved network has {len(state['weights'])} weights, the one built from "
-                    f"its config {len(variables)}: {[name for name, _ in variables]}"
+                    f"The saved network has {len(saved)} weights, the one built from its config "
+                    f"{len(model.weights)}: {[variable.path for variable in model.weights]}"
                 )
-            for (name, variable), packed in zip(variables, state["weights"], strict=True):
+            for variable, packed in zip(model.weights, saved, strict=True):
                 array = _unpack(packed)
                 if array.shape != tuple(variable.shape):
                     raise ValueError(
                         f"The saved weight {packed['name']!r} has shape {array.shape}, the "
-                        f"network's {name!r} {tuple(variable.shape)}."
+                        f"network's {variable.path!r} {tuple(variable.shape)}."
                     )
                 variable.assign(array)
         self._call_spec = call
-        self._pending = None
-        self._pid = os.getpid()
+        self._names = [packed["name"] for packed in saved]
+        # Last: from here on other threads use the network.
         self._model = model
+        self._pending = None
+
+
+def _renewed(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """A Keras optimizer of the same settings, for other variables."""
+    return type(optimizer).from_config(optimizer.get_config())
+
+
+def _to_floats(ops: Ops, value: Any) -> Any:
+    """What Thinc's optimizers take: float32, and no scalar, since they take its length."""
+    array: Any = np.atleast_1d(value.numpy()).astype(np.float32, copy=False)
+    return ops.asarray(array)
 
 
 def _no_backprop(d_outputs: Any) -> Any:
@@ -684,17 +743,38 @@ def _is_scalar(outputs: Any) -> bool:
     return tf.is_tensor(outputs) and outputs.shape.rank == 0
 
 
-def _relaxed_spec(tensor: tf.Tensor) -> tf.TensorSpec:
-    """The kind of tensors that share a graph: all axes free, but for features' widths.
+def _relaxed_specs(keras_model: keras.Model, leaves: list[Any]) -> tuple[tf.TensorSpec, ...]:
+    """The kind of call: tensors of these specs share a graph."""
+    import keras
+    import tensorflow as tf
 
-    Axes of batch and time change from call to call; the last axis of a float tensor, or
-    of one with three axes or more, is a width that layers were built for.
+    inputs = getattr(keras_model, "inputs", None) or ()
+    declared = [tuple(x.shape) for x in inputs if isinstance(x, keras.KerasTensor)]
+    return tuple(
+        _relaxed_spec(leaf, shape)
+        for leaf, shape in zip_longest(leaves, declared)
+        if tf.is_tensor(leaf)
+    )
+
+
+def _relaxed_spec(tensor: tf.Tensor, declared: tuple | None) -> tf.TensorSpec:
+    """A tensor's shape with all axes free, but for features' widths.
+
+    A functional network declares with ``keras.Input`` which axes are free. For others,
+    those of batch and time change from call to call; the last axis of a float tensor, or
+    of one with three axes or more, is a width that layers were built for. So too where
+    the batch is fixed: a Sequential network declares the shape of the call that built it.
     """
     import tensorflow as tf
 
-    shape: list[int | None] = [None] * tensor.shape.rank
-    if (tensor.dtype.is_floating and len(shape) > 1) or len(shape) > 2:
-        shape[-1] = tensor.shape[-1]
+    rank = tensor.shape.rank
+    if declared and len(declared) == rank and declared[0] is None:
+        is_fixed = [size is not None for size in declared]
+    else:
+        is_fixed = [False] * rank
+        if (tensor.dtype.is_floating and rank > 1) or rank > 2:
+            is_fixed[-1] = True
+    shape = [size if fixed else None for size, fixed in zip(tensor.shape, is_fixed, strict=True)]
     return tf.TensorSpec(shape, tensor.dtype)
 
 
@@ -738,22 +818,25 @@ def _describe(structure: Any) -> Any:
     if isinstance(structure, dict):
         return {"dict": {key: _describe(value) for key, value in structure.items()}}
     if isinstance(structure, (list, tuple)):
-        return {"list": [_describe(value) for value in structure]}
+        kind = "list" if isinstance(structure, list) else "tuple"
+        return {kind: [_describe(value) for value in structure]}
     return {"value": structure}
 
 
 def _example(description: Any) -> Any:
-    """Tensors of zeros in the structure of :func:`_describe`, short on every free axis."""
+    """Zeros of the shapes and in the structure that :func:`_describe` described."""
     import tensorflow as tf
 
     ((kind, content),) = description.items()
     if kind == "tensor":
         shape, dtype = content
-        return tf.zeros([*(min(n, 1) for n in shape[:-1]), *shape[-1:]], dtype)
+        return tf.zeros(shape, dtype)
     if kind == "dict":
         return {key: _example(value) for key, value in content.items()}
     if kind == "list":
         return [_example(value) for value in content]
+    if kind == "tuple":
+        return tuple(_example(value) for value in content)
     return content
 
 

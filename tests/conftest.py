@@ -1,0 +1,91 @@
+"""Fixtures that several tests share: some sentences, and a small pipeline trained on them."""
+
+from __future__ import annotations
+
+import copy
+import os
+from typing import Any
+
+import pytest
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.vocab import Vocab
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# Three types, each with entities of one word and of several; two sentences have none.
+SENTENCES = (
+    "Anna/B-per Berg/I-per lives in Oslo/B-geo .",
+    "The Nordic/B-org Bank/I-org moved to New/B-geo York/I-geo .",
+    "Nobody said a word .",
+    "Paul/B-per met Maria/B-per Costa/I-per in Paris/B-geo .",
+    "Reuters/B-org reports from South/B-geo Africa/I-geo .",
+    "It rained for two days .",
+    "Mr./B-per Costa/I-per works for Reuters/B-org .",
+    "Oslo/B-geo and Paris/B-geo are far apart .",
+    "The World/B-org Food/I-org Fund/I-org thanked Anna/B-per .",
+    "Who is Paul/B-per Berg/I-per ?",
+    "Prices fell in York/B-geo again .",
+    "Nordic/B-org Bank/I-org hired Maria/B-per in Oslo/B-geo .",
+)
+
+SMALL_MODEL: dict[str, Any] = {
+    "@architectures": "ner_lstm_component.KerasLSTMTagger.v1",
+    "features": ["LOWER", "SHAPE", "PREFIX3", "SUFFIX3"],
+    "rows": [500, 100, 200, 200],
+    "embed_width": 16,
+    "width": 32,
+    "hidden_width": 16,
+    "depth": 1,
+    "word_dropout": 0.05,
+    "window": 128,
+    "context": 24,
+    "batch_tokens": 4096,
+}
+
+
+def make_doc(vocab: Vocab, sentence: str) -> Doc:
+    """An annotated Doc.
+
+    :param sentence: words with a space between, a word in an entity with ``/`` and its tag.
+    """
+    tokens = [token.partition("/") for token in sentence.split()]
+    return Doc(vocab, words=[t[0] for t in tokens], ents=[t[2] or "O" for t in tokens])
+
+
+def make_examples(vocab: Vocab) -> list[Example]:
+    """New examples of `SENTENCES`: the annotated Doc, and one of its words alone."""
+    references = [make_doc(vocab, sentence) for sentence in SENTENCES]
+    return [Example(Doc(vocab, words=[t.text for t in ref]), ref) for ref in references]
+
+
+def overfit(nlp: Language, steps: int = 60) -> Language:
+    """Initialize a pipeline on `SENTENCES` and have it learn them by heart."""
+    examples = make_examples(nlp.vocab)
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.learn_rate = 0.01
+    for _ in range(steps):
+        nlp.update(examples, sgd=optimizer, drop=0.1)
+    return nlp
+
+
+@pytest.fixture
+def small_model() -> dict[str, Any]:
+    """A network that is quick to build and train, for ``config={"model": …}``."""
+    return copy.deepcopy(SMALL_MODEL)
+
+
+@pytest.fixture(scope="session")
+def train_examples() -> list[Example]:
+    """The examples that `trained_nlp` knows, with a vocab of their own."""
+    return make_examples(Vocab())
+
+
+@pytest.fixture(scope="session")
+def trained_nlp() -> Language:
+    """``tokenizer → ner_lstm``, which knows `SENTENCES` by heart; do not change it."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm", config={"model": copy.deepcopy(SMALL_MODEL)})
+    return overfit(nlp)

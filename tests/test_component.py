@@ -1,0 +1,533 @@
+"""What a spaCy user expects of a trainable entity recognizer, of ``ner_lstm``."""
+
+import json
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import spacy
+from spacy.lang.en import English
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+from spacy.util import fix_random_seed
+from thinc.api import Adam
+
+from ner_lstm_component.tags import find_invalid
+
+TRAIN = [
+    ("Who is Shaka Khan?", [(7, 17, "PERSON")]),
+    ("I like London and Berlin.", [(7, 13, "LOC"), (18, 24, "LOC")]),
+    ("Ann Lee left Paris for New York City.", [(0, 7, "PERSON"), (13, 18, "LOC"), (23, 36, "LOC")]),
+    ("Nothing to see here.", []),
+]
+
+
+def examples_of(nlp, data=TRAIN):
+    return [Example.from_dict(nlp.make_doc(text), {"entities": ents}) for text, ents in data]
+
+
+def entities(doc):
+    return [(ent.start, ent.end, ent.label_) for ent in doc.ents]
+
+
+def weights(nlp):
+    return nlp.get_pipe("ner_lstm").model.layers[1].shims[0].keras_model.get_weights()
+
+
+@pytest.fixture
+def small(small_model):
+    """A blank pipeline with a small ``ner_lstm``, and examples for it."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm", config={"model": small_model})
+    return nlp, examples_of(nlp)
+
+
+@pytest.fixture(scope="module")
+def texts(trained_nlp):
+    words = "Paul Berg met Maria in Oslo . Reuters and the Nordic Bank went to New York ."
+    words = words.split()
+    rng = np.random.default_rng(0)
+    return [" ".join(rng.choice(words, n)) for n in rng.integers(1, 40, 60)]
+
+
+# ---------------------------------------------------------------- learning
+
+
+def test_overfitting_IO(tmp_path):
+    """The plain loop with the default config and the optimizer of initialize()."""
+    fix_random_seed(0)
+    nlp = spacy.blank("en")
+    ner = nlp.add_pipe("ner_lstm")
+    examples = examples_of(nlp)
+    optimizer = nlp.initialize(lambda: examples)
+    for _ in range(80):
+        losses = {}
+        nlp.update(examples, sgd=optimizer, losses=losses)
+    assert losses["ner_lstm"] < 0.01
+    texts = [text for text, _ in TRAIN]
+    expected = [entities(eg.reference) for eg in examples]
+    assert [entities(doc) for doc in nlp.pipe(texts)] == expected
+
+    emissions = ner.model.predict([nlp.make_doc(text) for text in texts]).emissions
+    nlp.to_disk(tmp_path / "nlp")
+    (tmp_path / "pickle").write_bytes(pickle.dumps(nlp))
+    rebuilt = English.from_config(nlp.config)
+    rebuilt.from_bytes(nlp.to_bytes())
+    for other in (spacy.load(tmp_path / "nlp"), rebuilt):
+        assert [entities(doc) for doc in other.pipe(texts)] == expected
+        model = other.get_pipe("ner_lstm").model
+        again = model.predict([other.make_doc(text) for text in texts]).emissions
+        for a, b in zip(emissions, again, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert other.to_bytes() == nlp.to_bytes()
+    code = (
+        "import pickle, sys; nlp = pickle.load(open(sys.argv[1], 'rb'));"
+        "print([[(e.start, e.end, e.label_) for e in nlp(t).ents] for t in sys.argv[2:]])"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "pickle"), *texts],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.strip() == str(expected)
+
+
+def test_seed_governs_weights_dropout_and_hidden_words(small_model):
+    def train(seed):
+        fix_random_seed(seed)
+        nlp = spacy.blank("en")
+        nlp.add_pipe("ner_lstm", config={"model": {**small_model, "word_dropout": 0.3}})
+        examples = examples_of(nlp)
+        optimizer = nlp.initialize(lambda: examples)
+        for _ in range(5):
+            nlp.update(examples, sgd=optimizer, drop=0.3)
+        return weights(nlp)
+
+    first, second, other = train(1), train(1), train(2)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(first, other, strict=True))
+
+
+def test_resume_training(trained_nlp):
+    nlp = English.from_config(trained_nlp.config).from_bytes(trained_nlp.to_bytes())
+    doc = nlp("Zork lives in Oslo .")
+    gold = Doc(nlp.vocab, [t.text for t in doc], ents=["B-per", "O", "O", "B-geo", "O"])
+    new = Example(nlp.make_doc(doc.text), gold)
+    optimizer = nlp.resume_training()
+    optimizer.learn_rate = 0.01
+    before = weights(nlp)
+    for _ in range(30):
+        nlp.update([new], sgd=optimizer)
+    assert any((a != b).any() for a, b in zip(before, weights(nlp), strict=True))
+    assert entities(nlp(doc.text)) == [(0, 1, "per"), (3, 4, "geo")]
+
+
+def test_update_without_optimizer_gathers(small):
+    """sgd=None of the component and spaCy's sgd=False: then finish_update applies the sum."""
+    nlp, examples = small
+    optimizer = nlp.initialize(lambda: examples)
+    ner = nlp.get_pipe("ner_lstm")
+    before = weights(nlp)
+    ner.update(examples, sgd=None)
+    ner.update(examples, sgd=False)
+    for a, b in zip(before, weights(nlp), strict=True):
+        np.testing.assert_array_equal(a, b)
+    ner.finish_update(optimizer)
+    assert any((a != b).any() for a, b in zip(before, weights(nlp), strict=True))
+    after = weights(nlp)
+    ner.finish_update(optimizer)
+    for a, b in zip(after, weights(nlp), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_get_loss_is_the_loss_of_update(small):
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    ner = nlp.get_pipe("ner_lstm")
+    ner.model.layers[1].shims[0].keras_model.word_dropout = 0.0
+    examples[1] = Example(nlp.make_doc("Not annotated"), nlp.make_doc("Not annotated"))
+    scores = ner.model.predict([eg.predicted for eg in examples])
+    loss, gradient = ner.get_loss(examples, scores)
+    losses = ner.update(examples, sgd=False)
+    assert loss == pytest.approx(losses["ner_lstm"], rel=1e-4)
+    assert np.abs(gradient.emissions[1]).max() < 1e-6
+    assert np.abs(gradient.emissions[0]).max() > 1e-3
+
+
+def test_losses_add_up(small):
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    losses = {"ner_lstm": 100.0, "other": 1.0}
+    returned = nlp.get_pipe("ner_lstm").update(examples, losses=losses)
+    assert returned is losses
+    assert losses["ner_lstm"] > 100
+    assert losses["other"] == 1.0
+
+
+def test_averages_change_the_evaluated_weights(small):
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    optimizer = Adam(0.01, use_averages=True)
+    for _ in range(10):
+        nlp.update(examples, sgd=optimizer)
+    own = weights(nlp)
+    with nlp.use_params(optimizer.averages):
+        averaged = weights(nlp)
+        saved = nlp.to_bytes()
+    for a, b in zip(own, weights(nlp), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert all((a != b).any() for a, b in zip(own, averaged, strict=True))
+    loaded = English.from_config(nlp.config).from_bytes(saved)
+    for a, b in zip(averaged, weights(loaded), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# ---------------------------------------------------------------- annotation
+
+
+def test_incomplete_data(small):
+    """Missing annotation is not the annotation that nothing is an entity."""
+    nlp, examples = small
+    reference = Doc(nlp.vocab, words=["I", "like", "London"])
+    reference.set_ents([Span(reference, 2, 3, "LOC")], default="missing")
+    predicted = Doc(nlp.vocab, words=["I", "like", "London"])
+    partial = Example(predicted, reference)
+    optimizer = nlp.initialize(lambda: [*examples, partial])
+    ner = nlp.get_pipe("ner_lstm")
+    allowed = ner._targets(partial)
+    assert allowed[:2].all()
+    assert allowed[2].sum() == 1
+    outside = Doc(nlp.vocab, words=["I", "like", "him"], ents=["O"] * 3)
+    complete = Example(nlp.make_doc("I like him"), outside)
+    optimizer.learn_rate = 0.01
+    for _ in range(60):
+        ner.update([partial, complete], sgd=optimizer)
+    assert entities(nlp("I like London")) == [(2, 3, "LOC")]
+
+
+def test_no_annotation_no_gradient(small):
+    nlp, examples = small
+    optimizer = nlp.initialize(lambda: examples)
+    ner = nlp.get_pipe("ner_lstm")
+    before = weights(nlp)
+    bare = Example(nlp.make_doc("London calls"), nlp.make_doc("London calls"))
+    losses = ner.update([bare, bare], sgd=optimizer)
+    assert losses == {"ner_lstm": 0.0}
+    for a, b in zip(before, weights(nlp), strict=True):
+        np.testing.assert_array_equal(a, b)
+    outside = Doc(nlp.vocab, words=["London", "calls"], ents=["O", "O"])
+    assert ner.update([Example(nlp.make_doc("London calls"), outside)])["ner_lstm"] > 0
+
+
+def test_docs_without_tokens(small):
+    nlp, examples = small
+    optimizer = nlp.initialize(lambda: examples)
+    ner = nlp.get_pipe("ner_lstm")
+    empty = Example(Doc(nlp.vocab), Doc(nlp.vocab))
+    assert ner.update([empty], sgd=optimizer) == {"ner_lstm": 0.0}
+    assert ner.update([], sgd=optimizer) == {"ner_lstm": 0.0}
+    assert ner.update([empty, *examples], sgd=optimizer)["ner_lstm"] > 0
+    assert [len(doc.ents) for doc in ner.pipe([Doc(nlp.vocab)])] == [0]
+    assert list(ner.pipe([])) == []
+    assert ner.tag_probabilities([]) == []
+    assert ner.tag_probabilities([Doc(nlp.vocab)])[0].shape == (0, len(ner.tags))
+
+
+def test_other_tokenization_is_aligned(small):
+    nlp, _ = small
+    reference = Doc(nlp.vocab, words=["New", "York-based", "X"], ents=["B-LOC", "O", "O"])
+    predicted = Doc(nlp.vocab, words=["New", "York", "-", "based", "X"])
+    ner = nlp.get_pipe("ner_lstm")
+    ner.add_label("LOC")
+    allowed = ner._targets(Example(predicted, reference))
+    assert allowed[0].tolist() == [False, True, False]
+    assert allowed[4].tolist() == [True, False, False]
+
+
+# ---------------------------------------------------------------- labels
+
+
+def test_labels_are_types_sorted(trained_nlp):
+    ner = trained_nlp.get_pipe("ner_lstm")
+    assert ner.labels == ("geo", "org", "per")
+    assert ner.label_data == ["geo", "org", "per"]
+    assert ner.tags == ("O", "B-geo", "I-geo", "B-org", "I-org", "B-per", "I-per")
+    assert trained_nlp.pipe_labels["ner_lstm"] == ["geo", "org", "per"]
+
+
+def test_no_label(small):
+    nlp, _ = small
+    nothing = [Example.from_dict(nlp.make_doc("no"), {"entities": []})]
+    with pytest.raises(ValueError, match="E143"):
+        nlp.initialize(lambda: nothing)
+
+
+def test_labels_given_to_initialize(small):
+    nlp, examples = small
+    nlp.get_pipe("ner_lstm").initialize(lambda: examples, nlp=nlp, labels=["Z", "LOC", "PERSON"])
+    assert nlp.get_pipe("ner_lstm").labels == ("LOC", "PERSON", "Z")
+
+
+def test_add_label(small, trained_nlp):
+    nlp, examples = small
+    ner = nlp.get_pipe("ner_lstm")
+    assert ner.add_label("EXTRA") == 1
+    assert ner.add_label("EXTRA") == 0
+    nlp.initialize(lambda: examples)
+    assert ner.labels == ("EXTRA", "LOC", "PERSON")
+    assert trained_nlp.get_pipe("ner_lstm").add_label("geo") == 0
+    with pytest.raises(ValueError, match="'new' cannot be added"):
+        trained_nlp.get_pipe("ner_lstm").add_label("new")
+    for wrong in ("", "two words", 3):
+        with pytest.raises(ValueError, match="entity type"):
+            ner.add_label(wrong)
+
+
+def test_unknown_label_in_update(trained_nlp):
+    (example,) = examples_of(trained_nlp, [("London", [(0, 6, "GPE")])])
+    with pytest.raises(ValueError, match=r"'GPE'.*geo, org, per"):
+        trained_nlp.get_pipe("ner_lstm").update([example])
+
+
+def test_initialize_twice_starts_anew(small):
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    nlp.get_pipe("ner_lstm").add_label("LOC")
+    first = weights(nlp)
+    nlp.initialize(lambda: examples)
+    assert any((a != b).any() for a, b in zip(first, weights(nlp), strict=True))
+
+
+# ---------------------------------------------------------------- prediction
+
+
+def test_uninitialized(small):
+    nlp, _ = small
+    with pytest.raises(ValueError, match="E109"):
+        nlp("text")
+    other = English.from_config(nlp.config).from_bytes(nlp.to_bytes())
+    with pytest.raises(ValueError, match="E109"):
+        other("text")
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 256])
+def test_batches_do_not_matter(trained_nlp, texts, batch_size):
+    expected = [entities(trained_nlp(text)) for text in texts]
+    assert sum(map(len, expected)) > 50
+    assert [entities(doc) for doc in trained_nlp.pipe(texts, batch_size=batch_size)] == expected
+    backwards = list(trained_nlp.pipe(texts[::-1], batch_size=batch_size))[::-1]
+    assert [entities(doc) for doc in backwards] == expected
+
+
+def test_sentences_are_tagged_alone(trained_nlp):
+    words = [
+        "Paul",
+        "met",
+        "Maria",
+        "Costa",
+        "in",
+        "Paris",
+        ".",
+        "Prices",
+        "fell",
+        "in",
+        "York",
+        "again",
+        ".",
+    ]
+    starts = [i in (0, 7) for i in range(len(words))]
+    whole = trained_nlp.get_pipe("ner_lstm")(Doc(trained_nlp.vocab, words, sent_starts=starts))
+    parts = [
+        trained_nlp.get_pipe("ner_lstm")(Doc(trained_nlp.vocab, part))
+        for part in (words[:7], words[7:])
+    ]
+    expected = entities(parts[0]) + [(a + 7, b + 7, label) for a, b, label in entities(parts[1])]
+    assert entities(whole) == expected
+    assert len(expected) >= 3
+
+
+def test_long_doc_without_sentences(trained_nlp):
+    sentence = [
+        "Paul",
+        "met",
+        "Maria",
+        "Costa",
+        "in",
+        "Paris",
+        ".",
+        "Prices",
+        "fell",
+        "in",
+        "York",
+        "again",
+        ".",
+    ]
+    doc = trained_nlp.get_pipe("ner_lstm")(Doc(trained_nlp.vocab, sentence * 200))
+    assert len(doc) == 2600
+    # Everywhere the same, but near the Doc's own ends.
+    found = [[(a % 13, label) for a, _, label in entities(doc) if a // 13 == n] for n in range(200)]
+    assert len(found[100]) >= 4
+    assert all(one == found[100] for one in found[5:-5])
+
+
+def test_existing_entities_stay(trained_nlp):
+    nlp = trained_nlp
+    plain = nlp("Anna Berg lives in Oslo .")
+    assert entities(plain) == [(0, 2, "per"), (4, 5, "geo")]
+    doc = nlp.make_doc("Anna Berg lives in Oslo .")
+    doc.set_ents([Span(doc, 1, 3, "other", kb_id="Q1")], default="missing")
+    entities_before = list(doc.ents)
+    nlp.get_pipe("ner_lstm")(doc)
+    assert entities(doc) == [(0, 1, "per"), (1, 3, "other"), (4, 5, "geo")]
+    assert doc.ents[1].kb_id_ == entities_before[0].kb_id_ == "Q1"
+    again = entities(nlp.get_pipe("ner_lstm")(doc))
+    assert again == entities(doc)
+
+
+def test_blocked_tokens(trained_nlp):
+    doc = trained_nlp.make_doc("Anna Berg lives in Oslo .")
+    doc.set_ents([], blocked=[Span(doc, 4, 5)], default="missing")
+    trained_nlp.get_pipe("ner_lstm")(doc)
+    assert entities(doc) == [(0, 2, "per")]
+
+
+def test_annotation_is_complete(trained_nlp):
+    doc = trained_nlp("No one .")
+    assert doc.has_annotation("ENT_IOB")
+    assert [token.ent_iob_ for token in doc] == ["O"] * 3
+
+
+def test_tags_are_valid_iob2_for_any_text(trained_nlp, texts):
+    ner = trained_nlp.get_pipe("ner_lstm")
+    for tags in ner.predict([trained_nlp.make_doc(text) for text in texts]):
+        assert find_invalid([ner.tags[tag] for tag in tags]) is None
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n", "\x00", "😀 👩‍👩‍👧", "a" * 5000, "\u0085", "١٢"])
+def test_odd_texts(trained_nlp, text):
+    doc = trained_nlp(text)
+    assert doc.text == text
+
+
+def test_probabilities(trained_nlp):
+    ner = trained_nlp.get_pipe("ner_lstm")
+    doc = trained_nlp("Anna Berg lives in Oslo .")
+    (tags,) = ner.tag_probabilities([doc])
+    assert tags.shape == (6, 7)
+    np.testing.assert_allclose(tags.sum(axis=1), 1, atol=1e-4)
+    (scores,) = ner.entity_probabilities([doc])
+    begin = ner.tags.index("B-geo")
+    assert scores[1] == pytest.approx(tags[4, begin] - tags[5, begin + 1], abs=1e-5)
+    assert 0.5 < scores[0] <= tags[0, ner.tags.index("B-per")] + 1e-6
+    doc.ents = [Span(doc, 0, 1, "elsewhere")]
+    assert np.isnan(ner.entity_probabilities([doc])[0])
+
+
+# ---------------------------------------------------------------- in a pipeline
+
+
+def test_select_pipes_and_scores(trained_nlp, train_examples):
+    with trained_nlp.select_pipes(disable="ner_lstm"):
+        assert trained_nlp("Oslo").ents == ()
+    scores = trained_nlp.evaluate(
+        [Example(trained_nlp.make_doc(eg.text), eg.reference) for eg in train_examples]
+    )
+    assert scores["ents_f"] > 0.95
+    assert set(scores["ents_per_type"]) == {"geo", "org", "per"}
+
+
+def test_source_into_another_pipeline(trained_nlp, texts):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    nlp.add_pipe("ner_lstm", source=trained_nlp, name="other_name")
+    trained = trained_nlp.get_pipe("ner_lstm")
+    for text in texts[:10]:
+        doc = nlp(text)
+        expected = nlp.get_pipe("sentencizer")(trained_nlp.make_doc(text))
+        assert entities(doc) == entities(trained(expected))
+
+
+def test_pipe_analysis():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm")
+    meta = nlp.get_pipe_meta("ner_lstm")
+    assert meta.assigns == ["doc.ents", "token.ent_iob", "token.ent_type"]
+    assert meta.default_score_weights == {
+        "ents_f": 1.0,
+        "ents_p": 0.0,
+        "ents_r": 0.0,
+        "ents_per_type": None,
+    }
+
+
+def test_error_handler_keeps_the_stream(trained_nlp, monkeypatch):
+    nlp = English.from_config(trained_nlp.config).from_bytes(trained_nlp.to_bytes())
+    failed = []
+    nlp.set_error_handler(lambda name, proc, docs, error: failed.extend(docs))
+    model = nlp.get_pipe("ner_lstm").model
+    predict = model.predict
+
+    def predict_or_fail(docs):
+        if any("bad" in doc.text for doc in docs):
+            raise RuntimeError("no")
+        return predict(docs)
+
+    monkeypatch.setattr(type(model), "predict", lambda self, docs: predict_or_fail(docs))
+    docs = list(nlp.pipe(["good", "bad", "good"], batch_size=1))
+    assert len(docs) == 2
+    assert len(failed) == 1
+
+
+def test_config_decides_after_loading(trained_nlp, tmp_path):
+    """How Docs are read is no part of the weights: an edited config holds."""
+    trained_nlp.to_disk(tmp_path)
+    config = {"components.ner_lstm.model.batch_tokens": 77}
+    nlp = spacy.load(tmp_path, config=config)
+    assert nlp.get_pipe("ner_lstm").model.attrs["reading"].batch_tokens == 77
+    assert entities(nlp("Anna Berg lives in Oslo .")) == [(0, 2, "per"), (4, 5, "geo")]
+
+
+RUN = """
+import json, multiprocessing, sys
+import spacy
+
+if __name__ == "__main__":
+    method, use_before, folder, *texts = sys.argv[1:]
+    multiprocessing.set_start_method(method)
+    nlp = spacy.load(folder)
+    if use_before == "used":
+        nlp(texts[0])
+    docs = nlp.pipe(texts, n_process=2, batch_size=2)
+    print(json.dumps([[(e.start, e.end, e.label_) for e in doc.ents] for doc in docs]))
+"""
+
+
+@pytest.mark.parametrize(("method", "state"), [("fork", "fresh"), ("spawn", "used")])
+def test_processes(trained_nlp, tmp_path, texts, method, state):
+    """Forked before the first use, or spawned at any time: the same entities."""
+    trained_nlp.to_disk(tmp_path / "nlp")
+    (tmp_path / "run.py").write_text(RUN, encoding="utf-8")
+    shown = subprocess.run(
+        [sys.executable, tmp_path / "run.py", method, state, tmp_path / "nlp", *texts[:8]],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    expected = [[list(ent) for ent in entities(trained_nlp(text))] for text in texts[:8]]
+    assert json.loads(shown.stdout) == expected
+
+
+def test_tensorflow_is_imported_when_needed():
+    code = (
+        "import sys, ner_lstm_component, spacy;"
+        "nlp = spacy.blank('en'); nlp.add_pipe('ner_lstm');"
+        "loaded = {'tensorflow', 'keras', 'pandas', 'sklearn', 'flask'} & set(sys.modules);"
+        "print(sorted(loaded))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert shown.stdout.strip() == "[]"

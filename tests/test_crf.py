@@ -1,0 +1,200 @@
+"""The CRF against the enumeration of all tag sequences of small cases."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from ner_lstm_component import crf
+from ner_lstm_component.tags import find_invalid, tag_names
+
+LENGTHS = np.array([3, 1, 4, 2])
+
+
+@pytest.fixture(params=[1, 2], ids=["one label", "two labels"])
+def case(request):
+    """Random factors of a few sequences, IOB2 constraints included."""
+    n_labels = request.param
+    rng = np.random.default_rng(n_labels)
+    n_tags = 2 * n_labels + 1
+    emissions = rng.normal(0, 2, (LENGTHS.sum(), n_tags)).astype(np.float32)
+    transitions = rng.normal(0, 1, (n_tags + 1, n_tags + 1)).astype(np.float32)
+    transitions[~crf.iob2_allowed(n_labels)] = crf.FORBIDDEN
+    return emissions, transitions, n_labels
+
+
+def sequences(emissions, transitions):
+    """Each sequence's slice, with all its tag sequences and their scores."""
+    n_tags = emissions.shape[1]
+    start = 0
+    for length in LENGTHS:
+        paths = list(itertools.product(range(n_tags), repeat=int(length)))
+        part = emissions[start : start + length].astype(np.float64)
+        scores = np.array([score(part, transitions, path) for path in paths])
+        yield slice(start, start + length), np.array(paths), scores
+        start += length
+
+
+def score(emissions, transitions, path):
+    around = (-1, *path, -1)
+    total = sum(emissions[t, tag] for t, tag in enumerate(path))
+    return total + sum(float(transitions[i, j]) for i, j in itertools.pairwise(around))
+
+
+def weights(scores):
+    """Probabilities of the paths, and the log partition."""
+    log_partition = np.logaddexp.reduce(scores)
+    return np.exp(scores - log_partition), log_partition
+
+
+def test_iob2_allowed_is_iob2():
+    labels = ["a", "b"]
+    names = tag_names(labels)
+    allowed = crf.iob2_allowed(len(labels))
+    for i, j in itertools.product(range(len(names)), repeat=2):
+        assert allowed[i, j] == (find_invalid([names[i].replace("I-", "B-"), names[j]]) is None)
+    for j, name in enumerate(names):
+        assert allowed[-1, j] == (not name.startswith("I-"))
+    assert allowed[:, -1].all()
+
+
+def test_viterbi_is_the_best_of_all(case):
+    emissions, transitions, _ = case
+    tags = crf.viterbi(emissions, transitions, LENGTHS)
+    for where, paths, scores in sequences(emissions, transitions):
+        assert tags[where].tolist() == paths[scores.argmax()].tolist()
+
+
+def test_viterbi_tags_are_valid_whatever_the_emissions(case):
+    _, transitions, n_labels = case
+    rng = np.random.default_rng(0)
+    names = np.array(tag_names([f"l{i}" for i in range(n_labels)]))
+    lengths = rng.integers(1, 30, 200)
+    emissions = rng.normal(0, 50, (lengths.sum(), len(names))).astype(np.float32)
+    tags = crf.viterbi(emissions, transitions, lengths)
+    for part in np.split(names[tags], np.cumsum(lengths)[:-1]):
+        assert find_invalid(part.tolist()) is None
+
+
+def test_viterbi_does_not_depend_on_the_batch(case):
+    emissions, transitions, _ = case
+    together = crf.viterbi(emissions, transitions, LENGTHS)
+    alone = [
+        crf.viterbi(part, transitions, np.array([len(part)]))
+        for part in np.split(emissions, np.cumsum(LENGTHS)[:-1])
+    ]
+    assert together.tolist() == np.concatenate(alone).tolist()
+
+
+def test_marginals_and_partition(case):
+    emissions, transitions, _ = case
+    lattice = crf.forward_backward(emissions, transitions, LENGTHS)
+    marginals = crf.tag_marginals(lattice, LENGTHS)
+    for k, (where, paths, scores) in enumerate(sequences(emissions, transitions)):
+        p, log_partition = weights(scores)
+        assert lattice.log_partition[k] == pytest.approx(log_partition, abs=1e-5)
+        expected = [
+            [p[paths[:, t] == tag].sum() for tag in range(emissions.shape[1])]
+            for t in range(paths.shape[1])
+        ]
+        np.testing.assert_allclose(marginals[where], expected, atol=1e-6)
+
+
+def test_span_marginals(case):
+    emissions, transitions, n_labels = case
+    lattice = crf.forward_backward(emissions, transitions, LENGTHS)
+    for where, paths, scores in sequences(emissions, transitions):
+        p, _ = weights(scores)
+        length = paths.shape[1]
+        for first, last in itertools.combinations(range(length + 1), 2):
+            for label in range(n_labels):
+                begin, inside = 2 * label + 1, 2 * label + 2
+                agrees = paths[:, first] == begin
+                agrees &= (paths[:, first + 1 : last] == inside).all(axis=1)
+                if last < length:
+                    agrees &= paths[:, last] != inside
+                (marginal,) = crf.span_marginals(
+                    lattice,
+                    emissions,
+                    transitions,
+                    LENGTHS,
+                    np.array([[where.start + first, where.start + last, label]]),
+                )
+                assert marginal == pytest.approx(p[agrees].sum(), abs=1e-6)
+
+
+def partial_targets(n_tags, seed=0):
+    """Tags known at some tokens, several allowed at one, missing at the others."""
+    rng = np.random.default_rng(seed)
+    targets = np.ones((LENGTHS.sum(), n_tags), bool)
+    for token in (1, 5, 8):
+        targets[token] = False
+        targets[token, rng.choice([0, 1])] = True
+    targets[6] = False
+    targets[6, [0, 1]] = True
+    return targets
+
+
+def enumerated_loss(emissions, transitions, targets):
+    loss = 0.0
+    for where, paths, scores in sequences(emissions, transitions):
+        agrees = targets[where][np.arange(paths.shape[1]), paths].all(axis=1)
+        loss += np.logaddexp.reduce(scores) - np.logaddexp.reduce(scores[agrees])
+    return loss
+
+
+def test_likelihood_of_partial_annotation(case):
+    emissions, transitions, _ = case
+    targets = partial_targets(emissions.shape[1])
+    loss = crf.negative_log_likelihood(emissions, transitions, LENGTHS, targets).loss
+    assert loss == pytest.approx(enumerated_loss(emissions, transitions, targets), abs=1e-4)
+
+
+def test_gradient_by_finite_differences(case):
+    emissions, transitions, n_labels = case
+    targets = partial_targets(emissions.shape[1])
+    result = crf.negative_log_likelihood(emissions, transitions, LENGTHS, targets)
+    step = 1e-3
+    for token, tag in np.ndindex(emissions.shape):
+        high, low = emissions.astype(np.float64), emissions.astype(np.float64)
+        high[token, tag] += step
+        low[token, tag] -= step
+        slope = (
+            enumerated_loss(high, transitions, targets) - enumerated_loss(low, transitions, targets)
+        ) / (2 * step)
+        assert result.emissions[token, tag] == pytest.approx(slope, abs=1e-4)
+    for i, j in np.argwhere(crf.iob2_allowed(n_labels)):
+        high, low = transitions.astype(np.float64), transitions.astype(np.float64)
+        high[i, j] += step
+        low[i, j] -= step
+        slope = (
+            enumerated_loss(emissions, high, targets) - enumerated_loss(emissions, low, targets)
+        ) / (2 * step)
+        assert result.transitions[i, j] == pytest.approx(slope, abs=1e-4)
+
+
+def test_no_annotation_no_gradient(case):
+    emissions, transitions, _ = case
+    everything = np.ones(emissions.shape, bool)
+    loss, d_emissions, d_transitions = crf.negative_log_likelihood(
+        emissions, transitions, LENGTHS, everything
+    )
+    assert loss == pytest.approx(0, abs=1e-9)
+    assert np.abs(d_emissions).max() < 1e-6
+    assert np.abs(d_transitions).max() < 1e-6
+
+
+def test_long_sequences_stay_finite():
+    n_tags = 5
+    emissions = np.random.default_rng(0).normal(0, 20, (5000, n_tags)).astype(np.float32)
+    transitions = np.where(crf.iob2_allowed(2), 0.0, crf.FORBIDDEN)
+    lengths = np.array([5000])
+    marginals = crf.tag_marginals(crf.forward_backward(emissions, transitions, lengths), lengths)
+    np.testing.assert_allclose(marginals.sum(axis=1), 1, atol=1e-5)
+
+
+def test_nothing_to_do():
+    nothing, none = np.zeros((0, 3), np.float32), np.zeros(0, np.int64)
+    transitions = np.zeros((4, 4), np.float32)
+    assert crf.viterbi(nothing, transitions, none).shape == (0,)
+    assert crf.forward_backward(nothing, transitions, none).log_partition.shape == (0,)

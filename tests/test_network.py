@@ -1,0 +1,141 @@
+"""The Keras network: its compiled CRF against `crf.py`, and its training."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ner_lstm_component import crf
+from ner_lstm_component.settings import NetworkSettings
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
+from ner_lstm_component.features import HASHES  # noqa: E402
+from ner_lstm_component.network import BiLSTMCRF, build_network, crf_loss  # noqa: E402
+
+ROWS = (30, 10)
+N_LABELS = 2
+SETTINGS = NetworkSettings(
+    rows=ROWS, embed_width=4, width=8, hidden_width=6, depth=2, word_dropout=0.5
+)
+
+
+@pytest.fixture
+def network():
+    return build_network(SETTINGS, N_LABELS)
+
+
+@pytest.fixture
+def batch():
+    """Ids and mask of sequences of lengths 5, 3 and 1."""
+    rng = np.random.default_rng(0)
+    offsets = np.repeat(np.cumsum([0, *ROWS[:-1]]), HASHES)
+    ids = rng.integers(0, 10, (3, 5, len(ROWS) * HASHES)) + offsets
+    mask = np.arange(5) < np.array([5, 3, 1])[:, None]
+    return ids.astype(np.int32), mask
+
+
+def random_potentials(rng, mask, n_labels):
+    n_tags = 2 * n_labels + 1
+    emissions = rng.normal(0, 2, (*mask.shape, n_tags)).astype(np.float32)
+    transitions = rng.normal(0, 1, (n_tags + 1, n_tags + 1)).astype(np.float32)
+    return emissions, np.where(crf.iob2_allowed(n_labels), transitions, crf.FORBIDDEN)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_compiled_loss_and_gradient_are_those_of_numpy(batch, seed):
+    rng = np.random.default_rng(seed)
+    mask = batch[1]
+    emissions, transitions = random_potentials(rng, mask, N_LABELS)
+    transitions = transitions.astype(np.float32)
+    targets = rng.random(emissions.shape) < 0.3
+    # O, B-x or I-x after it: some valid sequence agrees with the annotation.
+    targets[..., 0] |= rng.random(mask.shape) < 0.7
+    targets[:, 1::2, 1:3] |= ~targets[:, 1::2, :1]
+    targets[:, ::2, 1] |= ~targets[:, ::2, 0]
+    expected = crf.negative_log_likelihood(
+        emissions[mask], transitions, mask.sum(axis=1), targets[mask]
+    )
+    e, t = tf.constant(emissions), tf.constant(transitions)
+    with tf.GradientTape() as tape:
+        tape.watch([e, t])
+        loss = 3.0 * crf_loss(e, t, tf.constant(mask), tf.constant(targets))
+    d_emissions, d_transitions = tape.gradient(loss, [e, t])
+    assert float(loss) == pytest.approx(3 * expected.loss, rel=1e-5)
+    np.testing.assert_allclose(d_emissions.numpy()[mask], 3 * expected.emissions, atol=2e-5)
+    np.testing.assert_allclose(d_emissions.numpy()[~mask], 0)
+    np.testing.assert_allclose(d_transitions.numpy(), 3 * expected.transitions, atol=2e-5)
+
+
+def test_padding_changes_nothing(network, batch):
+    ids, mask = batch
+    emissions, _ = network(ids, mask)
+    alone, _ = network(ids[1:2, :3], mask[1:2, :3])
+    np.testing.assert_allclose(emissions[1, :3], alone[0], atol=1e-5)
+
+
+def test_forbidden_transitions_stay_forbidden(network, batch):
+    _, transitions = network(*batch)
+    allowed = crf.iob2_allowed(N_LABELS)
+    assert (np.asarray(transitions)[~allowed] == crf.FORBIDDEN).all()
+    assert (np.asarray(transitions)[allowed] == 0).all()
+
+
+def test_words_are_hidden_in_training_only(network, batch):
+    ids, mask = batch
+    hidden = np.asarray(network._hide_words(np.tile(ids, (20, 20, 1))))
+    share = (hidden[..., :HASHES] == 0).all(axis=-1).mean()
+    assert 0.4 < share < 0.65
+    assert (hidden[..., HASHES:] == np.tile(ids, (20, 20, 1))[..., HASHES:]).all()
+    first, second = (network(ids, mask, training=False)[0] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_network_learns(batch):
+    keras.utils.set_random_seed(0)
+    network = build_network(replace(SETTINGS, word_dropout=0.0), N_LABELS)
+    ids, mask = batch
+    tags = ids[..., 0] % 2
+    targets = np.eye(2 * N_LABELS + 1, dtype=bool)[tags]
+    optimizer = keras.optimizers.Adam(0.02)
+    losses = []
+    for _ in range(60):
+        with tf.GradientTape() as tape:
+            loss = network(ids, mask, targets, training=True)
+        variables = network.trainable_variables
+        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
+        losses.append(float(loss))
+    assert np.mean(losses[-5:]) < losses[0] / 3
+
+
+def test_config_round_trip(network, batch):
+    network(*batch)
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(network), safe_mode=True
+    )
+    assert isinstance(again, BiLSTMCRF)
+    again(*batch)
+    assert [w.shape for w in again.weights] == [w.shape for w in network.weights]
+    again.set_weights(network.get_weights())
+    np.testing.assert_allclose(again(*batch)[0], network(*batch)[0], atol=1e-6)
+
+
+def test_encoder_is_made_of_keras_alone(network):
+    assert {type(layer).__module__.split(".")[0] for layer in network.encoder.layers} == {"keras"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"embed_width": 0}, {"depth": 0}, {"word_dropout": 1.0}, {"hidden_width": -1}]
+)
+def test_settings_name_what_is_wrong(wrong):
+    good = {
+        "rows": ROWS,
+        "embed_width": 4,
+        "width": 8,
+        "hidden_width": 6,
+        "depth": 1,
+        "word_dropout": 0.1,
+    }
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        NetworkSettings(**{**good, **wrong})
