@@ -1,0 +1,168 @@
+"""A pipeline trained for a minute on the real corpus is the same however it is carried."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import spacy
+from spacy.lang.en import English
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+from spacy.util import fix_random_seed, minibatch
+from thinc.api import Adam
+
+from ner_lstm_component.dataset import read_csv, split_sentences, to_doc
+
+pytestmark = pytest.mark.real
+
+SHOW = """
+import sys
+import spacy
+from spacy.tokens import DocBin
+from spacy.util import get_lang_class
+
+name, sentences, output = sys.argv[1:]
+if name.endswith(".pickle"):
+    import pickle
+    with open(name, "rb") as file:
+        nlp = pickle.load(file)
+else:
+    nlp = spacy.load(name)
+docs = list(DocBin().from_disk(sentences).get_docs(nlp.vocab))
+DocBin(docs=nlp.pipe(docs, batch_size=64)).to_disk(output)
+"""
+
+
+@pytest.fixture(scope="module")
+def parts():
+    path = os.environ.get("NER_DATASET")
+    if not path:
+        pytest.skip("the environment variable NER_DATASET does not name ner_dataset.csv")
+    sentences = split_sentences(read_csv(Path(path)).sentences, "community")
+    return {part: sentences[part] for part in ("train", "test")}
+
+
+@pytest.fixture(scope="module")
+def nlp(parts):
+    fix_random_seed(0)
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm")
+    docs = [to_doc(sentence, nlp.vocab) for sentence in parts["train"][:6000]]
+    examples = [Example(Doc(nlp.vocab, [t.text for t in doc]), doc) for doc in docs]
+    nlp.initialize(lambda: examples)
+    optimizer = Adam(0.003)
+    for batch in minibatch(examples, 64):
+        nlp.update(batch, sgd=optimizer, drop=0.3)
+    return nlp
+
+
+@pytest.fixture(scope="module")
+def words(parts):
+    return [list(sentence.words) for sentence in parts["test"][:500]]
+
+
+def docs_of(nlp, words):
+    return [Doc(nlp.vocab, words=sentence) for sentence in words]
+
+
+def entities(doc):
+    return [(ent.start, ent.end, ent.label_) for ent in doc.ents]
+
+
+def tag(nlp, words, batch_size=64):
+    return [entities(doc) for doc in nlp.pipe(docs_of(nlp, words), batch_size=batch_size)]
+
+
+@pytest.fixture(scope="module")
+def expected(nlp, words):
+    found = tag(nlp, words)
+    assert sum(map(len, found)) > 800
+    return found
+
+
+@pytest.fixture(scope="module")
+def emissions(nlp, words):
+    return nlp.get_pipe("ner_lstm").model.predict(docs_of(nlp, words)).emissions
+
+
+def test_learns(nlp, words, expected, parts):
+    gold = [entities(to_doc(sentence, nlp.vocab)) for sentence in parts["test"][:500]]
+    hits = sum(len(set(a) & set(b)) for a, b in zip(gold, expected, strict=True))
+    f_score = 2 * hits / (sum(map(len, gold)) + sum(map(len, expected)))
+    assert f_score > 0.7
+
+
+def test_rebuilt_from_config_and_bytes(nlp, words, expected, emissions):
+    rebuilt = English.from_config(nlp.config)
+    rebuilt.from_bytes(nlp.to_bytes())
+    assert tag(rebuilt, words) == expected
+    again = rebuilt.get_pipe("ner_lstm").model.predict(docs_of(rebuilt, words)).emissions
+    for a, b in zip(emissions, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def tag_elsewhere(name, words, tmp_path, path=""):
+    """The entities that another process finds."""
+    blank = spacy.blank("en")
+    DocBin(docs=docs_of(blank, words)).to_disk(tmp_path / "words.spacy")
+    subprocess.run(
+        [sys.executable, "-c", SHOW, str(name), tmp_path / "words.spacy", tmp_path / "out.spacy"],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(path)},
+    )
+    docs = DocBin().from_disk(tmp_path / "out.spacy").get_docs(blank.vocab)
+    return [entities(doc) for doc in docs]
+
+
+def test_loaded_from_disk(nlp, words, expected, emissions, tmp_path):
+    nlp.to_disk(tmp_path / "model")
+    assert tag_elsewhere(tmp_path / "model", words, tmp_path) == expected
+    loaded = spacy.load(tmp_path / "model")
+    again = loaded.get_pipe("ner_lstm").model.predict(docs_of(loaded, words)).emissions
+    for a, b in zip(emissions, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_pickled(nlp, words, expected, tmp_path):
+    (tmp_path / "nlp.pickle").write_bytes(pickle.dumps(nlp))
+    assert tag_elsewhere(tmp_path / "nlp.pickle", words, tmp_path) == expected
+
+
+@pytest.mark.slow
+def test_packaged_and_installed(nlp, words, expected, tmp_path):
+    nlp.to_disk(tmp_path / "model")
+    for command in (
+        [
+            "spacy",
+            "package",
+            tmp_path / "model",
+            tmp_path,
+            "--name",
+            "ner_lstm",
+            "--build",
+            "wheel",
+        ],
+        ["pip", "install", "--no-deps", "--target", tmp_path / "site"],
+    ):
+        if command[0] == "pip":
+            command += tmp_path.glob("**/*.whl")
+        subprocess.run([sys.executable, "-m", *map(str, command)], check=True)
+    assert tag_elsewhere("en_ner_lstm", words, tmp_path, tmp_path / "site") == expected
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 256])
+def test_batch_size_and_order_do_not_matter(nlp, words, expected, emissions, batch_size):
+    assert tag(nlp, words, batch_size) == expected
+    order = np.random.default_rng(batch_size).permutation(len(words))
+    shuffled = tag(nlp, [words[k] for k in order], batch_size)
+    assert shuffled == [expected[k] for k in order]
+    model = nlp.get_pipe("ner_lstm").model
+    for start in range(0, len(words), batch_size):
+        some = range(start, min(start + batch_size, len(words)))
+        alone = model.predict(docs_of(nlp, [words[k] for k in some])).emissions
+        for k, emission in zip(some, alone, strict=True):
+            np.testing.assert_allclose(emission, emissions[k], atol=1e-5)

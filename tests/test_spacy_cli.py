@@ -1,0 +1,244 @@
+"""spaCy's own commands on pipelines with ``ner_lstm``."""
+
+import json
+
+import numpy as np
+import pytest
+import spacy
+import spacy.cli  # registers the commands
+from spacy.cli._util import app
+from spacy.tokens import Doc, DocBin
+from thinc.api import Config
+from typer.testing import CliRunner
+
+CONFIG = """
+[paths]
+train = null
+dev = null
+
+[system]
+seed = 0
+gpu_allocator = null
+
+[nlp]
+lang = "en"
+pipeline = ["ner_lstm"]
+
+[components]
+
+[components.ner_lstm]
+factory = "ner_lstm"
+
+[corpora]
+
+[corpora.train]
+@readers = "spacy.Corpus.v1"
+path = ${paths.train}
+
+[corpora.dev]
+@readers = "spacy.Corpus.v1"
+path = ${paths.dev}
+
+[training]
+seed = ${system.seed}
+max_steps = 30
+max_epochs = 0
+eval_frequency = 30
+train_corpus = "corpora.train"
+dev_corpus = "corpora.dev"
+
+[training.optimizer]
+@optimizers = "Adam.v1"
+learn_rate = 0.01
+
+[training.score_weights]
+ents_f = 1.0
+"""
+
+CONLL = """-DOCSTART- -X- O O
+
+Anna NNP B-NP B-PER
+Berg NNP I-NP I-PER
+lives VBZ B-VP O
+in IN B-PP O
+Oslo NNP B-NP B-LOC
+. . O O
+
+Nobody NN B-NP O
+came VBD B-VP O
+. . O O
+"""
+
+IOB = "Anna|NNP|B-PER Berg|NNP|I-PER lives|VBZ|O in|IN|O Oslo|NNP|B-LOC .|.|O\n"
+
+
+def run(*arguments):
+    """Run a spaCy command; its output. Fails where it fails."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, train_examples):
+    """A DocBin and a config for a small network."""
+    folder = tmp_path_factory.mktemp("cli")
+    DocBin(docs=[eg.reference for eg in train_examples]).to_disk(folder / "data.spacy")
+    return folder
+
+
+def write_config(path, text, model=None):
+    """A complete config at ``path``, its gaps filled with spaCy's defaults."""
+    config = Config().from_str(text, interpolate=False)
+    if model is not None:
+        config["components"]["ner_lstm"]["model"] = model
+    base = path.with_name(f"base-{path.name}")
+    config.to_disk(base)
+    run("init", "fill-config", base, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(folder, trained_nlp):
+    model = trained_nlp.config["components"]["ner_lstm"]["model"]
+    return write_config(folder / "config.cfg", CONFIG, model)
+
+
+def train(config, data, output, *options):
+    paths = ("--paths.train", data, "--paths.dev", data)
+    return run("train", config, "--output", output, *paths, *options)
+
+
+@pytest.fixture(scope="module")
+def model(config, folder):
+    train(config, folder / "data.spacy", folder / "trained")
+    return folder / "trained" / "model-last"
+
+
+def weights(path):
+    return spacy.load(path).get_pipe("ner_lstm").model.layers[1].shims[0].keras_model.get_weights()
+
+
+def test_train_and_load(model):
+    doc = spacy.load(model)("Anna Berg lives in Oslo .")
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Anna Berg", "per"), ("Oslo", "geo")]
+
+
+def test_seed(model, config, folder):
+    for name, seed in (("again", 0), ("other", 1)):
+        train(config, folder / "data.spacy", folder / name, "--system.seed", seed)
+    first, again, other = (
+        weights(path) for path in (model, folder / "again/model-last", folder / "other/model-last")
+    )
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(first, other, strict=True))
+
+
+def test_train_with_averages(model, config, folder):
+    train(
+        config,
+        folder / "data.spacy",
+        folder / "averaged",
+        "--training.optimizer.use_averages",
+        "true",
+    )
+    averaged = folder / "averaged" / "model-last"
+    assert all((a != b).any() for a, b in zip(weights(model), weights(averaged), strict=True))
+    assert spacy.load(averaged)("Anna Berg lives in Oslo .").ents
+
+
+def test_train_with_gradient_accumulation(config, folder):
+    train(
+        config,
+        folder / "data.spacy",
+        folder / "accumulated",
+        "--training.accumulate_gradient",
+        3,
+    )
+    meta = json.loads((folder / "accumulated/model-best/meta.json").read_text(encoding="utf-8"))
+    assert meta["performance"]["ents_f"] > 0.8
+
+
+@pytest.mark.parametrize(("name", "text"), [("data.conll", CONLL), ("data.iob", IOB)])
+def test_train_on_converted_files(tmp_path, config, name, text):
+    (tmp_path / name).write_text(text * 3, encoding="utf-8")
+    run("convert", tmp_path / name, tmp_path, "-n", 10)
+    train(config, tmp_path / "data.spacy", tmp_path / "out")
+    nlp = spacy.load(tmp_path / "out" / "model-last")
+    assert set(nlp.get_pipe("ner_lstm").labels) == {"PER", "LOC"}
+    doc = nlp(Doc(nlp.vocab, words=["Anna", "Berg", "lives", "in", "Oslo", "."]))
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Anna Berg", "PER"), ("Oslo", "LOC")]
+
+
+def test_init_labels_and_use_them(config, folder):
+    labels = folder / "labels"
+    data = folder / "data.spacy"
+    run("init", "labels", config, labels, "--paths.train", data, "--paths.dev", data)
+    assert json.loads((labels / "ner_lstm.json").read_text()) == ["geo", "org", "per"]
+    filled = Config().from_disk(config, interpolate=False)
+    filled["initialize"] = {
+        "components": {
+            "ner_lstm": {
+                "labels": {
+                    "@readers": "spacy.read_labels.v1",
+                    "path": str(labels / "ner_lstm.json"),
+                }
+            }
+        }
+    }
+    filled.to_disk(folder / "labels.cfg")
+    train(folder / "labels.cfg", folder / "data.spacy", folder / "from-labels")
+    nlp = spacy.load(folder / "from-labels" / "model-last")
+    assert nlp.get_pipe("ner_lstm").labels == ("geo", "org", "per")
+
+
+def test_fill_and_debug_config(tmp_path, folder):
+    full = Config().from_disk(write_config(tmp_path / "full.cfg", CONFIG), interpolate=False)
+    model = full["components"]["ner_lstm"]["model"]
+    assert model["@architectures"] == "ner_lstm_component.KerasLSTMTagger.v1"
+    assert full["components"]["ner_lstm"]["scorer"] == {"@scorers": "spacy.ner_scorer.v1"}
+    data = folder / "data.spacy"
+    run("debug", "config", tmp_path / "full.cfg", "--paths.train", data, "--paths.dev", data)
+
+
+def test_assemble(model, config, folder):
+    text = CONFIG.replace('factory = "ner_lstm"', f'source = "{model}"')
+    sourced = write_config(folder / "assemble.cfg", text)
+    run("assemble", sourced, folder / "assembled")
+    doc = spacy.load(folder / "assembled")("Anna Berg lives in Oslo .")
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Anna Berg", "per"), ("Oslo", "geo")]
+
+
+def test_frozen_and_sourced(model, folder):
+    """Sourced and frozen, its predictions annotating: nothing learns, nothing is lost."""
+    text = CONFIG.replace('factory = "ner_lstm"', f'source = "{model}"')
+    text = text.replace('["ner_lstm"]', '["ner_lstm", "textcat"]')
+    text = text.replace(
+        "[training]",
+        '[components.textcat]\nfactory = "textcat"\n\n'
+        '[training]\nfrozen_components = ["ner_lstm"]\nannotating_components = ["ner_lstm"]',
+    )
+    write_config(folder / "frozen.cfg", text)
+    nlp = spacy.blank("en")
+    docs = [nlp.make_doc("Anna Berg lives in Oslo ."), nlp.make_doc("Nobody said a word .")]
+    for doc, cat in zip(docs, (1.0, 0.0), strict=True):
+        doc.cats = {"a": cat, "b": 1 - cat}
+    DocBin(docs=docs).to_disk(folder / "cats.spacy")
+    train(
+        folder / "frozen.cfg", folder / "cats.spacy", folder / "frozen", "--training.max_steps", 3
+    )
+    for a, b in zip(weights(model), weights(folder / "frozen/model-last"), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_evaluate(model, folder):
+    run("evaluate", model, folder / "data.spacy", "--output", folder / "scores.json")
+    scores = json.loads((folder / "scores.json").read_text())
+    assert scores["ents_f"] > 0.9
+    assert set(scores["ents_per_type"]) == {"geo", "org", "per"}
+
+
+def test_benchmark_speed(model, folder):
+    shown = run("benchmark", "speed", model, folder / "data.spacy", "--batches", 30, "--warmup", 1)
+    assert "Mean" in shown
