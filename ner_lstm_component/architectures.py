@@ -100,14 +100,13 @@ def _init(model: Model, X: Any = None, Y: Any = None) -> None:
 def _forward(
     model: Model, X: Sequence[Doc] | Annotated, is_train: bool
 ) -> tuple[Potentials | float, Callable]:
-    annotated = isinstance(X, Annotated)
-    docs = X.docs if annotated else X
+    docs = X.docs if isinstance(X, Annotated) else X
     features, _ = model.layers[0](docs, is_train)
     reading = model.attrs["reading"]
     segments = cut(sentence_lengths(docs), reading)
     flat = np.concatenate(features) if features else np.zeros((0, 0), np.int32)
     batched = list(batches(segments, reading))
-    if annotated:
+    if isinstance(X, Annotated):
         return _loss(model, flat, np.concatenate(X.targets), batched, is_train)
     return _potentials(model, flat, [len(doc) for doc in docs], batched, is_train)
 
@@ -140,8 +139,8 @@ def _potentials(
             d_transitions = None
         return []
 
-    ends = np.cumsum(lengths[:-1]) if lengths else []
-    return Potentials(np.split(emissions, ends) if lengths else [], transitions), backprop
+    by_doc = np.split(emissions, np.cumsum(lengths[:-1])) if lengths else []
+    return Potentials(by_doc, transitions), backprop
 
 
 def _loss(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import ENT_IOB, ENT_TYPE
+from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
@@ -25,7 +25,7 @@ from . import crf
 from .architectures import Annotated
 from .crf import Potentials
 from .segments import sentence_lengths
-from .tags import ENT_BEGIN, ENT_IN, entity_arrays, tag_names, tag_of_bilou
+from .tags import ENT_BEGIN, ENT_IN, entity_arrays, tag_names, tag_of_bilou, tags_of_entities
 
 DEFAULT_CONFIG = Config().from_str(
     """
@@ -112,11 +112,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         :raises ValueError: if it is not a non-empty string without white space, or the
             component is initialized: the network's output has its size.
         """
-        if not isinstance(label, str) or not label or any(c.isspace() for c in label):
-            raise ValueError(
-                "An entity type must be a non-empty string without white space (it becomes "
-                f"part of an IOB2 tag). Received: label={label!r}"
-            )
+        _check_label(label)
         if label in self.labels:
             return 0
         if self._is_initialized:
@@ -126,13 +122,20 @@ class LSTMEntityRecognizer(TrainablePipe):
                 "anew with examples of all of them (nlp.initialize), or with "
                 "initialize(labels=…)."
             )
-        self.cfg["labels"] = sorted([*self.labels, label])
-        self.vocab.strings.add(label)
+        self._set_labels([*self.labels, label])
         return 1
+
+    def _set_labels(self, labels: Iterable[str]) -> None:
+        self.cfg["labels"] = sorted(set(labels))
+        for label in self.labels:
+            self.vocab.strings.add(label)
 
     @property
     def _is_initialized(self) -> bool:
         return self.model.has_dim("nO") is True
+
+    def _label_hashes(self) -> NDArray[np.uint64]:
+        return np.array([self.vocab.strings.add(label) for label in self.labels], np.uint64)
 
     def _label_index(self) -> dict[str, int]:
         return {label: i for i, label in enumerate(self.labels)}
@@ -217,7 +220,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
         :param scores: what :meth:`predict` gave for the same Docs.
         """
-        hashes = np.array([self.vocab.strings.add(label) for label in self.labels], np.uint64)
+        hashes = self._label_hashes()
         for doc, tags in zip(docs, scores, strict=True):
             if not len(doc):
                 continue
@@ -246,12 +249,11 @@ class LSTMEntityRecognizer(TrainablePipe):
         :raises ValueError: if there are no labels (E143).
         """
         validate_get_examples(get_examples, "LSTMEntityRecognizer.initialize")
-        self.model.set_dim("nO", None, force=True)
         if labels is None:
-            found = {ent.label_ for eg in get_examples() for ent in eg.reference.ents if ent.label_}
-            labels = sorted(found)
+            labels = [ent.label_ for eg in get_examples() for ent in eg.reference.ents]
         for label in labels:
-            self.add_label(label)
+            _check_label(label)
+        self._set_labels([*self.labels, *labels])
         if not self.labels:
             raise ValueError(Errors.E143.format(name=self.name))
         self.model.set_dim("nO", len(self.tags), force=True)
@@ -313,7 +315,8 @@ class LSTMEntityRecognizer(TrainablePipe):
             sentence_lengths(docs),
             np.concatenate(targets),
         )
-        gradient = Potentials(_split(d_emissions / n_known, docs), d_transitions / n_known)
+        factor = np.float32(1 / n_known)
+        gradient = Potentials(_split(d_emissions * factor, docs), d_transitions * factor)
         return loss / n_known, gradient
 
     def _targets(self, example: Example) -> NDArray[np.bool_]:
@@ -321,26 +324,48 @@ class LSTMEntityRecognizer(TrainablePipe):
 
         :return: *Shape:* ``(n_tokens, n_tags)``
         """
-        n_tokens = len(example.predicted)
-        allowed = np.ones((n_tokens, len(self.tags)), bool)
-        if not n_tokens:
-            return allowed
-        index = self._label_index()
-        for token, tag in enumerate(example.get_aligned_ner()):
-            if tag in (None, "-", ""):
-                continue
-            try:
-                column = tag_of_bilou(tag, index)
-            except KeyError:
-                raise ValueError(
-                    f"An example has an entity of type {tag[2:]!r}; {self.name!r} was "
-                    f"initialized for {', '.join(self.labels) or 'no labels'}. Initialize it "
-                    "with examples of all types or with initialize(labels=…), or take this type "
-                    "out of the examples."
-                ) from None
-            allowed[token] = False
-            allowed[token, column] = True
+        try:
+            columns = self._gold_columns(example)
+        except KeyError as error:
+            (label,) = error.args
+            raise ValueError(
+                f"An example has an entity of type {label!r}; {self.name!r} was initialized for "
+                f"{', '.join(self.labels) or 'no labels'}. Initialize it with examples of all "
+                "types or with initialize(labels=…), or take this type out of the examples."
+            ) from None
+        known = np.flatnonzero(columns >= 0)
+        allowed = np.ones((len(columns), len(self.tags)), bool)
+        allowed[known] = False
+        allowed[known, columns[known]] = True
         return allowed
+
+    def _gold_columns(self, example: Example) -> NDArray[np.int64]:
+        """The annotated tags on the tokens of ``predicted``, -1 where there is none.
+
+        :raises KeyError: with the name of a type that is not among :attr:`labels`.
+        """
+        predicted, reference = example.predicted, example.reference
+        # spaCy's alignment costs more than the network's step. Most Docs need none.
+        if np.array_equal(predicted.to_array(ORTH), reference.to_array(ORTH)):
+            iob, types = reference.to_array([ENT_IOB, ENT_TYPE]).reshape(-1, 2).T
+            try:
+                return tags_of_entities(iob, types, self._label_hashes())
+            except KeyError as error:
+                raise KeyError(reference.vocab.strings[error.args[0]]) from None
+        index = self._label_index()
+        columns = [
+            -1 if tag in (None, "-", "") else tag_of_bilou(tag, index)
+            for tag in example.get_aligned_ner()
+        ]
+        return np.array(columns, np.int64)
+
+
+def _check_label(label: str) -> None:
+    if not isinstance(label, str) or not label or any(c.isspace() for c in label):
+        raise ValueError(
+            "An entity type must be a non-empty string without white space (it becomes part of "
+            f"an IOB2 tag). Received: {label!r}"
+        )
 
 
 def _concatenate(arrays: Sequence[NDArray]) -> NDArray:

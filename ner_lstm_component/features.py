@@ -20,16 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import ORTH
 from spacy.lang.lex_attrs import word_shape
-from spacy.strings import hash_string
+from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from thinc.api import Model, NumpyOps
-from thinc.types import Ints2d
 
 HASHES = 2
 _CACHE_SIZE = 100_000
 
 
-def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[list[Doc], list[Ints2d]]:
+def LexicalFeatures(
+    names: Sequence[str], rows: Sequence[int]
+) -> Model[list[Doc], list[NDArray[np.int32]]]:
     """The Thinc layer that reads a Doc's lexical features.
 
     :param names: features, each one of ``ORTH``, ``LOWER``, ``SHAPE``, ``PREFIXn``,
@@ -49,7 +50,7 @@ def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[list[Doc
 
 def _forward(
     model: Model, docs: list[Doc], is_train: bool
-) -> tuple[list[Ints2d], Callable[[Any], list]]:
+) -> tuple[list[NDArray[np.int32]], Callable[[Any], list]]:
     return model.attrs["table"](docs), _no_gradient
 
 
@@ -117,7 +118,7 @@ class FeatureTable:
         self._position: dict[int, int] = {}
         self._known = np.zeros((_CACHE_SIZE, len(self.names) * HASHES), np.int32)
 
-    def __call__(self, docs: Sequence[Doc]) -> list[Ints2d]:
+    def __call__(self, docs: Sequence[Doc]) -> list[NDArray[np.int32]]:
         """The ids of some Docs. *Shape:* ``(n_tokens, len(names) * HASHES)`` each."""
         if not docs:
             return []
@@ -150,7 +151,7 @@ class FeatureTable:
         ):
             # The name is hashed with the value: equal strings of two features (the word
             # "a" and the prefix "a") then collide with different others.
-            values = [hash_string(f"{name} {function(word)}") for word in words]
+            values = [get_string_id(f"{name} {function(word)}") for word in words]
             hashed = NumpyOps().hash(np.asarray(values, np.uint64), 0)[:, :HASHES]
             columns.append(hashed % rows + offset)
         return np.concatenate(columns, axis=1).astype(np.int32)

@@ -71,11 +71,31 @@ def tag_of_bilou(tag: str, labels: dict[str, int]) -> int:
 
     :param tag: ``O`` or ``[BILU]-type``.
     :param labels: entity type → its position among the labels.
-    :raises KeyError: if the type is not among ``labels``.
+    :raises KeyError: with the type, if it is not among ``labels``.
     """
     if tag == OUTSIDE:
         return 0
     return 2 * labels[tag[2:]] + (1 if tag[0] in "BU" else 2)
+
+
+def tags_of_entities(
+    iob: NDArray[np.uint64], types: NDArray[np.uint64], label_hashes: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """Translate what spaCy stores on tokens into columns; the way back of `entity_arrays`.
+
+    :param iob: ENT_IOB values. *Shape:* ``(n_tokens,)``
+    :param types: ENT_TYPE values. *Shape:* ``(n_tokens,)``
+    :param label_hashes: the string-store hash of each label. *Shape:* ``(n_labels,)``
+    :return: columns, -1 where there is no annotation. *Shape:* ``(n_tokens,)``
+    :raises KeyError: with the hash of a type that is not among the labels.
+    """
+    is_label = types[:, None] == label_hashes
+    in_entity = types != 0
+    unknown = in_entity & ~is_label.any(axis=1)
+    if unknown.any():
+        raise KeyError(int(types[unknown][0]))
+    columns = 2 * is_label.argmax(axis=1) + np.where(iob == ENT_IN, 2, 1)
+    return np.where(in_entity, columns, np.where(iob == ENT_MISSING, -1, 0))
 
 
 def entity_arrays(

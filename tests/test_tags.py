@@ -8,6 +8,7 @@ from ner_lstm_component.tags import (
     repair,
     tag_names,
     tag_of_bilou,
+    tags_of_entities,
 )
 
 
@@ -66,3 +67,13 @@ def test_entity_arrays():
     iob, types = entity_arrays(np.array([0, 1, 2, 3, 4]), hashes)
     assert iob.tolist() == [2, 3, 1, 3, 1]
     assert types.tolist() == [0, 11, 11, 22, 22]
+
+
+def test_tags_of_entities_is_the_way_back():
+    hashes = np.array([11, 22], np.uint64)
+    columns = np.array([0, 1, 2, 2, 3, 0, 1, 1, 4])
+    assert tags_of_entities(*entity_arrays(columns, hashes), hashes).tolist() == columns.tolist()
+    iob, types = np.array([0, 3, 2], np.uint64), np.zeros(3, np.uint64)
+    assert tags_of_entities(iob, types, hashes).tolist() == [-1, 0, 0]
+    with pytest.raises(KeyError, match="33"):
+        tags_of_entities(np.array([3], np.uint64), np.array([33], np.uint64), hashes)
