@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,12 +20,6 @@ from pydantic_core import ErrorDetails
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.util import is_package
-from werkzeug.exceptions import (
-    BadRequest,
-    HTTPException,
-    RequestEntityTooLarge,
-    UnsupportedMediaType,
-)
 
 from .component import LSTMEntityRecognizer
 from .tags import OUTSIDE
@@ -34,6 +27,13 @@ from .tags import OUTSIDE
 try:
     from flask import Flask, Response, jsonify, request
     from flask.json.provider import DefaultJSONProvider
+    from werkzeug.exceptions import (
+        BadRequest,
+        HTTPException,
+        RequestEntityTooLarge,
+        UnsupportedMediaType,
+    )
+    from werkzeug.wrappers import Response as WSGIResponse
 except ImportError as error:
     raise ImportError(
         "The HTTP endpoint needs Flask, which is not installed; "
@@ -209,7 +209,6 @@ def _field_error(details: ErrorDetails) -> dict[str, str]:
     """Name the field as ``sentence[2]``; ``body`` is the request as a whole."""
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in details["loc"])
     message = details["msg"].removeprefix("Value error, ")
-    # A name that the client made up may hold what UTF-8 cannot: repr() is always safe.
     return {"field": field.removeprefix(".") or "body", "message": message}
 
 
@@ -228,9 +227,7 @@ class _JSON(DefaultJSONProvider):
 
 
 def _iob2_tags(doc: Doc) -> list[str]:
-    return [
-        f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else OUTSIDE for token in doc
-    ]
+    return [f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else OUTSIDE for token in doc]
 
 
 def _entity(ent: Span, score: float) -> dict[str, Any]:
@@ -246,18 +243,16 @@ def _entity(ent: Span, score: float) -> dict[str, Any]:
     }
 
 
-def _problem(error: HTTPException) -> Response:
+def _problem(error: HTTPException) -> WSGIResponse:
     """An error as ``application/problem+json`` (RFC 9457)."""
-    problem: Mapping[str, Any] = {
+    problem: dict[str, Any] = {
         "title": error.name,
         "status": error.code,
         "detail": error.description,
     }
     if isinstance(error, _InvalidRequest):
-        problem = {**problem, "errors": error.errors}
-    response = Response(json.dumps(problem), status=error.code)
-    response.headers.extend(
-        [(k, v) for k, v in error.get_headers() if k not in ("Content-Type", "Content-Length")]
-    )
+        problem["errors"] = error.errors
+    response = error.get_response()
+    response.set_data(json.dumps(problem))
     response.content_type = "application/problem+json"
     return response

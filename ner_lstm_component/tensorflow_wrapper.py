@@ -59,7 +59,9 @@ def TensorFlowWrapper(
     """Wrap a Keras 3 model so that it has the interface of a Thinc model.
 
     :param keras_model: the network, built or not. None leaves the wrapper empty until
-        :func:`set_keras_model` or ``from_bytes`` fills it.
+        :func:`set_keras_model` or ``from_bytes`` fills it. In a subclassed network's
+        ``call`` the axes of batch and time have no length that Python could loop over.
+        Its gradient is that of its outputs: regularizers of layers do not add to it.
     :param convert_inputs: ``(model, X, is_train) -> (ArgsKwargs of tensors or arrays,
         callback from the gradient's ArgsKwargs to dX)``. By default an array is the
         network's first argument; a list, tuple or dict is passed as one structure to a
@@ -245,13 +247,12 @@ def _governed_dropout(keras_model: keras.Model, rate: float | None) -> Iterator[
         yield
         return
     places = [
-        (layer, name, getattr(layer, name))
+        (layer, name, vars(layer)[name])
         for layer in keras_model._flatten_layers()
         for name in ("rate", "dropout", "recurrent_dropout")
-        if isinstance(getattr(layer, name, None), float)
-        and getattr(layer, name) > 0
-        # Recurrent layers show their cell's rate, which is set on the cell.
-        and not hasattr(layer, "cell")
+        # Not the properties of recurrent layers and attention: they show the rate of a
+        # cell or layer within, where it is set.
+        if isinstance(vars(layer).get(name), float) and vars(layer)[name] > 0
     ]
     try:
         for layer, name, _ in places:
@@ -363,16 +364,23 @@ class TensorFlowShim(Shim):
         return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
     def build(self, inputs: ArgsKwargs) -> None:
-        """Create the network's variables, if it has none, by one call on ``inputs``."""
-        model = self.keras_model
+        """Create the variables that a call on ``inputs`` needs and the network lacks."""
+        self._build(self._to_tensors(inputs))
+
+    def _build(self, structure: tuple[tuple, dict]) -> None:
         tf = import_tensorflow()
+        model = self.keras_model
         with self._lock:
-            if self._call_spec is None:
-                args, kwargs = self._to_tensors(inputs)
-                if not model.built:
-                    with tf.device(self.device):
-                        model(*args, training=False, **kwargs)
-                self._call_spec = _describe((args, kwargs))
+            if all(layer.built for layer in model._flatten_layers()):
+                return
+            n_weights = len(model.weights)
+            call = _describe(structure)
+            # As when the network is restored, so that what cannot be is noticed now.
+            args, kwargs = _example(call)
+            with tf.device(self.device):
+                model(*args, training=False, **kwargs)
+            if len(model.weights) > n_weights:
+                self._call_spec = call
 
     # -- calls
 
@@ -388,7 +396,6 @@ class TensorFlowShim(Shim):
         :return: its output: tensors.
         """
         tf = import_tensorflow()
-        self.build(inputs)
         tensors, compiled = self._prepare(inputs, is_train=False)
         with tf.device(self.device):
             outputs, _ = compiled.function(*tensors)
@@ -403,7 +410,6 @@ class TensorFlowShim(Shim):
             gives the gradient of the inputs.
         """
         tf = import_tensorflow()
-        self.build(inputs)
         tensors, compiled = self._prepare(inputs, is_train=True)
         with tf.device(self.device):
             if compiled.ends_in_loss:
@@ -471,6 +477,7 @@ class TensorFlowShim(Shim):
             with self._lock:
                 compiled = self._compiled.get(key)
                 if compiled is None:
+                    self._build(structure)
                     compiled = self._trace(structure, specs, is_train, rate)
                     self._compiled[key] = compiled
         return tensors, compiled
@@ -481,7 +488,7 @@ class TensorFlowShim(Shim):
         """Compile a call for tensors like ``specs``, whatever their lengths."""
         tf = import_tensorflow()
         model = self.keras_model
-        variables: list[tuple[str, Any]] = []
+        variables = self._trainable() if is_train else []
         leaves = tf.nest.flatten(structure)
 
         def call(*tensors: Any) -> tuple[Any, list | None]:
@@ -493,8 +500,6 @@ class TensorFlowShim(Shim):
             with _governed_dropout(model, rate), tf.GradientTape() as tape:
                 tape.watch(floats)
                 outputs = model(*args, training=is_train, **kwargs)
-            # Not before: a layer may create its variables when it is first called.
-            variables[:] = self._trainable() if is_train else []
             if not is_train or not _is_scalar(outputs):
                 return outputs, None
             targets = [variable.value for _, variable in variables] + floats
@@ -609,7 +614,11 @@ class TensorFlowShim(Shim):
         self._device = device
 
     def to_bytes(self) -> bytes:
-        """The network: Keras' JSON config, and its weights as plain arrays."""
+        """The network: Keras' JSON config, and its weights as plain arrays.
+
+        What ``adapt()`` teaches lookup and discretization layers is in neither: give
+        those layers their vocabulary or boundaries when creating them.
+        """
         return srsly.msgpack_dumps(self._state())
 
     def from_bytes(self, data: bytes) -> TensorFlowShim:
@@ -715,6 +724,9 @@ class TensorFlowShim(Shim):
                         f"network's {variable.path!r} {tuple(variable.shape)}."
                     )
                 variable.assign(array)
+            for layer in model._flatten_layers():
+                if isinstance(layer, keras.layers.Normalization):
+                    layer.finalize_state()  # computes with copies of its weights
         self._call_spec = call
         self._names = [packed["name"] for packed in saved]
         # Last: from here on other threads use the network.
@@ -814,7 +826,8 @@ def _describe(structure: Any) -> Any:
     import tensorflow as tf
 
     if tf.is_tensor(structure):
-        return {"tensor": [list(structure.shape), structure.dtype.name]}
+        # Layers may be unable to build on an axis without elements.
+        return {"tensor": [[max(n, 1) for n in structure.shape], structure.dtype.name]}
     if isinstance(structure, dict):
         return {"dict": {key: _describe(value) for key, value in structure.items()}}
     if isinstance(structure, (list, tuple)):
@@ -841,7 +854,7 @@ def _example(description: Any) -> Any:
 
 
 def _pack(name: str, variable: Any) -> dict[str, Any]:
-    array = np.ascontiguousarray(variable.numpy())
+    array = np.asarray(variable.numpy())
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     return {
         "name": name,

@@ -75,8 +75,19 @@ def main(
     repair: Annotated[
         bool, typer.Option("--repair", help="Read an I- that continues no entity as B-.")
     ] = False,
+    folder_as_is: Annotated[
+        bool,
+        typer.Option(
+            "--folder-as-is",
+            help="Pass over --split and --seed where INPUT is a folder, instead of refusing "
+            "them: for callers that give the same options whatever INPUT is.",
+        ),
+    ] = False,
 ) -> None:
     """Convert an IOB2 CSV into train.spacy, dev.spacy and test.spacy."""
+    if folder_as_is and input_path.is_dir():
+        split = seed = None
+        typer.echo(f"{input_path}: a folder, whose split is its three files")
     try:
         parts = _read_parts(input_path, split, seed, encoding, repair)
         bins = {

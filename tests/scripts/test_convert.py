@@ -163,6 +163,19 @@ def test_folder_refuses_split_and_seed(folder, out, options, named):
     assert not out.exists()
 
 
+def test_folder_as_is_passes_over_split_and_seed(folder, out):
+    result = run(folder, out, "--split", "community", "--seed", "3", "--folder-as-is")
+    assert result.exit_code == 0, result.output
+    assert f"{folder}: a folder, whose split is its three files" in result.output
+    assert [len(docs(out / name)) for name in NAMES] == [3, 1, 2]
+
+
+def test_folder_as_is_leaves_a_file_to_be_split(tmp_path, data):
+    for name, options in {"a": ["--folder-as-is"], "b": []}.items():
+        assert run(data, tmp_path / name, "--seed", "7", *options).exit_code == 0
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
 def test_encoding_is_printed(data, out, encoding):
     text = HEADER + rows(50).replace("sleeps", "café…").replace("\n", "\r\n")

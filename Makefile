@@ -1,0 +1,58 @@
+# Everything from an empty clone, with Python and make alone:
+#   make run    environment, data, training, evaluation, wheels, one tagged example
+#   make test   the tests
+# Another Python: make run PYTHON=python3.12
+# Other data:     make run VARS="--vars.dataset assets/ner_dataset.csv"
+
+PYTHON ?= python3
+VENV ?= .venv
+VARS ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+STEP := $(BIN)/python -m spacy project run
+
+# What the steps and their commands print stands in order, also in a file.
+export PYTHONUNBUFFERED = 1
+
+.PHONY: help env run test lint clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run    set up, train on the embedded corpus, evaluate, package, show an example"
+	@echo "make test   set up, run the tests (ARGS=… goes to pytest)"
+	@echo "make lint   set up, run ruff and mypy"
+	@echo "make env    set up $(VENV) only"
+	@echo "make clean  remove what was made, except $(VENV)"
+
+# The pins hold for the package's own installation too, and it is built by the pinned setuptools.
+$(INSTALLED): requirements.txt setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+		{ echo "Python 3.10 to 3.13 is needed; $(PYTHON) is not. Name one: make PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --constraint requirements.txt --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+env: $(INSTALLED)
+
+# Evaluated last and always, because its table should stand at the end.
+run: $(INSTALLED)
+	$(STEP) convert . $(VARS)
+	$(STEP) train . $(VARS)
+	$(STEP) package . $(VARS)
+	$(STEP) evaluate . --force $(VARS)
+	$(STEP) tag . $(VARS)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf training metrics packages build project.lock corpus/*.spacy
+	rm -rf .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -1,0 +1,3 @@
+from ner_lstm_component.app import create_app
+
+app = create_app()
