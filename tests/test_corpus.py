@@ -120,6 +120,24 @@ def test_output_directory_is_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
 
 
+def test_readme_counts(corpus: dict[str, list[Sentence]]) -> None:
+    expected: dict[str, list[int]] = {}
+    for split in SPLITS:
+        counts = Counter(label for s in corpus[split] for _, label in entities(s))
+        counts["sentences"] = len(corpus[split])
+        counts["without"] = sum(not entities(s) for s in corpus[split])
+        counts["tokens"] = sum(len(s.words) for s in corpus[split])
+        counts["entities"] = sum(counts[label] for label in TYPES)
+        for name, number in counts.items():
+            expected.setdefault(name, []).append(number)
+    table = {}
+    for line in (ROOT / "corpus" / "README.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("| ") and "---" not in line and "train" not in line:
+            name, *numbers = line.strip("| ").split(" | ")
+            table[name.strip("… ").split()[0]] = [int(n.replace(",", "")) for n in numbers]
+    assert table == expected
+
+
 # --- the format -----------------------------------------------------------------------------
 
 
