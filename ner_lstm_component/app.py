@@ -97,24 +97,24 @@ class Tagger:
         """The answer to a request."""
         with self._lock, self.nlp.memory_zone():
             doc = self.nlp(self._doc(wanted))
+            (probabilities,) = self.component.probabilities([doc])
             answer = {
                 "tokens": [token.text for token in doc],
                 "tags": _iob2_tags(doc),
-                "ents": self._entities(doc),
+                "ents": [
+                    _entity(ent, score)
+                    for ent, score in zip(doc.ents, probabilities.entities, strict=True)
+                ],
                 "labels": list(self.component.tags),
             }
             if wanted.is_tokenized or wanted.probabilities:
-                answer["prediction"] = self.component.tag_probabilities([doc])[0].tolist()
+                answer["prediction"] = probabilities.tags.tolist()
             return answer
 
     def _doc(self, wanted: PredictRequest) -> Doc:
         if wanted.is_tokenized:
             return Doc(self.nlp.vocab, words=wanted.sentence)
         return self.nlp.make_doc(wanted.text)
-
-    def _entities(self, doc: Doc) -> list[dict[str, Any]]:
-        scores = self.component.entity_probabilities([doc])[0]
-        return [_entity(ent, score) for ent, score in zip(doc.ents, scores, strict=True)]
 
 
 def create_app(model: Language | str | Path | None = None) -> Flask:
@@ -239,7 +239,7 @@ def _entity(ent: Span, score: float) -> dict[str, Any]:
         "end": ent.end_char,
         "token_start": ent.start,
         "token_end": ent.end,
-        "score": None if math.isnan(score) else score,
+        "score": None if math.isnan(score) else float(score),
     }
 
 

@@ -8,7 +8,7 @@ tags (`crf.py`), and the tags are written to ``doc.ents`` as arrays (`tags.py`).
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,20 @@ def make_ner_lstm(
 ) -> "LSTMEntityRecognizer":
     """The factory ``ner_lstm``: see :class:`LSTMEntityRecognizer`."""
     return LSTMEntityRecognizer(nlp.vocab, model, name, scorer=scorer)
+
+
+class Probabilities(NamedTuple):
+    """What `LSTMEntityRecognizer.probabilities` says of a Doc.
+
+    :param tags: of each tag at each token, in the order of the component's ``tags``; rows
+        sum to 1. *Shape:* ``(n_tokens, n_tags)``
+    :param entities: of each entity in ``doc.ents``, as it stands, with its type. NaN for a
+        type that the component does not know, or an entity across sentences.
+        *Shape:* ``(n_entities,)``
+    """
+
+    tags: NDArray[np.float32]
+    entities: NDArray[np.float64]
 
 
 class LSTMEntityRecognizer(TrainablePipe):
@@ -151,53 +165,42 @@ class LSTMEntityRecognizer(TrainablePipe):
         docs = list(docs)
         return self._decode(docs, self._potentials(docs))
 
-    def tag_probabilities(self, docs: Iterable[Doc]) -> list[NDArray[np.float32]]:
-        """The probability of each tag at each token, in the order of :attr:`tags`.
+    def probabilities(self, docs: Iterable[Doc]) -> list[Probabilities]:
+        """How probable each tag of each token is, and each entity on the Docs.
 
         They are the CRF's marginals: sums over all IOB2 sequences of a sentence.
-
-        :return: *Shape:* ``(n_tokens, n_tags)`` a Doc, rows summing to 1
-        """
-        docs = list(docs)
-        potentials = self._potentials(docs)
-        lengths = sentence_lengths(docs)
-        lattice = crf.forward_backward(
-            _concatenate(potentials.emissions), potentials.transitions, lengths
-        )
-        return _split(crf.tag_marginals(lattice, lengths), docs)
-
-    def entity_probabilities(self, docs: Iterable[Doc]) -> list[list[float]]:
-        """For each Doc, the probability of each entity in ``doc.ents``.
-
-        It is the CRF's marginal of the whole span with its type. For a type that is not
-        among :attr:`labels`, or a span across sentences, there is none: NaN.
         """
         docs = list(docs)
         potentials = self._potentials(docs)
         lengths = sentence_lengths(docs)
         emissions = _concatenate(potentials.emissions)
         lattice = crf.forward_backward(emissions, potentials.transitions, lengths)
-        ends = np.cumsum(lengths)
+        spans, scored = self._spans(docs, lengths)
+        marginals = np.full(len(scored), np.nan)
+        marginals[scored] = crf.span_marginals(
+            lattice, emissions, potentials.transitions, lengths, spans
+        )
+        tags = _split(crf.tag_marginals(lattice, lengths), docs)
+        ends = np.cumsum([len(doc.ents) for doc in docs])[:-1]
+        entities = np.split(marginals, ends) if docs else []
+        return [Probabilities(*pair) for pair in zip(tags, entities, strict=True)]
+
+    def _spans(
+        self, docs: Sequence[Doc], lengths: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The Docs' entities that the CRF can score, and which of all they are."""
         index = self._label_index()
-        probabilities: list[list[float]] = []
-        offset = 0
-        for doc in docs:
-            scores = [float("nan")] * len(doc.ents)
-            spans, places = [], []
-            for k, ent in enumerate(doc.ents):
+        ends = np.cumsum(lengths)
+        offsets = np.cumsum([0, *(len(doc) for doc in docs[:-1])])
+        spans, scored = [], []
+        for doc, offset in zip(docs, offsets, strict=bool(docs)):
+            for ent in doc.ents:
                 start, end = offset + ent.start, offset + ent.end
                 sentence_end = ends[np.searchsorted(ends, start, side="right")]
-                if ent.label_ in index and end <= sentence_end:
+                scored.append(ent.label_ in index and end <= sentence_end)
+                if scored[-1]:
                     spans.append((start, end, index[ent.label_]))
-                    places.append(k)
-            marginals = crf.span_marginals(
-                lattice, emissions, potentials.transitions, lengths, np.array(spans, np.int64)
-            )
-            for k, marginal in zip(places, marginals, strict=True):
-                scores[k] = float(marginal)
-            probabilities.append(scores)
-            offset += len(doc)
-        return probabilities
+        return np.array(spans, np.int64).reshape(-1, 3), np.array(scored, bool)
 
     def _potentials(self, docs: Sequence[Doc]) -> Potentials:
         if not self._is_initialized:

@@ -67,10 +67,10 @@ def test_sentence(client, trained_nlp):
     doc = trained_nlp(Doc(trained_nlp.vocab, words=WORDS))
     component = trained_nlp.get_pipe("ner_lstm")
     np.testing.assert_allclose(
-        answer["prediction"], component.tag_probabilities([doc])[0], atol=1e-5
+        answer["prediction"], component.probabilities([doc])[0].tags, atol=1e-5
     )
     np.testing.assert_allclose(
-        [e["score"] for e in answer["ents"]], component.entity_probabilities([doc])[0], atol=1e-5
+        [e["score"] for e in answer["ents"]], component.probabilities([doc])[0].entities, atol=1e-5
     )
 
 

@@ -233,8 +233,8 @@ def test_docs_without_tokens(small):
     assert ner.update([empty, *examples], sgd=optimizer)["ner_lstm"] > 0
     assert [len(doc.ents) for doc in ner.pipe([Doc(nlp.vocab)])] == [0]
     assert list(ner.pipe([])) == []
-    assert ner.tag_probabilities([]) == []
-    assert ner.tag_probabilities([Doc(nlp.vocab)])[0].shape == (0, len(ner.tags))
+    assert ner.probabilities([]) == []
+    assert ner.probabilities([Doc(nlp.vocab)])[0].tags.shape == (0, len(ner.tags))
 
 
 def test_other_tokenization_is_aligned(small):
@@ -435,15 +435,15 @@ def test_odd_texts(trained_nlp, text):
 def test_probabilities(trained_nlp):
     ner = trained_nlp.get_pipe("ner_lstm")
     doc = trained_nlp("Anna Berg lives in Oslo .")
-    (tags,) = ner.tag_probabilities([doc])
+    other = trained_nlp("Paul lives in Paris .")
+    (_, _), (tags, scores) = ner.probabilities([other, doc])
     assert tags.shape == (6, 7)
     np.testing.assert_allclose(tags.sum(axis=1), 1, atol=1e-4)
-    (scores,) = ner.entity_probabilities([doc])
     begin = ner.tags.index("B-geo")
     assert scores[1] == pytest.approx(tags[4, begin] - tags[5, begin + 1], abs=1e-5)
     assert 0.5 < scores[0] <= tags[0, ner.tags.index("B-per")] + 1e-6
     doc.ents = [Span(doc, 0, 1, "elsewhere")]
-    assert np.isnan(ner.entity_probabilities([doc])[0])
+    assert np.isnan(ner.probabilities([doc])[0].entities).all()
 
 
 # ---------------------------------------------------------------- in a pipeline
