@@ -26,12 +26,13 @@ help:
 	@echo "make env    set up $(VENV) only"
 	@echo "make clean  remove what was made, except $(VENV)"
 
+# --use-pep517: older versions of pip cannot build seqeval otherwise, which comes as source only.
 # The pins hold for the package's own installation too, and it is built by the pinned setuptools.
 $(INSTALLED): requirements.txt setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
 		{ echo "Python 3.10 to 3.13 is needed; $(PYTHON) is not. Name one: make PYTHON=…"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --use-pep517 --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --constraint requirements.txt --no-build-isolation --editable '.[dev]'
 	@touch $@
 
