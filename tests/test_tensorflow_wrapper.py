@@ -663,6 +663,13 @@ def test_empty_batch(wrapper):
     assert_all_close([wrapper.predict(X)], [keras_of(wrapper)(X)])
 
 
+def test_empty_batch_first():
+    """Keras cannot build an LSTM on it."""
+    wrapper = TensorFlowWrapper(sequential(layers.LSTM(2)))
+    assert wrapper.predict(X[:0]).shape == (0, 2)
+    assert_all_close([wrapper.predict(X)], [keras_of(wrapper)(X)])
+
+
 @pytest.mark.parametrize("kind", ["functional", "unbuilt", "subclassed", "same_names"])
 def test_zero_length(kind):
     wrapper = TensorFlowWrapper(KINDS[kind]())
@@ -1761,6 +1768,8 @@ class Custom(keras.Model):
 CHILD = """
 import json, multiprocessing, sys
 import numpy as np
+from thinc.types import ArgsKwargs
+from ner_lstm_component import tensorflow_wrapper
 from ner_lstm_component.tensorflow_wrapper import TensorFlowWrapper
 
 def heavy():
@@ -1781,14 +1790,27 @@ found["loaded"] = heavy()
 with multiprocessing.get_context("fork").Pool(1) as pool:
     found["forked"] = pool.apply_async(predict, (folder, (2, 5, 3))).get(timeout=120)
 found["after fork"] = heavy()
+
+# The processor as two devices, in place of a GPU: the wrapper is to use the second.
+import tensorflow as tf
+cpu, = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+tensorflow_wrapper.device_name = lambda *args: "/CPU:1"
 found["predicted"] = predict(folder, (2, 5, 3))
+shim = wrapper.shims[0]
+inputs = ArgsKwargs((np.zeros((2, 5, 3), "float32"),), {})
+Y, backprop = shim.begin_update(inputs)
+dX = backprop(np.ones((2, 5, 2), "float32"))
+tensors = [shim.predict(inputs), Y, dX.args[0], *shim._gradients.values()]
+tensors += [variable.value for variable in shim.keras_model.weights]
+found["devices"] = sorted({tensor.device[-5:] for tensor in tensors})
 wrapper.to_disk(folder + "/again")
 print(json.dumps(found))
 """
 
 
 def test_other_process(tmp_path, monkeypatch):
-    """Loads what was saved here, and imports TensorFlow for the first call, not before."""
+    """Loads what was saved here, imports TensorFlow for the first call, and has a device."""
     (tmp_path / "networks.py").write_text(NETWORKS, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     wrapper = TensorFlowWrapper(importlib.import_module("networks").Custom())
@@ -1800,6 +1822,7 @@ def test_other_process(tmp_path, monkeypatch):
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
     assert found["imported"] == found["loaded"] == found["after fork"] == []
+    assert found["devices"] == ["CPU:1"]
     assert_allclose(found["predicted"], expected, rtol=1e-5)
     assert_allclose(found["forked"], expected, rtol=1e-5)
     assert (tmp_path / "again").read_bytes() == (tmp_path / "network").read_bytes()
