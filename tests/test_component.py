@@ -541,6 +541,20 @@ def test_processes(trained_nlp, tmp_path, texts, method, state):
     assert json.loads(shown.stdout) == expected
 
 
+def test_processes_forked_after_use(trained_nlp, tmp_path, texts):
+    """TensorFlow would hang there: an error says so instead, and names the way out."""
+    trained_nlp.to_disk(tmp_path / "nlp")
+    (tmp_path / "run.py").write_text(RUN, encoding="utf-8")
+    shown = subprocess.run(
+        [sys.executable, tmp_path / "run.py", "fork", "used", tmp_path / "nlp", *texts[:8]],
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert shown.returncode != 0
+    assert "set_start_method('spawn')" in shown.stderr
+
+
 def test_tensorflow_is_imported_when_needed():
     code = (
         "import sys, ner_lstm_component, spacy;"
