@@ -21,9 +21,13 @@ ner(Doc(nlp.vocab, words=words * 300))
 seconds, growth = [], []
 for length in map(int, lengths):
     doc = Doc(nlp.vocab, words=(words * (length // len(words) + 1))[:length])
-    before, start = megabytes(), time.perf_counter()
-    ner(doc)
-    seconds.append(time.perf_counter() - start)
+    before, times = megabytes(), []
+    for _ in range(3):  # the best of three: other processes take time too
+        doc.set_ents([], default="missing")
+        start = time.perf_counter()
+        ner(doc)
+        times.append(time.perf_counter() - start)
+    seconds.append(min(times))
     growth.append(megabytes() - before)
     assert len(doc.ents) > length / 13 * 3
 print(json.dumps([seconds, growth]))
