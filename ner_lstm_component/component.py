@@ -52,7 +52,7 @@ DEFAULT_CONFIG = Config().from_str(
 @Language.factory(
     "ner_lstm",
     assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
-    default_config={"model": DEFAULT_CONFIG["model"], "scorer": DEFAULT_CONFIG["scorer"]},
+    default_config=DEFAULT_CONFIG,
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
 )
 def make_ner_lstm(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -105,18 +105,15 @@ class FeatureTable:
         self.rows = tuple(rows)
         self._functions = [_feature_function(name) for name in names]
         self._offsets = np.cumsum([0, *rows[:-1]])
-        self._forget()
+        self._lock = threading.Lock()
+        self._position: dict[int, int] = {}
+        self._known = np.zeros((_CACHE_SIZE, len(self.names) * HASHES), np.int32)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"names": self.names, "rows": self.rows}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["names"], state["rows"])  # type: ignore[misc]
-
-    def _forget(self) -> None:
-        self._lock = threading.Lock()
-        self._position: dict[int, int] = {}
-        self._known = np.zeros((_CACHE_SIZE, len(self.names) * HASHES), np.int32)
 
     def __call__(self, docs: Sequence[Doc]) -> list[NDArray[np.int32]]:
         """The ids of some Docs. *Shape:* ``(n_tokens, len(names) * HASHES)`` each."""
@@ -143,8 +140,7 @@ class FeatureTable:
                 self._position.update(zip(new, range(start, start + len(new)), strict=True))
             return self._known[[self._position[key] for key in keys]]
 
-    def _compute(self, words: Iterable[str]) -> NDArray[np.int32]:
-        words = list(words)
+    def _compute(self, words: Sequence[str]) -> NDArray[np.int32]:
         columns = []
         for name, function, rows, offset in zip(
             self.names, self._functions, self.rows, self._offsets, strict=True

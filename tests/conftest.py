@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,34 @@ def overfit(nlp: Language, steps: int = 60) -> Language:
     for _ in range(steps):
         nlp.update(examples, sgd=optimizer, drop=0.1)
     return nlp
+
+
+# Entities of each type in the real ner_dataset.csv, as its description counts them.
+REAL_ENTITIES = {
+    "geo": 37_644,
+    "tim": 20_333,
+    "org": 20_143,
+    "per": 16_990,
+    "gpe": 15_870,
+    "art": 402,
+    "eve": 308,
+    "nat": 201,
+}
+
+
+@pytest.fixture(scope="session")
+def real_path() -> Path:
+    """The real ``ner_dataset.csv``, or the zip that holds it, where there is one."""
+    path = os.environ.get("NER_DATASET")
+    if not path:
+        pytest.skip("NER_DATASET does not name ner_dataset.csv or the zip that holds it")
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def real_entities() -> dict[str, int]:
+    """How many entities of each type the real file has."""
+    return dict(REAL_ENTITIES)
 
 
 @pytest.fixture

@@ -342,27 +342,17 @@ def test_batches_do_not_matter(trained_nlp, texts, batch_size):
     assert [entities(doc) for doc in backwards] == expected
 
 
+# Two sentences that `trained_nlp` knows.
+FIRST = ["Paul", "met", "Maria", "Costa", "in", "Paris", "."]
+SECOND = ["Prices", "fell", "in", "York", "again", "."]
+
+
 def test_sentences_are_tagged_alone(trained_nlp):
-    words = [
-        "Paul",
-        "met",
-        "Maria",
-        "Costa",
-        "in",
-        "Paris",
-        ".",
-        "Prices",
-        "fell",
-        "in",
-        "York",
-        "again",
-        ".",
-    ]
+    words = [*FIRST, *SECOND]
     starts = [i in (0, 7) for i in range(len(words))]
     whole = trained_nlp.get_pipe("ner_lstm")(Doc(trained_nlp.vocab, words, sent_starts=starts))
     parts = [
-        trained_nlp.get_pipe("ner_lstm")(Doc(trained_nlp.vocab, part))
-        for part in (words[:7], words[7:])
+        trained_nlp.get_pipe("ner_lstm")(Doc(trained_nlp.vocab, part)) for part in (FIRST, SECOND)
     ]
     expected = entities(parts[0]) + [(a + 7, b + 7, label) for a, b, label in entities(parts[1])]
     assert entities(whole) == expected
@@ -370,21 +360,7 @@ def test_sentences_are_tagged_alone(trained_nlp):
 
 
 def test_long_doc_without_sentences(trained_nlp):
-    sentence = [
-        "Paul",
-        "met",
-        "Maria",
-        "Costa",
-        "in",
-        "Paris",
-        ".",
-        "Prices",
-        "fell",
-        "in",
-        "York",
-        "again",
-        ".",
-    ]
+    sentence = [*FIRST, *SECOND]
     doc = trained_nlp.get_pipe("ner_lstm")(Doc(trained_nlp.vocab, sentence * 200))
     assert len(doc) == 2600
     # Everywhere the same, but near the Doc's own ends.

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
 import sys
 import zipfile
 from collections import Counter
@@ -509,31 +508,17 @@ def test_docbin_is_the_same_each_time():
 
 # --- the real file ---------------------------------------------------------------------
 
-REAL_ENTITIES = {
-    "geo": 37_644,
-    "tim": 20_333,
-    "org": 20_143,
-    "per": 16_990,
-    "gpe": 15_870,
-    "art": 402,
-    "eve": 308,
-    "nat": 201,
-}
-
 
 @pytest.fixture(scope="session")
-def real() -> dataset.Source:
-    path = os.environ.get("NER_DATASET")
-    if not path:
-        pytest.skip("NER_DATASET does not name ner_dataset.csv or the zip that holds it")
-    return read_csv(Path(path))
+def real(real_path: Path) -> dataset.Source:
+    return read_csv(real_path)
 
 
 @pytest.mark.real
-def test_real_counts(real):
+def test_real_counts(real, real_entities):
     assert (real.encoding, real.mended) == ("cp1252", 0)
-    assert count(real.sentences) == Counts(47_959, 1_048_575, 7_042, REAL_ENTITIES)
-    assert sum(REAL_ENTITIES.values()) == 111_891
+    assert count(real.sentences) == Counts(47_959, 1_048_575, 7_042, real_entities)
+    assert sum(real_entities.values()) == 111_891
 
 
 @pytest.mark.real

@@ -4,7 +4,6 @@ import os
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,11 +37,8 @@ DocBin(docs=nlp.pipe(docs, batch_size=64)).to_disk(output)
 
 
 @pytest.fixture(scope="module")
-def parts():
-    path = os.environ.get("NER_DATASET")
-    if not path:
-        pytest.skip("the environment variable NER_DATASET does not name ner_dataset.csv")
-    sentences = split_sentences(read_csv(Path(path)).sentences, "community")
+def parts(real_path):
+    sentences = split_sentences(read_csv(real_path).sentences, "community")
     return {part: sentences[part] for part in ("train", "test")}
 
 
