@@ -15,6 +15,7 @@ class NetworkSettings:
     :param hidden_width: units of the LSTM in each direction.
     :param depth: bidirectional LSTM layers; from the second on with a residual.
     :param word_dropout: share of the words whose first feature is hidden in training.
+    :param pos_weight: weight of the part-of-speech tags in the training loss.
     :raises ValueError: for a value out of range, naming it.
     """
 
@@ -24,6 +25,7 @@ class NetworkSettings:
     hidden_width: int
     depth: int
     word_dropout: float
+    pos_weight: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("embed_width", "width", "hidden_width", "depth"):
@@ -33,3 +35,5 @@ class NetworkSettings:
             raise ValueError(
                 f"'word_dropout' must be at least 0 and below 1. Received: {self.word_dropout}"
             )
+        if self.pos_weight < 0:
+            raise ValueError(f"'pos_weight' must be at least 0. Received: {self.pos_weight}")

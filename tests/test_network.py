@@ -139,3 +139,32 @@ def test_settings_name_what_is_wrong(wrong):
     }
     with pytest.raises(ValueError, match=next(iter(wrong))):
         NetworkSettings(**{**good, **wrong})
+
+
+def test_parts_of_speech_are_learnt_beside_the_tags_and_not_needed_to_predict(batch):
+    settings = replace(SETTINGS, word_dropout=0.0, pos_weight=0.5)
+    network = build_network(settings, N_LABELS, n_pos=4)
+    ids, mask = batch
+    targets = np.ones((*mask.shape, 2 * N_LABELS + 1), bool)
+    targets[:, :, 1:] = False
+    pos = np.where(mask, np.arange(5) % 4, -1)
+    plain = float(network(ids, mask, targets))
+    both = float(network(ids, mask, targets, pos))
+    logits = np.asarray(network.pos(network.states([ids, mask])), np.float64)
+    log_sums = np.log(np.exp(logits).sum(axis=-1))
+    rows, columns = np.nonzero(mask)
+    expected = (log_sums[mask] - logits[rows, columns, pos[mask]]).sum()
+    assert both - plain == pytest.approx(0.5 * expected, rel=1e-4)
+    # Without a known tag there is nothing to learn.
+    assert float(network(ids, mask, targets, np.full_like(pos, -1))) == pytest.approx(plain)
+    emissions, _ = network(ids, mask)
+    np.testing.assert_allclose(emissions, network.encoder([ids, mask]), atol=1e-6)
+
+
+def test_network_with_parts_of_speech_is_rebuilt_from_its_config():
+    network = build_network(replace(SETTINGS, pos_weight=0.5), N_LABELS, n_pos=4)
+    network.build()
+    config = keras.saving.serialize_keras_object(network)
+    rebuilt = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    assert [w.shape for w in rebuilt.weights] == [w.shape for w in network.weights]
+    assert (rebuilt.n_pos, rebuilt.pos_weight) == (4, 0.5)
