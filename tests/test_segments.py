@@ -100,6 +100,6 @@ def test_punctuation_tells_where_sentences_end(vocab, text, sentences):
 
 
 def test_boundaries_of_the_doc_are_kept(vocab):
-    words = "He left . She stayed .".split()
+    words = ["He", "left", ".", "She", "stayed", "."]
     one = Doc(vocab, words=words, sent_starts=[True, False, False, False, False, False])
     assert sentence_lengths([one]).tolist() == [6]
