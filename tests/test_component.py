@@ -398,7 +398,7 @@ def test_annotation_is_complete(trained_nlp):
 
 def test_tags_are_valid_iob2_for_any_text(trained_nlp, texts):
     ner = trained_nlp.get_pipe("ner_lstm")
-    for tags in ner.predict([trained_nlp.make_doc(text) for text in texts]):
+    for tags, _ in ner.predict([trained_nlp.make_doc(text) for text in texts]):
         assert find_invalid([ner.tags[tag] for tag in tags]) is None
 
 
