@@ -162,6 +162,8 @@ def _forward(
 ) -> tuple[Potentials | float, Callable]:
     docs = X.docs if isinstance(X, Annotated) else X
     features, backprop_features = _embed(model.layers[0], docs, is_train)
+    result: Potentials | float
+    backprop_batches: Callable[[Any], list[ArgsKwargs]]
     reading = model.attrs["reading"]
     segments = cut(sentence_lengths(docs), reading)
     if isinstance(X, Annotated):
@@ -182,9 +184,7 @@ def _forward(
     return result, backprop
 
 
-def _embed(
-    embedding: Model, docs: Sequence[Doc], is_train: bool
-) -> tuple[NDArray, Callable[[NDArray], Any]]:
+def _embed(embedding: Model, docs: Sequence[Doc], is_train: bool) -> tuple[NDArray, Callable]:
     """All tokens' features or vectors, on the host.
 
     :return: *Shape:* ``(n_tokens, width)``, and the callback that takes their gradient.
@@ -196,8 +196,9 @@ def _embed(
     flat = np.concatenate([ops.to_numpy(array) for array in by_doc])
     ends = np.cumsum([len(doc) for doc in docs])[:-1]
 
-    def backprop(d_flat: NDArray) -> Any:
-        return backprop_by_doc([ops.asarray(d) for d in np.split(d_flat, ends)])
+    def backprop(d_flat: Any) -> Any:
+        by_doc: list[Any] = np.split(d_flat, ends)
+        return backprop_by_doc([ops.asarray2f(d_vectors) for d_vectors in by_doc])
 
     return flat, backprop
 

@@ -32,14 +32,14 @@ _LOWEST, _HIGHEST, _STEPS = 0.25, 8.0, 12
 class Reliability(NamedTuple):
     """Bins of entities, the least confident first.
 
-    :param count: entities in each.
+    :param size: entities in each.
     :param confidence: their mean confidence.
     :param accuracy: the share of them that is right.
 
     *Shape:* ``(n_bins,)`` each
     """
 
-    count: NDArray[np.int64]
+    size: NDArray[np.int64]
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]
 
@@ -68,14 +68,14 @@ def reliability(
 def expected_calibration_error(table: Reliability) -> float:
     """The mean distance between confidence and accuracy, over bins weighted by their size.
 
-    With ``n`` entities in all, ``sum(count / n * |accuracy - confidence|)``: the expected
+    With ``n`` entities in all, ``sum(size / n * |accuracy - confidence|)``: the expected
     calibration error of Naeini, Cooper and Hauskrecht ("Obtaining Well Calibrated
     Probabilities Using Bayesian Binning", 2015) on bins of equal mass, as Nguyen and
     O'Connor ("Posterior Calibration and Exploratory Analysis for Natural Language
     Processing Models", 2015) have them.
     """
     distance = np.abs(table.accuracy - table.confidence)
-    return float((table.count * distance).sum() / table.count.sum())
+    return float((table.size * distance).sum() / table.size.sum())
 
 
 def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]) -> float:
@@ -116,7 +116,7 @@ def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]
             low, left, at_left = left, right, at_right
             right = low + golden * (high - low)
             at_right = cross_entropy(right)
-    return float(np.exp((low + high) / 2))
+    return round(float(np.exp((low + high) / 2)), 4)
 
 
 def _are_correct(

@@ -270,8 +270,11 @@ class LSTMEntityRecognizer(TrainablePipe):
         :param given: those of the config that this component was made by.
         """
         saved_with = self.cfg["config"]
-        changed = {name: v for name, v in given.items() if v != saved_with.get(name, v)}
-        self.cfg.update(changed, config=given)
+        for name, value in given.items():
+            # Not exactly: JSON keeps nine decimals.
+            if not math.isclose(value, saved_with.get(name, value), abs_tol=1e-6):
+                self.cfg[name] = value
+        self.cfg["config"] = given
 
     # -- prediction
 

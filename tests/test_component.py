@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import spacy
 from spacy.lang.en import English
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import fix_random_seed
 from thinc.api import Adam
@@ -420,6 +420,174 @@ def test_probabilities(trained_nlp):
     assert 0.5 < scores[0] <= tags[0, ner.tags.index("B-per")] + 1e-6
     doc.ents = [Span(doc, 0, 1, "elsewhere")]
     assert np.isnan(ner.probabilities([doc])[0].entities).all()
+
+
+# ---------------------------------------------------------------- confidence
+
+
+def confidences(doc):
+    return [ent._.confidence for ent in doc.ents]
+
+
+@pytest.fixture
+def confident(trained_nlp):
+    """A copy of ``trained_nlp`` that may be changed, with confidences."""
+    nlp = English.from_config(trained_nlp.config).from_bytes(trained_nlp.to_bytes())
+    nlp.get_pipe("ner_lstm").confidence = True
+    return nlp
+
+
+def test_confidence_is_the_spans_marginal(confident, texts):
+    ner = confident.get_pipe("ner_lstm")
+    for doc in confident.pipe(texts[:20]):
+        (probabilities,) = ner.probabilities([doc])
+        np.testing.assert_allclose(confidences(doc), probabilities.entities, atol=1e-5)
+        assert all(isinstance(value, float) and 0 < value <= 1 for value in confidences(doc))
+    shuffled = [confident(text) for text in texts[:20]]
+    for doc, again in zip(confident.pipe(texts[:20], batch_size=7), shuffled, strict=True):
+        np.testing.assert_allclose(confidences(doc), confidences(again), atol=1e-5)
+
+
+def test_confidence_is_computed_only_if_asked_for(trained_nlp, monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("computed")
+
+    monkeypatch.setattr("ner_lstm_component.crf.forward_backward", refuse)
+    doc = trained_nlp("Anna Berg lives in Oslo .")
+    assert confidences(doc) == [None, None]
+    assert doc.user_data == {}
+
+
+def test_confidence_beside_existing_entities(confident):
+    """Theirs is not ours to say; ours is the probability given theirs, by enumeration."""
+    ner = confident.get_pipe("ner_lstm")
+    doc = confident.make_doc("Anna Berg lives in Oslo .")
+    doc.set_ents([Span(doc, 1, 3, "other")], default="missing")
+    emissions, transitions = ner.factors([doc])
+    ner(doc)
+    assert entities(doc) == [(0, 1, "per"), (1, 3, "other"), (4, 5, "geo")]
+    n_tags = len(ner.tags)
+    paths = np.indices((n_tags,) * 6).reshape(6, -1).T
+    paths = paths[(paths[:, 1:3] == 0).all(axis=1)]
+    bounded = np.pad(paths, ((0, 0), (1, 1)), constant_values=-1)
+    scores = emissions[np.arange(6), paths].sum(axis=1, dtype=float)
+    scores += transitions[bounded[:, :-1], bounded[:, 1:]].sum(axis=1, dtype=float)
+    p = np.exp(scores - np.logaddexp.reduce(scores))
+    first = p[paths[:, 0] == ner.tags.index("B-per")].sum()
+    last = paths[:, 4] == ner.tags.index("B-geo")
+    last &= paths[:, 5] != ner.tags.index("I-geo")
+    first_found, other, last_found = confidences(doc)
+    assert other is None
+    assert first_found == pytest.approx(first, abs=1e-5)
+    assert last_found == pytest.approx(p[last].sum(), abs=1e-5)
+    # A second run finds all taken, and leaves the confidences as they are.
+    ner(doc)
+    assert confidences(doc) == [first_found, None, last_found]
+
+
+def test_confidence_survives_bytes(confident, tmp_path):
+    doc = confident("Anna Berg lives in Oslo .")
+    assert None not in confidences(doc)
+    assert confidences(Doc(spacy.blank("en").vocab).from_bytes(doc.to_bytes())) == confidences(doc)
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "docs.spacy")
+    (read,) = DocBin().from_disk(tmp_path / "docs.spacy").get_docs(spacy.blank("en").vocab)
+    assert confidences(read) == confidences(doc)
+
+
+def test_threshold_drops_whole_entities(confident, texts):
+    ner = confident.get_pipe("ner_lstm")
+    found = [
+        (n, ent.start, ent.end, ent.label_, ent._.confidence)
+        for n, doc in enumerate(confident.pipe(texts))
+        for ent in doc.ents
+    ]
+    values = sorted(entity[-1] for entity in found)
+    threshold = (values[len(values) // 3] + values[len(values) // 3 + 1]) / 2
+    ner.threshold = threshold
+    for is_shown in (True, False):
+        ner.confidence = is_shown
+        kept = [
+            (n, ent.start, ent.end, ent.label_, ent._.confidence)
+            for n, doc in enumerate(confident.pipe(texts))
+            for ent in doc.ents
+        ]
+        expected = [entity for entity in found if entity[-1] >= threshold]
+        assert [entity[:4] for entity in kept] == [entity[:4] for entity in expected]
+        if is_shown:
+            np.testing.assert_allclose(
+                [entity[-1] for entity in kept], [entity[-1] for entity in expected], atol=1e-5
+            )
+        else:
+            assert {entity[-1] for entity in kept} == {None}
+    assert 0 < len(kept) < len(found)
+    assert confident(texts[0]).has_annotation("ENT_IOB")
+
+
+def test_threshold_spares_other_entities(confident):
+    confident.get_pipe("ner_lstm").threshold = 1.0
+    doc = confident.make_doc("Anna Berg lives in Oslo .")
+    doc.set_ents([Span(doc, 0, 2, "other")], default="missing")
+    assert entities(confident.get_pipe("ner_lstm")(doc)) == [(0, 2, "other")]
+
+
+@pytest.mark.parametrize("name", ["threshold", "temperature"])
+@pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
+def test_settings_out_of_range(confident, name, wrong):
+    with pytest.raises(ValueError, match=f"'{name}'.*Received"):
+        setattr(confident.get_pipe("ner_lstm"), name, wrong)
+    with pytest.raises(ValueError, match=r"'confidence'.*Received"):
+        confident.get_pipe("ner_lstm").confidence = 0.5
+
+
+def test_settings_in_the_config(trained_nlp, tmp_path, small_model):
+    config = {"model": small_model, "threshold": 1.5}
+    with pytest.raises(ValueError, match="'threshold'"):
+        spacy.blank("en").add_pipe("ner_lstm", config=config)
+    trained_nlp.to_disk(tmp_path)
+    config = {"components.ner_lstm.confidence": True, "components.ner_lstm.threshold": 0.25}
+    nlp = spacy.load(tmp_path, config=config)
+    ner = nlp.get_pipe("ner_lstm")
+    assert (ner.confidence, ner.threshold) == (True, 0.25)
+    assert None not in confidences(nlp("Anna Berg lives in Oslo ."))
+    again = spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes())
+    assert again.get_pipe("ner_lstm").cfg == ner.cfg
+    nlp.to_disk(tmp_path / "again")
+    assert spacy.load(tmp_path / "again").get_pipe("ner_lstm").confidence
+
+
+def test_settings_of_the_live_component_are_saved(confident, tmp_path):
+    ner = confident.get_pipe("ner_lstm")
+    ner.threshold, ner.temperature = 0.4, 1.3
+    confident.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path).get_pipe("ner_lstm")
+    assert (loaded.confidence, loaded.threshold, loaded.temperature) == (True, 0.4, 1.3)
+    # What the config changes since holds; the rest stays.
+    config = {"components.ner_lstm.threshold": 0.7}
+    loaded = spacy.load(tmp_path, config=config).get_pipe("ner_lstm")
+    assert (loaded.confidence, loaded.threshold, loaded.temperature) == (True, 0.7, 1.3)
+
+
+def test_settings_with_many_decimals(trained_nlp, tmp_path):
+    """JSON rounds them; that is no change of the config."""
+    trained_nlp.to_disk(tmp_path)
+    nlp = spacy.load(tmp_path, config={"components.ner_lstm.threshold": 1 / 3})
+    nlp.get_pipe("ner_lstm").threshold = 0.5
+    nlp.to_disk(tmp_path / "again")
+    from_bytes = English.from_config(nlp.config).from_bytes(nlp.to_bytes())
+    for again in (from_bytes, spacy.load(tmp_path / "again")):
+        assert again.get_pipe("ner_lstm").threshold == 0.5
+
+
+def test_temperature_changes_probabilities_only(confident, texts):
+    ner = confident.get_pipe("ner_lstm")
+    before = list(confident.pipe(texts))
+    ner.temperature = 3.0
+    after = list(confident.pipe(texts))
+    assert [entities(doc) for doc in after] == [entities(doc) for doc in before]
+    means = [np.mean([c for doc in docs for c in confidences(doc)]) for docs in (before, after)]
+    assert means[1] < means[0] - 0.01
+    (probabilities,) = ner.probabilities(after[:1])
+    np.testing.assert_allclose(confidences(after[0]), probabilities.entities, atol=1e-5)
 
 
 # ---------------------------------------------------------------- in a pipeline
