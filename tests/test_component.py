@@ -590,6 +590,92 @@ def test_temperature_changes_probabilities_only(confident, texts):
     np.testing.assert_allclose(confidences(after[0]), probabilities.entities, atol=1e-5)
 
 
+# ---------------------------------------------------------------- over a shared tok2vec
+
+
+@pytest.fixture
+def shared(tok2vec_model, small_tok2vec_model):
+    """A pipeline in which ``ner_lstm`` listens to ``tok2vec``, initialized, and examples."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tok2vec", config={"model": tok2vec_model})
+    listener = {"@architectures": "spacy.Tok2VecListener.v1", "width": 24, "upstream": "tok2vec"}
+    nlp.add_pipe("ner_lstm", config={"model": {**small_tok2vec_model, "tok2vec": listener}})
+    examples = examples_of(nlp)
+    optimizer = nlp.initialize(lambda: examples)
+    return nlp, examples, optimizer
+
+
+def parameters(nlp):
+    """Those of ``tok2vec``."""
+    return [
+        node.get_param(name).copy()
+        for node in nlp.get_pipe("tok2vec").model.walk()
+        for name in node.param_names
+        if node.has_param(name)
+    ]
+
+
+def test_listener_is_found(shared):
+    nlp, _, _ = shared
+    assert nlp.get_pipe("tok2vec").listening_components == ["ner_lstm"]
+
+
+@pytest.mark.parametrize("extra", ["none", "not annotated", "empty"])
+def test_gradient_reaches_the_shared_tok2vec(shared, extra):
+    """Whatever else is in the batch: the listener has vectors for all of its Docs."""
+    nlp, examples, optimizer = shared
+    if extra == "not annotated":
+        examples.insert(1, Example(nlp.make_doc("Not annotated"), nlp.make_doc("Not annotated")))
+    elif extra == "empty":
+        examples.insert(1, Example(Doc(nlp.vocab), Doc(nlp.vocab)))
+    before = parameters(nlp)
+    losses = nlp.update(examples, sgd=optimizer)
+    assert losses["ner_lstm"] > 0
+    assert losses["tok2vec"] > 0
+    # Language.update() ends the update of tok2vec before its listeners have theirs.
+    nlp.get_pipe("tok2vec").finish_update(optimizer)
+    assert any((a != b).any() for a, b in zip(before, parameters(nlp), strict=True))
+
+
+def test_chained_gradient_of_a_shared_tok2vec(shared):
+    """begin_update → get_loss → backprop gives tok2vec the gradient that update gives it."""
+    nlp, examples, _ = shared
+    tok2vec, ner = nlp.get_pipe("tok2vec"), nlp.get_pipe("ner_lstm")
+
+    def gradients():
+        found = [
+            node.get_grad(name).copy() for node in tok2vec.model.walk() for name in node.grad_names
+        ]
+        for node in tok2vec.model.walk():
+            for name in node.grad_names:
+                node.set_grad(name, np.zeros_like(node.get_grad(name)))
+        return found
+
+    nlp.update(examples, sgd=False)
+    fused = gradients()
+    tok2vec.update(examples, sgd=None)
+    scores, backprop = ner.model.begin_update([eg.predicted for eg in examples])
+    _, d_scores = ner.get_loss(examples, scores)
+    backprop(d_scores)
+    assert max(np.abs(gradient).max() for gradient in fused) > 1e-4
+    for a, b in zip(fused, gradients(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_learning_over_a_shared_tok2vec(shared, tmp_path):
+    nlp, examples, optimizer = shared
+    optimizer.learn_rate = 0.01
+    for _ in range(60):
+        nlp.update(examples, sgd=optimizer)
+    texts = [text for text, _ in TRAIN]
+    expected = [entities(eg.reference) for eg in examples]
+    assert [entities(doc) for doc in nlp.pipe(texts)] == expected
+    nlp.to_disk(tmp_path)
+    rebuilt = English.from_config(nlp.config).from_bytes(nlp.to_bytes())
+    for other in (spacy.load(tmp_path), rebuilt):
+        assert [entities(doc) for doc in other.pipe(texts)] == expected
+
+
 # ---------------------------------------------------------------- in a pipeline
 
 

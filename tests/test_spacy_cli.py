@@ -13,6 +13,8 @@ from spacy.training import Corpus
 from thinc.api import Config
 from typer.testing import CliRunner
 
+from ner_lstm_component.calibration import fit_temperature
+
 CONFIG = """
 [paths]
 train = null
@@ -332,6 +334,20 @@ def test_static_vectors(tmp_path, folder, train_examples, small_tok2vec_model):
 
 
 # ---------------------------------------------------------------- confidence
+
+
+def test_training_calibrates(config, folder, tmp_path):
+    """As ``[training.before_to_disk]`` the calibration is in what is saved, averages in use."""
+    full = Config().from_disk(config, interpolate=False)
+    callback = {"@callbacks": "ner_lstm_component.calibration.v1", "path": "${paths.dev}"}
+    full["training"]["before_to_disk"] = callback
+    full["training"]["optimizer"]["use_averages"] = True
+    full.to_disk(tmp_path / "calibrated.cfg")
+    train(tmp_path / "calibrated.cfg", folder / "data.spacy", tmp_path / "out")
+    ner = spacy.load(tmp_path / "out/model-best").get_pipe("ner_lstm")
+    assert ner.temperature != 1
+    examples = list(Corpus(folder / "data.spacy")(spacy.blank("en")))
+    assert fit_temperature(ner, examples) == pytest.approx(ner.temperature)
 
 
 def test_find_threshold(model, folder):
