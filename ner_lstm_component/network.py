@@ -18,7 +18,7 @@ from keras import layers, ops
 
 from .crf import FORBIDDEN, iob2_allowed
 from .features import HASHES
-from .settings import NetworkSettings
+from .settings import NetworkSettings, TaggerSettings
 
 _PACKAGE = "ner_lstm_component"
 # Of the layers as built. A spaCy pipeline's [training] dropout replaces it.
@@ -40,12 +40,24 @@ def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> B
     vectors = layers.Reshape((-1, len(rows) * settings.embed_width))(vectors)
     vectors = layers.Dense(settings.width, activation="gelu", name="mix")(vectors)
     vectors = layers.LayerNormalization(name="norm")(vectors)
-    emissions = _tagger(vectors, mask, settings, n_labels)
+    emissions = _tagger(vectors, mask, settings.tagger, n_labels)
     encoder = keras.Model([ids, mask], emissions, name="encoder")
     return BiLSTMCRF(encoder, n_labels, settings.word_dropout, n_pos, settings.pos_weight)
 
 
-def _tagger(vectors: Any, mask: Any, settings: NetworkSettings, n_labels: int) -> Any:
+def build_vector_network(settings: TaggerSettings, width: int, n_labels: int) -> BiLSTMCRF:
+    """A network over words' vectors that come from elsewhere.
+
+    :param width: the vectors' width.
+    :param n_labels: entity types; the tags are those of IOB2.
+    """
+    vectors = keras.Input((None, width), dtype="float32", name="vectors")
+    mask = keras.Input((None,), dtype="bool", name="mask")
+    emissions = _tagger(vectors, mask, settings, n_labels)
+    return BiLSTMCRF(keras.Model([vectors, mask], emissions, name="encoder"), n_labels)
+
+
+def _tagger(vectors: Any, mask: Any, settings: TaggerSettings, n_labels: int) -> Any:
     """Word vectors → BiLSTM → emissions."""
     for number in range(settings.depth):
         dropped = layers.Dropout(_DROPOUT, name=f"dropout_{number}")(vectors)
