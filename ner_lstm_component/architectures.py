@@ -20,6 +20,7 @@ from thinc.types import ArgsKwargs, Floats2d
 
 from .crf import Potentials
 from .features import LexicalFeatures
+from .lexicon import Lexicon
 from .segments import Batch, Reading, Segments, batches, cut, sentence_lengths
 from .settings import NetworkSettings, TaggerSettings
 from .tensorflow_wrapper import TensorFlowWrapper, set_keras_model
@@ -31,10 +32,13 @@ class Annotated(NamedTuple):
     :param docs: the Docs.
     :param targets: which tags the annotation allows at each token, all where there is
         none. *Shape:* ``(n_tokens, n_tags)`` a Doc, bool
+    :param pos: part-of-speech tags, -1 where unknown; None to learn none.
+        *Shape:* ``(n_tokens,)`` a Doc
     """
 
     docs: Sequence[Doc]
     targets: Sequence[NDArray[np.bool_]]
+    pos: Sequence[NDArray[np.int32]] | None = None
 
 
 def build_keras_lstm_tagger(
@@ -48,6 +52,9 @@ def build_keras_lstm_tagger(
     window: int,
     context: int,
     batch_tokens: int,
+    ngrams: list[list[int]] | None = None,
+    feature_dropout: float = 0.0,
+    pos_weight: float = 0.0,
     nO: int | None = None,
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     """`ner_lstm_component.KerasLSTMTagger.v1`: a BiLSTM-CRF over lexical features.
@@ -65,13 +72,46 @@ def build_keras_lstm_tagger(
     :param window: tokens that the network reads at once, at most.
     :param context: tokens that a window reads on either side of those it tags.
     :param batch_tokens: tokens, padding included, in a padded batch of several segments.
+    :param ngrams: n-grams whose tags in the training data are features too, each the
+        offsets of its words from the token; see `lexicon.TagLexicon`. None for no such.
+    :param feature_dropout: share of the words each other feature of which is hidden.
+    :param pos_weight: weight of a token's part-of-speech tag in the training loss, where
+        the training data has such tags; 0 leaves them out.
     :param nO: number of tags, ``2 * n_labels + 1``; the component sets it from its labels.
     :raises ValueError: for a value out of range, naming the argument.
     """
-    settings = NetworkSettings(tuple(rows), embed_width, width, hidden_width, depth, word_dropout)
+    settings = NetworkSettings(
+        tuple(rows),
+        embed_width,
+        width,
+        hidden_width,
+        depth,
+        word_dropout,
+        n_ngrams=len(ngrams or ()),
+        feature_dropout=feature_dropout,
+        pos_weight=pos_weight,
+    )
     reading = Reading(window, context, batch_tokens)
-    embedding = LexicalFeatures(features, rows)
-    return _tagger("keras_lstm_tagger", embedding, _init_lexical, settings, reading, nO)
+    lexical = LexicalFeatures(features, rows)
+    lexicon = Lexicon(ngrams or [])
+    embedding = _side_by_side(lexical, lexicon) if ngrams else lexical
+    model = _tagger("keras_lstm_tagger", embedding, _init_lexical, settings, reading, nO)
+    model.set_ref("lexicon", lexicon if ngrams else None)
+    return model
+
+
+def _side_by_side(lexical: Model, lexicon: Model) -> Model[Sequence[Doc], list[NDArray[np.int32]]]:
+    """The ids of both layers; the lexicon's have the embedding table's last rows."""
+    return Model("word_features", _forward_both, layers=[lexical, lexicon])
+
+
+def _forward_both(
+    model: Model, docs: Sequence[Doc], is_train: bool
+) -> tuple[list[NDArray[np.int32]], Callable[[Any], list]]:
+    lexical, lexicon = model.layers
+    n_rows = sum(lexical.attrs["table"].rows)
+    both = zip(lexical(docs, is_train)[0], lexicon(docs, is_train)[0], strict=True)
+    return [np.concatenate([a, b + n_rows], axis=1) for a, b in both], lambda d_ids: []
 
 
 def build_tok2vec_keras_lstm_tagger(
@@ -124,7 +164,7 @@ def _tagger(
         layers=[embedding, network],
         dims={"nO": nO},
         # Objects, which Thinc does not serialize: the config decides, also after loading.
-        attrs={"reading": reading, "settings": settings},
+        attrs={"reading": reading, "settings": settings, "n_pos": 0},
     )
 
 
@@ -132,7 +172,8 @@ def _init_lexical(model: Model, X: Any = None, Y: Any = None) -> None:
     """Build a new network for the number of tags in the dimension ``nO``."""
     from .network import build_network
 
-    set_keras_model(model.layers[1], build_network(model.attrs["settings"], _n_labels(model)))
+    network = build_network(model.attrs["settings"], _n_labels(model), model.attrs["n_pos"])
+    set_keras_model(model.layers[1], network)
     if X is not None:
         model.predict(X)
 
@@ -168,8 +209,9 @@ def _forward(
     segments = cut(sentence_lengths(docs), reading)
     if isinstance(X, Annotated):
         targets = np.concatenate(X.targets)
+        pos = None if X.pos is None else np.concatenate(X.pos)
         batched = list(batches(_annotated(segments, targets), reading))
-        result, backprop_batches = _loss(model, features, targets, batched, is_train)
+        result, backprop_batches = _loss(model, features, targets, pos, batched, is_train)
     else:
         batched = list(batches(segments, reading))
         lengths = [len(doc) for doc in docs]
@@ -266,6 +308,7 @@ def _loss(
     model: Model,
     features: NDArray,
     targets: NDArray[np.bool_],
+    pos: NDArray[np.int32] | None,
     batched: Sequence[Batch],
     is_train: bool,
 ) -> tuple[float, Callable[[float], list[ArgsKwargs]]]:
@@ -276,10 +319,10 @@ def _loss(
     """
     losses, callbacks = [], []
     for batch in batched:
-        inputs = ArgsKwargs(
-            (features[batch.tokens], batch.mask),
-            {"targets": targets[batch.tokens] | ~batch.core[:, :, None]},
-        )
+        annotation = {"targets": targets[batch.tokens] | ~batch.core[:, :, None]}
+        if pos is not None:
+            annotation["pos"] = np.where(batch.core, pos[batch.tokens], -1)
+        inputs = ArgsKwargs((features[batch.tokens], batch.mask), annotation)
         loss, backprop_batch = model.layers[1](inputs, is_train)
         losses.append(float(loss))
         callbacks.append(backprop_batch)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH
+from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH, TAG
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
@@ -31,6 +31,7 @@ from .segments import sentence_lengths
 from .tags import (
     ENT_BEGIN,
     ENT_IN,
+    begin_entity,
     entity_arrays,
     entity_spans,
     tag_names,
@@ -49,10 +50,13 @@ DEFAULT_CONFIG = Config().from_str(
     width = 160
     hidden_width = 128
     depth = 1
-    word_dropout = 0.15
+    word_dropout = 0.3
     window = 128
     context = 24
     batch_tokens = 4096
+    ngrams = [[0], [-1, 0], [0, 1], [-1, 0, 1]]
+    feature_dropout = 0.1
+    pos_weight = 0.2
 
     [scorer]
     @scorers = "spacy.ner_scorer.v1"
@@ -398,8 +402,28 @@ class LSTMEntityRecognizer(TrainablePipe):
         if not self.labels:
             raise ValueError(Errors.E143.format(name=self.name))
         self.model.set_dim("nO", len(self.tags), force=True)
+        self._learn_lexicon(get_examples)
         sample = [eg.predicted for eg in islice(get_examples(), 10) if len(eg.predicted)]
         self.model.initialize(X=sample or [Doc(self.vocab, words=["."])])
+
+    def _learn_lexicon(self, get_examples: Callable[[], Iterable[Example]]) -> None:
+        """Take from the examples what the network needs to know before it learns."""
+        lexicon = self.model.maybe_get_ref("lexicon")
+        settings = self.model.attrs.get("settings")
+        learns_pos = getattr(settings, "pos_weight", 0) > 0
+        self.cfg["pos"] = []
+        if lexicon is None and not learns_pos:
+            return
+        docs, columns, pos = [], [], set()
+        for example in get_examples():
+            docs.append(example.predicted)
+            columns.append(self._columns(example))
+            pos.update(np.unique(example.reference.to_array(TAG)).tolist())
+        if lexicon is not None:
+            lexicon.shims[0].learn(docs, columns, len(self.tags))
+        if learns_pos:
+            self.cfg["pos"] = sorted(self.vocab.strings[tag] for tag in pos - {0})
+            self.model.attrs["n_pos"] = len(self.cfg["pos"])
 
     def update(
         self,
@@ -428,9 +452,9 @@ class LSTMEntityRecognizer(TrainablePipe):
         if any(len(eg.predicted) for eg in examples):
             set_dropout_rate(self.model, drop)
             # Docs without annotation too: a listener is given vectors for the whole batch.
-            loss, backprop = self.model.begin_update(
-                Annotated([eg.predicted for eg in examples], targets)
-            )
+            docs = [eg.predicted for eg in examples]
+            pos = [self._pos(eg) for eg in examples] if self.cfg.get("pos") else None
+            loss, backprop = self.model.begin_update(Annotated(docs, targets, pos))
             factor = 1.0 / max(1, sum(not target.all() for target in targets))
             backprop(factor)
             losses[self.name] += loss * factor
@@ -466,6 +490,20 @@ class LSTMEntityRecognizer(TrainablePipe):
 
         :return: *Shape:* ``(n_tokens, n_tags)``
         """
+        columns = self._columns(example)
+        known = np.flatnonzero(columns >= 0)
+        allowed = np.ones((len(columns), len(self.tags)), bool)
+        allowed[known] = False
+        allowed[known, columns[known]] = True
+        return allowed
+
+    def _columns(self, example: Example) -> NDArray[np.int64]:
+        """The annotated tags, -1 where there is none.
+
+        An entity that goes beyond its sentence begins anew in the next, as it is read.
+
+        :raises ValueError: for an entity type that is not among :attr:`labels`.
+        """
         try:
             columns = self._gold_columns(example)
         except KeyError as error:
@@ -475,11 +513,20 @@ class LSTMEntityRecognizer(TrainablePipe):
                 f"{', '.join(self.labels) or 'no labels'}. Initialize it with examples of all "
                 "types or with initialize(labels=…), or take this type out of the examples."
             ) from None
-        known = np.flatnonzero(columns >= 0)
-        allowed = np.ones((len(columns), len(self.tags)), bool)
-        allowed[known] = False
-        allowed[known, columns[known]] = True
-        return allowed
+        starts = np.cumsum(sentence_lengths([example.predicted]))[:-1]
+        columns[starts] = begin_entity(columns[starts])
+        return columns
+
+    def _pos(self, example: Example) -> NDArray[np.int32]:
+        """The annotated part-of-speech tags, by their place in ``cfg["pos"]``; -1 for none."""
+        predicted, reference = example.predicted, example.reference
+        if np.array_equal(predicted.to_array(ORTH), reference.to_array(ORTH)):
+            tags = reference.to_array(TAG)
+        else:
+            tags = np.array([tag or 0 for tag in example.get_aligned("TAG")], np.uint64)
+        known = np.array([self.vocab.strings[name] for name in self.cfg["pos"]], np.uint64)
+        is_tag = tags[:, None] == known
+        return np.where(is_tag.any(axis=1), is_tag.argmax(axis=1), -1).astype(np.int32)
 
     def _gold_columns(self, example: Example) -> NDArray[np.int64]:
         """The annotated tags on the tokens of ``predicted``, -1 where there is none.

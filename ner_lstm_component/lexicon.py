@@ -17,7 +17,7 @@ kept, unless it is a single word.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from spacy.attrs import ORTH
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
-from thinc.api import Shim
+from thinc.api import Model, Shim
 
 from .segments import sentence_lengths
 
@@ -243,6 +243,27 @@ class TagLexicon(Shim):
         levels = np.frombuffer(state["levels"], "<u2").reshape(-1, PER_NGRAM)
         self._set(state["n_tags"], keys, levels)
         return self
+
+
+def Lexicon(ngrams: Sequence[Sequence[int]]) -> Model[list[Doc], list[NDArray[np.int32]]]:
+    """The Thinc layer that looks a Doc's n-grams up, in a :class:`TagLexicon`.
+
+    :return: a layer from Docs to ids. *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))`` a
+        Doc
+    """
+    return Model("lexicon", _forward, shims=[TagLexicon(ngrams)])
+
+
+def _forward(
+    model: Model, docs: list[Doc], is_train: bool
+) -> tuple[list[NDArray[np.int32]], Callable[[Any], list]]:
+    ids = model.shims[0](docs, is_train)
+    return np.split(ids, np.cumsum([len(doc) for doc in docs[:-1]])), _no_gradient
+
+
+def _no_gradient(d_ids: Any) -> list:
+    """Text has no gradient."""
+    return []
 
 
 def _levels(counts: NDArray[np.float32]) -> NDArray[np.uint16]:

@@ -31,7 +31,9 @@ class NetworkSettings:
     :param width: width of a word's vector, the LSTM's input.
     :param hidden_width: units of the LSTM in each direction.
     :param depth: bidirectional LSTM layers; from the second on with a residual.
+    :param n_ngrams: kinds of n-grams that the lexicon has features of.
     :param word_dropout: share of the words whose first feature is hidden in training.
+    :param feature_dropout: share of the words each other feature of which is hidden.
     :param pos_weight: weight of the part-of-speech tags in the training loss.
     :raises ValueError: for a value out of range, naming it.
     """
@@ -42,14 +44,17 @@ class NetworkSettings:
     hidden_width: int
     depth: int
     word_dropout: float
+    n_ngrams: int = 0
+    feature_dropout: float = 0.0
     pos_weight: float = 0.0
 
     def __post_init__(self) -> None:
         _check_positive(self, "embed_width", "width", "hidden_width", "depth")
-        if not 0 <= self.word_dropout < 1:
-            raise ValueError(
-                f"'word_dropout' must be at least 0 and below 1. Received: {self.word_dropout}"
-            )
+        for name in ("word_dropout", "feature_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"'{name}' must be at least 0 and below 1. Received: {getattr(self, name)}"
+                )
         if self.pos_weight < 0:
             raise ValueError(f"'pos_weight' must be at least 0. Received: {self.pos_weight}")
 

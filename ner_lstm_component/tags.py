@@ -78,6 +78,11 @@ def tag_of_bilou(tag: str, labels: dict[str, int]) -> int:
     return 2 * labels[tag[2:]] + (1 if tag[0] in "BU" else 2)
 
 
+def begin_entity(columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The columns with each ``I-`` turned into the ``B-`` of its type."""
+    return np.where((columns > 0) & (columns % 2 == 0), columns - 1, columns)
+
+
 def tags_of_entities(
     iob: NDArray[np.uint64], types: NDArray[np.uint64], label_hashes: NDArray[np.uint64]
 ) -> NDArray[np.int64]:

@@ -129,7 +129,7 @@ def test_forbidden_transitions_stay_forbidden(network, batch):
 
 def test_words_are_hidden_in_training_only(network, batch):
     ids, mask = batch
-    hidden = np.asarray(network._hide_words(np.tile(ids, (20, 20, 1))))
+    hidden = np.asarray(network._hide(np.tile(ids, (20, 20, 1))))
     share = (hidden[..., :HASHES] == 0).all(axis=-1).mean()
     assert 0.4 < share < 0.65
     assert (hidden[..., HASHES:] == np.tile(ids, (20, 20, 1))[..., HASHES:]).all()
