@@ -203,10 +203,10 @@ def _forward(
 ) -> tuple[Potentials | float, Callable]:
     docs = X.docs if isinstance(X, Annotated) else X
     features, backprop_features = _embed(model.layers[0], docs, is_train)
-    result: Potentials | float
-    backprop_batches: Callable[[Any], list[ArgsKwargs]]
     reading = model.attrs["reading"]
     segments = cut(sentence_lengths(docs), reading)
+    result: Potentials | float
+    backprop_batches: Callable[[Any], list[ArgsKwargs]]
     if isinstance(X, Annotated):
         targets = np.concatenate(X.targets)
         pos = None if X.pos is None else np.concatenate(X.pos)

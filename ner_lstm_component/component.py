@@ -306,7 +306,8 @@ class LSTMEntityRecognizer(TrainablePipe):
     def probabilities(self, docs: Iterable[Doc]) -> list[Probabilities]:
         """How probable each tag of each token is, and each entity on the Docs.
 
-        They are the CRF's marginals: sums over all IOB2 sequences of a sentence.
+        They are the CRF's marginals, sums over all IOB2 sequences of a sentence, at the
+        :attr:`temperature`.
         """
         docs = list(docs)
         potentials = self._potentials(docs)
@@ -401,6 +402,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         self._set_labels([*self.labels, *labels])
         if not self.labels:
             raise ValueError(Errors.E143.format(name=self.name))
+        self.temperature = 1.0  # What was fitted was fitted to another network.
         self.model.set_dim("nO", len(self.tags), force=True)
         self._learn_lexicon(get_examples)
         sample = [eg.predicted for eg in islice(get_examples(), 10) if len(eg.predicted)]

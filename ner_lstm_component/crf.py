@@ -133,38 +133,40 @@ def forward_backward(
     transitions: NDArray[np.floating],
     lengths: NDArray[np.int64],
 ) -> Lattice:
-    """Sum over all tag sequences; parameters as for :func:`viterbi`."""
+    """Sum over all tag sequences; parameters as for :func:`viterbi`.
+
+    Backward, a sequence is read from its end by the transposed transitions: both ways are
+    one recursion, whose steps are taken together.
+    """
     emissions = emissions.astype(np.float64)
     inner = transitions[:-1, :-1].astype(np.float64)
     first, last = transitions[-1, :-1], transitions[:-1, -1]
-    alpha = np.zeros_like(emissions)
-    beta = np.zeros_like(emissions)
+    # Of the ways to a tag and of those from it, its emission included in both.
+    scores = np.empty((2, *emissions.shape))
     if len(emissions) == 0:
-        return Lattice(alpha, beta, np.zeros(0))
+        return Lattice(scores[0], scores[1], np.zeros(0))
     steps = _Steps(lengths)
+    ends = steps.start + steps.lengths - 1
     # exp() of transitions is at most a few units: sums over tags become one product.
     highest = inner.max()
-    weights = np.exp(inner - highest)
-    alpha[steps.tokens(0)] = emissions[steps.tokens(0)] + first
-    for time in range(1, len(steps.active)):
-        tokens = steps.tokens(time)
-        alpha[tokens] = _log_product(alpha[tokens - 1], weights) + highest + emissions[tokens]
-    ends = steps.start + steps.lengths - 1
-    beta[ends] = last
-    for time in range(len(steps.active) - 1, 0, -1):
-        tokens = steps.tokens(time)
-        onward = _log_product(beta[tokens] + emissions[tokens], weights.T) + highest
-        beta[tokens - 1] = onward
+    weights = np.exp(np.stack([inner, inner.T]) - highest)
+    emissions_and_highest = emissions + highest
+    tokens = np.stack([steps.start, ends])
+    ways = np.array([[0], [1]])
+    score = emissions[tokens] + np.stack([first, last])[:, None, :]
+    scores[ways, tokens] = score
+    with np.errstate(divide="ignore"):
+        for time in range(1, len(steps.active)):
+            running = steps.active[time]
+            tokens = np.stack([steps.start[:running] + time, ends[:running] - time])
+            score = score[:, :running]
+            peak = score.max(axis=2, keepdims=True)
+            score = np.log(np.exp(score - peak) @ weights) + peak + emissions_and_highest[tokens]
+            scores[ways, tokens] = score
+    alpha, beta = scores[0], scores[1] - emissions
     log_partition = np.empty(len(lengths))
     log_partition[steps.order] = _log_sum(alpha[ends] + last)
     return Lattice(alpha, beta, log_partition)
-
-
-def _log_product(scores: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``log(exp(scores) @ weights)`` without overflow."""
-    highest = scores.max(axis=1, keepdims=True)
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(scores - highest) @ weights) + highest
 
 
 def _log_sum(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -318,8 +318,10 @@ def test_initialize_twice_starts_anew(small):
     nlp, examples = small
     nlp.initialize(lambda: examples)
     nlp.get_pipe("ner_lstm").add_label("LOC")
+    nlp.get_pipe("ner_lstm").temperature = 1.3
     first = weights(nlp)
     nlp.initialize(lambda: examples)
+    assert nlp.get_pipe("ner_lstm").temperature == 1.0
     assert any((a != b).any() for a, b in zip(first, weights(nlp), strict=True))
 
 
