@@ -33,12 +33,15 @@ from ner_lstm_component.raw_text import with_spaces
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "docs" / "results" / "runs.jsonl"
+PAGE = ROOT / "docs" / "accuracy.md"
 # Sentences in a paragraph.
 PARAGRAPH = 10
 # Which sentences a smaller training part holds: the first of this shuffling.
 _SUBSET_SEED = 0
 
 app = typer.Typer(add_completion=False)
+
+Row = dict[str, Any]
 
 DataOption = Annotated[Path, typer.Argument(metavar="DATA", help="A folder that convert.py wrote.")]
 SplitOption = Annotated[str, typer.Option(help="What the split is called in the tables.")]
@@ -110,6 +113,113 @@ def score(
     check_data(data)
     row = {"commit": commit(), "system": system, "split": split, "seed": seed, "note": note}
     append(row | scores_of(model, data, with_test), runs)
+
+
+@app.command()
+def tables(
+    runs: RunsOption = RUNS,
+    page: Annotated[
+        Path, typer.Option(metavar="FILE", help="The page whose tables are written anew.")
+    ] = PAGE,
+) -> None:
+    """Write the tables of a page from the runs, between its markers."""
+    rows = [json.loads(line) for line in runs.read_text(encoding="utf-8").splitlines()]
+    text = page.read_text(encoding="utf-8")
+    for name, table in (
+        ("community", split_table(rows, "community")),
+        ("deduplicated", split_table(rows, "deduplicated")),
+        ("types", type_table(rows, "community")),
+        ("ways", ways_table(rows)),
+        ("sizes", size_table(rows)),
+        ("tried", tried_table(rows)),
+    ):
+        start, end = f"<!-- table {name} -->\n", "<!-- end -->"
+        if start not in text:
+            raise typer.BadParameter(f"{page} has no place for the table {name!r}: {start.strip()}")
+        before, after = text.split(start)
+        text = before + start + table + after[after.index(end) :]
+    page.write_text(text, encoding="utf-8")
+
+
+def split_table(rows: Sequence[Row], split: str) -> str:
+    """Test F1 of each system that was trained on the whole training part, seed by seed."""
+    table = [("system", "seeds", "test F1", "mean ± deviation", "dev F1", "minutes", "MB")]
+    for system, found in _by_system(_whole(rows, split)).items():
+        scores = [row["test"]["ents_f"] for row in found]
+        table.append(
+            (
+                system,
+                ", ".join(str(row["seed"]) for row in found),
+                ", ".join(f"{score:.2f}" for score in scores),
+                f"{np.mean(scores):.2f} ± {np.std(scores):.2f}",
+                ", ".join(f"{row['dev']['ents_f']:.2f}" for row in found if "dev" in row),
+                ", ".join(f"{row['minutes']:g}" for row in found if "minutes" in row),
+                f"{found[0]['megabytes']:g}",
+            )
+        )
+    return _markdown(table)
+
+
+def type_table(rows: Sequence[Row], split: str) -> str:
+    """Test F1 per type, the mean of the seeds."""
+    found = _by_system(_whole(rows, split))
+    types = sorted({label for rows in found.values() for label in rows[0]["test"]["per_type_f"]})
+    table = [("system", *types)]
+    for system, seeds in found.items():
+        means = [np.mean([row["test"]["per_type_f"].get(t, 0) for row in seeds]) for t in types]
+        table.append((system, *(f"{mean:.1f}" for mean in means)))
+    return _markdown(table)
+
+
+def ways_table(rows: Sequence[Row]) -> str:
+    """Test F1 on the corpus' tokens, on raw text, and on paragraphs, the mean of the seeds."""
+    keys = ("ents_f", "raw_text_f", "paragraphs_f", "raw_paragraphs_f", "inside_tokens")
+    table = [("system", "gold tokens", "raw text", "paragraphs", "raw paragraphs", "borders lost")]
+    for system, seeds in _by_system(_whole(rows, "community")).items():
+        means = [np.mean([row["test"][key] for row in seeds]) for key in keys]
+        table.append((system, *(f"{mean:.2f}" for mean in means)))
+    return _markdown(table)
+
+
+def size_table(rows: Sequence[Row]) -> str:
+    """Test F1 by the number of training sentences, one seed."""
+    chosen = [r for r in rows if r["split"] == "community" and "test" in r and r["seed"] == 0]
+    sizes = sorted({r["sentences"] for r in chosen if r.get("sentences")})
+    table = [("system", *(f"{size:,}" for size in sizes), "all")]
+    for system, found in _by_system([r for r in chosen if not r.get("note")]).items():
+        by_size = {row.get("sentences"): f"{row['test']['ents_f']:.2f}" for row in found}
+        table.append((system, *(by_size.get(size, "") for size in [*sizes, None])))
+    return _markdown(table)
+
+
+def tried_table(rows: Sequence[Row]) -> str:
+    """Dev F1 of what was tried on the way, in that order."""
+    table = [("what", "made with", "dev F1", "on raw text", "minutes")]
+    for row in rows:
+        if row.get("note"):
+            dev = row["dev"]
+            raw = f"{dev['raw_text_f']:.2f}" if "raw_text_f" in dev else ""
+            cells = (row["note"], row["system"], f"{dev['ents_f']:.2f}", raw)
+            table.append((*cells, f"{row.get('minutes', ''):}"))
+    return _markdown(table)
+
+
+def _whole(rows: Sequence[Row], split: str) -> list[Row]:
+    return [
+        row
+        for row in rows
+        if row["split"] == split and "test" in row and not row.get("sentences") and not row["note"]
+    ]
+
+
+def _by_system(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    systems = dict.fromkeys(row["system"] for row in rows)
+    return {system: [row for row in rows if row["system"] == system] for system in systems}
+
+
+def _markdown(table: Sequence[Sequence[str]]) -> str:
+    head, *body = ("| " + " | ".join(cells) + " |" for cells in table)
+    return "\n".join([head, "| --- " * len(table[0]) + "|", *body]) + "\n"
 
 
 def check_data(data: Path) -> None:
