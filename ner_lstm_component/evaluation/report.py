@@ -180,7 +180,6 @@ def sections(
     evaluation: Evaluation, pictures: Sequence[Picture], comparison: Comparison | None = None
 ) -> list[Section]:
     """What the reports say, in their order."""
-
     colors = {label: _TINTS[k % len(_TINTS)] for k, label in enumerate(evaluation.labels)}
 
     def drawn(*names: str) -> list[Picture]:
@@ -432,14 +431,14 @@ def _render(template: str, evaluation: Evaluation, parts: Sequence[Section]) -> 
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["markdown"] = _markdown
+    environment.filters["markdown"] = escape_markdown
     environment.filters["data_uri"] = _data_uri
     return environment.get_template(template).render(
         evaluation=evaluation, sections=parts, pictures_folder=PICTURES
     )
 
 
-def _markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that Markdown shows as it is."""
     return _MARKDOWN_SPECIAL.sub(r"\\\1", text)
 

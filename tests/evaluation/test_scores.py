@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import nervaluate
 import numpy as np
 import pytest
 
@@ -8,6 +7,11 @@ from ner_lstm_component.evaluation import scores
 from ner_lstm_component.evaluation.alignment import Entity
 from ner_lstm_component.evaluation.predictions import Sentence, tags_of
 from ner_lstm_component.evaluation.scores import RELAXED
+
+
+@pytest.fixture
+def nervaluate():
+    return pytest.importorskip("nervaluate", reason="nervaluate needs Python 3.11")
 
 
 def pairs_of(sentences):
@@ -51,7 +55,7 @@ def test_relaxed_scores(sentences, scheme, credit, correct):
     assert found.f1 == pytest.approx(2 * credit / 13)
 
 
-def test_relaxed_scores_are_nervaluates_where_its_pairing_is_unambiguous(sentences):
+def test_relaxed_scores_are_nervaluates_where_its_pairing_is_unambiguous(sentences, nervaluate):
     labels = scores.labels_of(sentences)
     gold, predicted = (
         [
@@ -72,7 +76,7 @@ def test_relaxed_scores_are_nervaluates_where_its_pairing_is_unambiguous(sentenc
         assert own.f1 == pytest.approx(theirs.f1)
 
 
-def test_own_pairing_finds_the_right_type_where_nervaluates_greedy_one_does_not(sentences):
+def test_own_pairing_finds_the_right_type_where_nervaluates_greedy_one_does_not(nervaluate):
     """Why the pairing is our own: theirs is spent on the first entity that overlaps."""
     gold = [[{"label": "per", "start": 0, "end": 2}]]
     predicted = [[{"label": "org", "start": 0, "end": 0}, {"label": "per", "start": 1, "end": 2}]]
