@@ -133,38 +133,40 @@ def forward_backward(
     transitions: NDArray[np.floating],
     lengths: NDArray[np.int64],
 ) -> Lattice:
-    """Sum over all tag sequences; parameters as for :func:`viterbi`."""
+    """Sum over all tag sequences; parameters as for :func:`viterbi`.
+
+    Backward, a sequence is read from its end by the transposed transitions: both ways are
+    one recursion, whose steps are taken together.
+    """
     emissions = emissions.astype(np.float64)
     inner = transitions[:-1, :-1].astype(np.float64)
     first, last = transitions[-1, :-1], transitions[:-1, -1]
-    alpha = np.zeros_like(emissions)
-    beta = np.zeros_like(emissions)
+    # Of the ways to a tag and of those from it, its emission included in both.
+    scores = np.empty((2, *emissions.shape))
     if len(emissions) == 0:
-        return Lattice(alpha, beta, np.zeros(0))
+        return Lattice(scores[0], scores[1], np.zeros(0))
     steps = _Steps(lengths)
+    ends = steps.start + steps.lengths - 1
     # exp() of transitions is at most a few units: sums over tags become one product.
     highest = inner.max()
-    weights = np.exp(inner - highest)
-    alpha[steps.tokens(0)] = emissions[steps.tokens(0)] + first
-    for time in range(1, len(steps.active)):
-        tokens = steps.tokens(time)
-        alpha[tokens] = _log_product(alpha[tokens - 1], weights) + highest + emissions[tokens]
-    ends = steps.start + steps.lengths - 1
-    beta[ends] = last
-    for time in range(len(steps.active) - 1, 0, -1):
-        tokens = steps.tokens(time)
-        onward = _log_product(beta[tokens] + emissions[tokens], weights.T) + highest
-        beta[tokens - 1] = onward
+    weights = np.exp(np.stack([inner, inner.T]) - highest)
+    emissions_and_highest = emissions + highest
+    tokens = np.stack([steps.start, ends])
+    ways = np.array([[0], [1]])
+    score = emissions[tokens] + np.stack([first, last])[:, None, :]
+    scores[ways, tokens] = score
+    with np.errstate(divide="ignore"):
+        for time in range(1, len(steps.active)):
+            running = steps.active[time]
+            tokens = np.stack([steps.start[:running] + time, ends[:running] - time])
+            score = score[:, :running]
+            peak = score.max(axis=2, keepdims=True)
+            score = np.log(np.exp(score - peak) @ weights) + peak + emissions_and_highest[tokens]
+            scores[ways, tokens] = score
+    alpha, beta = scores[0], scores[1] - emissions
     log_partition = np.empty(len(lengths))
     log_partition[steps.order] = _log_sum(alpha[ends] + last)
     return Lattice(alpha, beta, log_partition)
-
-
-def _log_product(scores: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``log(exp(scores) @ weights)`` without overflow."""
-    highest = scores.max(axis=1, keepdims=True)
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(scores - highest) @ weights) + highest
 
 
 def _log_sum(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -198,23 +200,28 @@ def span_marginals(
         one sequence. *Shape:* ``(n_spans, 3)``
     :return: *Shape:* ``(n_spans,)``, each in 0…1
     """
+    start, end, label = spans.reshape(-1, 3).T
+    begin, inside = 2 * label + 1, 2 * label + 2
     ends = np.cumsum(lengths)
-    probabilities = np.empty(len(spans))
-    for k, (start, end, label) in enumerate(spans):
-        begin, inside = 2 * label + 1, 2 * label + 2
-        sequence = np.searchsorted(ends, start, side="right")
-        score = lattice.alpha[start, begin]
-        if end - start > 1:
-            score += emissions[start + 1 : end, inside].sum(dtype=np.float64)
-            score += transitions[begin, inside] + (end - start - 2) * transitions[inside, inside]
-        last = begin if end - start == 1 else inside
-        if end == ends[sequence]:
-            onward = transitions[last, -1]
-        else:
-            ways = transitions[last, :-1] + emissions[end] + lattice.beta[end]
-            onward = _log_sum(np.delete(ways, inside))
-        probabilities[k] = np.exp(score + onward - lattice.log_partition[sequence])
-    return probabilities
+    sequence = np.searchsorted(ends, start, side="right")
+    n_inside = end - start - 1
+    # Each span's inner tokens, of all spans one after the other.
+    span = np.repeat(np.arange(len(start)), n_inside)
+    token = np.arange(len(span)) - np.repeat(np.cumsum(n_inside) - n_inside - start - 1, n_inside)
+    score = lattice.alpha[start, begin] + np.bincount(
+        span, weights=emissions[token, inside[span]], minlength=len(start)
+    )
+    score += np.where(n_inside > 0, transitions[begin, inside], 0.0)
+    score += np.maximum(n_inside - 1, 0) * transitions[inside, inside].astype(np.float64)
+    last = np.where(n_inside > 0, inside, begin)
+    onward = transitions[last, -1].astype(np.float64)
+    goes_on = np.flatnonzero(end < ends[sequence])
+    following = end[goes_on]
+    ways = transitions[last[goes_on], :-1] + emissions[following] + lattice.beta[following]
+    ways[np.arange(len(goes_on)), inside[goes_on]] = -np.inf
+    onward[goes_on] = _log_sum(ways)
+    # Rounding may take a certain entity above 1.
+    return np.exp(np.minimum(score + onward - lattice.log_partition[sequence], 0.0))
 
 
 class LossAndGradient(NamedTuple):

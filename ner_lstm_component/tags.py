@@ -78,6 +78,11 @@ def tag_of_bilou(tag: str, labels: dict[str, int]) -> int:
     return 2 * labels[tag[2:]] + (1 if tag[0] in "BU" else 2)
 
 
+def begin_entity(columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The columns with each ``I-`` turned into the ``B-`` of its type."""
+    return np.where((columns > 0) & (columns % 2 == 0), columns - 1, columns)
+
+
 def tags_of_entities(
     iob: NDArray[np.uint64], types: NDArray[np.uint64], label_hashes: NDArray[np.uint64]
 ) -> NDArray[np.int64]:
@@ -112,3 +117,18 @@ def entity_arrays(
     )
     types = np.concatenate([np.zeros(1, np.uint64), np.repeat(label_hashes, 2)])
     return iob[tag_ids], types[tag_ids]
+
+
+def entity_spans(tag_ids: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The entities of valid IOB2 tags.
+
+    :param tag_ids: columns of the network's output, of one sequence or of several one
+        after the other. *Shape:* ``(n_tokens,)``
+    :return: first token, end (one past the last token) and label of each entity, in
+        order. *Shape:* ``(n_entities, 3)``
+    """
+    is_inside = (tag_ids > 0) & (tag_ids % 2 == 0)
+    start = np.flatnonzero(tag_ids % 2)
+    borders = np.append(np.flatnonzero(~is_inside), len(tag_ids))
+    end = borders[np.searchsorted(borders, start, side="right")]
+    return np.stack([start, end, tag_ids[start] // 2], axis=1).astype(np.int64)

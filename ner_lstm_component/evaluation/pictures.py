@@ -202,10 +202,14 @@ def draw_reliability(calibration: Calibration, title: str) -> Figure:
     """Accuracy against confidence, in bins of equal size."""
     figure, ax = _figure(5.2, 5.0)
     ax.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, label="as sure as right")
-    confidence, accuracy, _ = (
-        100 * np.array(values) for values in zip(*calibration.bins, strict=True)
+    bins = calibration.bins
+    ax.plot(
+        100 * bins.confidence,
+        100 * bins.accuracy,
+        color=BLUE,
+        marker="o",
+        label="predicted entities",
     )
-    ax.plot(confidence, accuracy, color=BLUE, marker="o", label="predicted entities")
     ax.set_xlim(0, 102)
     ax.set_ylim(0, 102)
     ax.grid(color="#DDDDDD", linewidth=0.6)
@@ -215,8 +219,7 @@ def draw_reliability(calibration: Calibration, title: str) -> Figure:
     ax.text(
         0.97,
         0.04,
-        f"expected calibration error {100 * calibration.error:.1f} %\n"
-        f"{sum(b.size for b in calibration.bins):,} entities",
+        f"expected calibration error {100 * calibration.error:.1f} %\n{bins.size.sum():,} entities",
         transform=ax.transAxes,
         ha="right",
     )

@@ -155,7 +155,10 @@ def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
     if evaluation.calibration is not None:
         metrics["calibration"] = {
             "expected_calibration_error": evaluation.calibration.error,
-            "bins": [b._asdict() for b in evaluation.calibration.bins],
+            "bins": {
+                name: values.tolist()
+                for name, values in evaluation.calibration.bins._asdict().items()
+            },
         }
     if comparison is not None:
         second = comparison.second

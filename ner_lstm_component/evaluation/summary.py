@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_lstm_component.calibration import Bin, calibration_bins, expected_calibration_error
+from ner_lstm_component.calibration import (
+    Reliability,
+    expected_calibration_error,
+    reliability,
+)
 from ner_lstm_component.evaluation.alignment import Outcome
 from ner_lstm_component.evaluation.breakdown import by_familiarity, by_length
 from ner_lstm_component.evaluation.confusion import Confusion, entity_confusion, tag_confusion
@@ -44,11 +48,11 @@ N_SHOWN = 20
 class Calibration:
     """How far confidences can be trusted.
 
-    :param bins: of equal mass.
+    :param bins: predicted entities by confidence.
     :param error: the expected calibration error.
     """
 
-    bins: list[Bin]
+    bins: Reliability
     error: float
 
 
@@ -214,9 +218,8 @@ def _calibration(sentences: Sequence[Sentence]) -> Calibration | None:
     if not known:
         return None
     confidences, correct = zip(*known, strict=True)
-    return Calibration(
-        calibration_bins(confidences, correct), expected_calibration_error(confidences, correct)
-    )
+    bins = reliability(np.array(confidences), np.array(correct))
+    return Calibration(bins, expected_calibration_error(bins))
 
 
 def _notes(sentences: Sequence[Sentence]) -> list[str]:
