@@ -96,8 +96,8 @@ def write_report(
     parts = sections(evaluation, pictures, comparison)
     files = {
         METRICS: json.dumps(as_json(evaluation, comparison), indent=2, ensure_ascii=False) + "\n",
-        MARKDOWN: _render("report.md", evaluation, parts),
-        HTML: _render("report.html", evaluation, parts),
+        MARKDOWN: _render("report.md.jinja", evaluation, parts),
+        HTML: _render("report.html.jinja", evaluation, parts),
     }
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".evaluate-", dir=folder) as scratch:
@@ -427,8 +427,8 @@ def _confusion(confusion: Confusion) -> dict[str, Any]:
 
 def _render(template: str, evaluation: Evaluation, parts: Sequence[Section]) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ner_lstm_component.evaluation"),
-        autoescape=jinja2.select_autoescape(("html",)),
+        loader=jinja2.PackageLoader("ner_lstm_component.evaluation", package_path=""),
+        autoescape=jinja2.select_autoescape(("html.jinja",)),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
