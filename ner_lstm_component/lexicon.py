@@ -11,8 +11,8 @@ the other folds (target encoding, Micci-Barreca, 2001, cross-fitted as in stacki
 Wolpert, 1992). Leaving out the document alone would tell its tags: of a word with
 balanced counts it would always show one fewer of the right one.
 
-N-grams stay within a sentence. One that a single document holds says little and is not
-kept, unless it is a single word.
+N-grams stay within a sentence. They are known by hashes of 32 bits: of a million, one in
+some thousands is taken for another.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ class TagLexicon(Shim):
         super().__init__(None)
         check_ngrams(ngrams)
         self.ngrams = tuple(tuple(offsets) for offsets in ngrams)
-        self._set(1, np.zeros(0, np.uint64), np.zeros((0, PER_NGRAM), np.uint16))
+        self._set(1, np.zeros(0, np.uint32), np.zeros((0, PER_NGRAM), np.uint16))
 
-    def _set(self, n_tags: int, ngram_keys: NDArray[np.uint64], levels: NDArray[np.uint16]) -> None:
+    def _set(self, n_tags: int, ngram_keys: NDArray[np.uint32], levels: NDArray[np.uint16]) -> None:
         """Hold n-grams' hashes, ascending, and what :func:`_levels` says of each."""
         self.n_tags = n_tags
         self._ngram_keys = ngram_keys
@@ -107,29 +107,22 @@ class TagLexicon(Shim):
         hashes = [_document_hash(doc) for doc in docs]
         folds = np.array([key % FOLDS for key in hashes], np.int64)
         known = columns >= 0
-        columns, document, keys = columns[known], document[known], keys[known]
+        ngrams, row = np.unique(keys[known], return_inverse=True)
+        row = row.reshape(-1)
         n_kinds = len(self.ngrams)
-        ngrams, which = np.unique(keys, return_inverse=True)
-        which = which.reshape(-1)
-        document = np.repeat(document, n_kinds)
-        # Whether several documents have it: the one that is written last is not the first.
-        one = np.zeros(len(ngrams), np.int64)
-        one[which] = document
-        is_kept = np.zeros(len(ngrams), bool)
-        is_kept[which[document != one[which]]] = True
-        is_word = np.tile([len(offsets) == 1 for offsets in self.ngrams], len(keys))
-        is_kept[which[is_word]] = True
-        row = (np.cumsum(is_kept) - 1)[which]
-        chosen = is_kept[which]
-        counts = np.zeros((int(is_kept.sum()), n_tags), np.float32)
-        row, columns = row[chosen], np.repeat(columns, n_kinds)[chosen]
-        np.add.at(counts, (row, columns), 1)
-        self._set(n_tags, ngrams[is_kept], _levels(counts))
-        fold = folds[document[chosen]]
+        column = np.repeat(columns[known], n_kinds)
+        fold = np.repeat(folds[document[known]], n_kinds)
+        counts = np.zeros((len(ngrams), n_tags), np.float32)
+        np.add.at(counts, (row, column), 1)
+        self._set(n_tags, ngrams, _levels(counts))
         for k in range(FOLDS):
-            rest = counts.copy()
-            np.subtract.at(rest, (row[fold == k], columns[fold == k]), 1)
-            self._levels_without.append(_levels(rest))
+            mine = fold == k
+            touched = np.unique(row[mine])
+            rest = counts[touched]
+            np.subtract.at(rest, (np.searchsorted(touched, row[mine]), column[mine]), 1)
+            levels = self._levels.copy()
+            levels[touched] = _levels(rest)
+            self._levels_without.append(levels)
         self._fold = dict(zip(hashes, folds.tolist(), strict=True))
 
     # -- looking up
@@ -158,12 +151,12 @@ class TagLexicon(Shim):
         width = PER_NGRAM * len(self.ngrams)
         return (levels + kinds + [0, first]).reshape(len(keys), width).astype(np.int32)
 
-    def _keys(self, docs: Sequence[Doc]) -> NDArray[np.uint64]:
+    def _keys(self, docs: Sequence[Doc]) -> NDArray[np.uint32]:
         """Hashes of the tokens' n-grams. *Shape:* ``(n_tokens, len(ngrams))``."""
         lengths = sentence_lengths(docs)
         n_tokens = int(lengths.sum())
         if not n_tokens:
-            return np.zeros((0, len(self.ngrams)), np.uint64)
+            return np.zeros((0, len(self.ngrams)), np.uint32)
         words = np.concatenate([doc.to_array(ORTH) for doc in docs])
         first = np.repeat(np.cumsum(lengths) - lengths, lengths)
         last = first + np.repeat(lengths, lengths) - 1
@@ -175,14 +168,14 @@ class TagLexicon(Shim):
             neighbour[offset] = np.where(
                 place < first, _BEFORE, np.where(place > last, _AFTER, word)
             )
-        keys = np.empty((n_tokens, len(self.ngrams)), np.uint64)
+        keys = np.empty((n_tokens, len(self.ngrams)), np.uint32)
         for kind, offsets in enumerate(self.ngrams):
             key = np.full(n_tokens, kind + 1, np.uint64)
             for offset in offsets:
                 # As the finalizer of MurmurHash3, a word at a time.
                 key = (key ^ neighbour[offset]) * _MIX
                 key ^= key >> np.uint64(32)
-            keys[:, kind] = key
+            keys[:, kind] = key >> np.uint64(32)
         return keys
 
     # -- what Thinc asks of a shim
@@ -215,7 +208,7 @@ class TagLexicon(Shim):
                 "format": _FORMAT,
                 "ngrams": [list(offsets) for offsets in self.ngrams],
                 "n_tags": self.n_tags,
-                "keys": self._ngram_keys.astype("<u8", copy=False).tobytes(),
+                "keys": self._ngram_keys.astype("<u4", copy=False).tobytes(),
                 "levels": self._levels.astype("<u2", copy=False).tobytes(),
             }
         )
@@ -239,7 +232,7 @@ class TagLexicon(Shim):
                 f"the config says. Received: format {found[0]} with {found[1]}. Load it with the "
                 "config and the version that it was saved with."
             )
-        keys = np.frombuffer(state["keys"], "<u8")
+        keys = np.frombuffer(state["keys"], "<u4")
         levels = np.frombuffer(state["levels"], "<u2").reshape(-1, PER_NGRAM)
         self._set(state["n_tags"], keys, levels)
         return self

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,9 +29,12 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
 from ner_lstm_component.dataset import PARTS
+from ner_lstm_component.raw_text import with_spaces
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "docs" / "results" / "runs.jsonl"
+# Sentences in a paragraph.
+PARAGRAPH = 10
 # Which sentences a smaller training part holds: the first of this shuffling.
 _SUBSET_SEED = 0
 
@@ -127,23 +131,52 @@ def write_subset(path: Path, sentences: int, output: Path) -> None:
 
 
 def scores_of(model: str | Path, data: Path, with_test: bool) -> dict[str, Any]:
-    """Strict scores in percent on the parts' own tokens, dev and if asked for test."""
+    """Strict scores in percent, on dev and if asked for on test."""
     nlp = spacy.load(model)
     size = sum(f.stat().st_size for f in Path(nlp.path).rglob("*") if f.is_file())
     row: dict[str, Any] = {"megabytes": round(size / 1e6, 1)}
     for part in ("dev", "test") if with_test else ("dev",):
-        row[part] = _scores(nlp, data / f"{part}.spacy")
+        row[part] = score_all_ways(nlp, data / f"{part}.spacy")
         typer.echo(f"{part}: {row[part]}")
     return row
 
 
-def _scores(nlp: Language, path: Path) -> dict[str, Any]:
-    gold = list(DocBin().from_disk(path).get_docs(nlp.vocab))
-    bare = (Doc(nlp.vocab, words=[token.text for token in doc]) for doc in gold)
+def score_all_ways(nlp: Language, path: Path) -> dict[str, Any]:
+    """Strict scores of the entities of a DocBin, by character.
+
+    :return: those on the corpus' own tokens, and the F1 on ``raw_text`` that the pipeline
+        tokenizes, on ``paragraphs`` of ten sentences without boundaries, and on both;
+        ``inside_tokens`` is the share of entity borders within a token of the pipeline.
+    """
+    gold = [with_spaces(doc) for doc in DocBin().from_disk(path).get_docs(nlp.vocab)]
+    paragraphs = [Doc.from_docs(gold[k : k + PARAGRAPH]) for k in range(0, len(gold), PARAGRAPH)]
+    borders = sum(2 * len(doc.ents) for doc in gold)
+    inside = sum(_borders_inside_tokens(nlp.make_doc(doc.text), doc) for doc in gold)
+    return _scores(gold, nlp.pipe(_bare(doc) for doc in gold)) | {
+        "raw_text_f": _scores(gold, nlp.pipe(doc.text for doc in gold))["ents_f"],
+        "paragraphs_f": _scores(paragraphs, nlp.pipe(_bare(doc) for doc in paragraphs))["ents_f"],
+        "raw_paragraphs_f": _scores(paragraphs, nlp.pipe(doc.text for doc in paragraphs))["ents_f"],
+        "inside_tokens": _percent(inside, borders),
+    }
+
+
+def _bare(doc: Doc) -> Doc:
+    words = [token.text for token in doc]
+    return Doc(doc.vocab, words=words, spaces=[bool(token.whitespace_) for token in doc])
+
+
+def _borders_inside_tokens(tokens: Doc, doc: Doc) -> int:
+    starts = {token.idx for token in tokens}
+    ends = {token.idx + len(token) for token in tokens}
+    return sum((ent.start_char not in starts) + (ent.end_char not in ends) for ent in doc.ents)
+
+
+def _scores(gold: Sequence[Doc], tagged: Iterable[Doc]) -> dict[str, Any]:
     found: dict[str, np.ndarray] = {}
-    for doc, predicted in zip(gold, nlp.pipe(bare), strict=True):
-        expected = {(ent.start, ent.end, ent.label_) for ent in doc.ents}
-        given = {(ent.start, ent.end, ent.label_) for ent in predicted.ents}
+    for doc, predicted in zip(gold, tagged, strict=True):
+        expected, given = (
+            {(ent.start_char, ent.end_char, ent.label_) for ent in d.ents} for d in (doc, predicted)
+        )
         for column, entities in enumerate((expected & given, expected, given)):
             for *_, label in entities:
                 found.setdefault(label, np.zeros(3, int))[column] += 1
