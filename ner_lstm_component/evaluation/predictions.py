@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB, ORTH
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import minibatch
 
+from ner_lstm_component.confidence import CONFIDENCE
 from ner_lstm_component.evaluation.alignment import Entity, Pair, align
 from ner_lstm_component.tags import ENT_MISSING, OUTSIDE
 
@@ -62,9 +63,16 @@ def sets_entities(nlp: Language) -> bool:
 def confidences(nlp: Language, docs: Sequence[Doc]) -> list[NDArray[np.float64]] | None:
     """The model's probability of each entity on the Docs.
 
+    Read from ``Span._.confidence`` where the pipeline set that, else asked of the component.
+
     :return: an array a Doc, NaN where an entity has none; None if no component of the
         pipeline gives probabilities, as spaCy's own ``ner`` does not.
     """
+    if Span.has_extension(CONFIDENCE):
+        # None, where an entity has no confidence, becomes NaN.
+        found = [np.array([ent._.get(CONFIDENCE) for ent in doc.ents], float) for doc in docs]
+        if any(not np.isnan(values).all() for values in found):
+            return found
     for _, pipe in nlp.pipeline:
         if hasattr(pipe, "probabilities"):
             batches = minibatch(docs, nlp.batch_size)

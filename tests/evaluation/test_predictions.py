@@ -6,6 +6,7 @@ import spacy
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from ner_lstm_component.confidence import set_confidence
 from ner_lstm_component.evaluation import predictions
 from ner_lstm_component.evaluation.alignment import Entity
 
@@ -53,6 +54,14 @@ def test_confidences_are_the_components(trained_nlp, train_examples):
     np.testing.assert_allclose(confidences[0], expected, rtol=1e-5)
     first = predictions.sentences_of(examples, confidences)[0]
     assert [ent.confidence for ent in first.predicted] == pytest.approx(expected)
+
+
+def test_confidences_on_the_spans_come_first(nlp):
+    """Any pipeline may set them, and the network need not run again."""
+    set_confidence(doc := nlp("Oslo ."), [(0, 1)], [0.25])
+    (values,) = predictions.confidences(nlp, [doc])
+    np.testing.assert_array_equal(values, [0.25, np.nan])
+    assert predictions.confidences(nlp, [nlp("Oslo .")]) is None
 
 
 def test_a_pipeline_without_probabilities(nlp):
