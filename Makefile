@@ -16,11 +16,12 @@ STEP := $(BIN)/python -m spacy project run
 # What the steps and their commands print stands in order, also in a file.
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help env run test lint clean
+.PHONY: help env run notebook test lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run    set up, train on the embedded corpus, evaluate, package, show an example"
+	@echo "make notebook  set up, run the notebook"
 	@echo "make test   set up, run the tests (ARGS=… goes to pytest)"
 	@echo "make lint   set up, run ruff and mypy"
 	@echo "make env    set up $(VENV) only"
@@ -38,13 +39,19 @@ $(INSTALLED): requirements.txt setup.cfg pyproject.toml
 
 env: $(INSTALLED)
 
-# Evaluated last and always, because its table should stand at the end.
+# The scores stand at the end, whether or not they had to be computed anew.
 run: $(INSTALLED)
 	$(STEP) convert . $(VARS)
 	$(STEP) train . $(VARS)
+	$(STEP) evaluate . $(VARS)
 	$(STEP) package . $(VARS)
-	$(STEP) evaluate . --force $(VARS)
 	$(STEP) tag . $(VARS)
+	@sed -n '/^|/p; /^!/q' metrics/report.md
+	@echo "More, with pictures and errors: metrics/report.html"
+
+# Runs the notebook top to bottom and keeps what it shows.
+notebook: $(INSTALLED)
+	$(BIN)/jupyter execute --inplace notebooks/ner-using-lstm-with-iob2.ipynb
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(ARGS)

@@ -1,23 +1,25 @@
-"""Score a pipeline's entities on annotated data: strict precision, recall and F1."""
+"""Show how good a pipeline's entities are, and where they fail, on annotated data."""
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
-from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import spacy
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 from rich.table import Table
 from spacy.language import Language
+from spacy.tokens import DocBin
 from spacy.training import Corpus, Example
 
-METRICS = "metrics.json"
+from ner_lstm_component.evaluation import pictures, predictions, report, summary, training_log
+from ner_lstm_component.evaluation.predictions import Sentence
+from ner_lstm_component.evaluation.scores import Score
+from ner_lstm_component.evaluation.summary import Comparison, Evaluation
+from ner_lstm_component.evaluation.training_log import LogStep
 
 app = typer.Typer(add_completion=False)
 
@@ -36,28 +38,107 @@ def main(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help=f"Where {METRICS} goes; created if missing."),
+        typer.Option(
+            metavar="DIR",
+            help=f"Where {report.METRICS}, {report.MARKDOWN} and {report.HTML} go; created if "
+            "missing.",
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL2", help="A second pipeline, to compare the first one with."),
+    ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TRAIN.spacy",
+            help="What MODEL was trained on: the report then tells known entities from new ones.",
+        ),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LOG.jsonl", help="The log of MODEL's training, for the learning curve."
+        ),
     ] = None,
     gpu_id: Annotated[int, typer.Option(help="Number of the GPU; -1: the CPU.")] = -1,
 ) -> None:
-    """Score a pipeline's entities: strict precision, recall and F1, overall and per type.
+    """Show how good a pipeline's entities are, and where they fail.
 
-    An entity counts as found only with its exact span and type. Tokens are those of the data
-    where it holds tokens alone, as convert.py writes it; else the pipeline's own.
+    Prints strict precision, recall and F1, overall and per type: an entity counts as found only
+    with its exact span and type. With --output, also writes the figures as JSON, and a report
+    with pictures and errors as Markdown and HTML.
+
+    Tokens are those of the data where it holds tokens alone, as convert.py writes it; else the
+    pipeline's own.
     """
     try:
-        nlp = load_pipeline(model, gpu_id)
-        examples = read_examples(nlp, data)
-        with Console(stderr=True).status("Tagging …"):
-            metrics = evaluate(nlp, examples)
-        if output is not None:
-            write_metrics(metrics, output)
+        # What is quickly found missing should not be found missing after the tagging.
+        steps = None if log is None else read_log(log)
+        training = None if train is None else read_training(train)
+        name, second_name = names(model, compare)
+        tagged = evaluate(model, name, data, gpu_id, training)
+        comparison = None
+        if compare is not None:
+            second = evaluate(compare, second_name, data, gpu_id, training)
+            comparison = summary.compare(tagged, second)
+        evaluation = tagged[0]
+        written = [] if output is None else write_report(evaluation, comparison, steps, output)
     except EvaluationError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None
-    Console().print(score_table(metrics, f"{model} on {data}"))
-    if output is not None:
-        typer.echo(f"Written to {output / METRICS}")
+    console = Console()
+    console.print(score_table(evaluation))
+    if comparison is not None:
+        console.print(score_table(comparison.second))
+        difference = comparison.overall["micro"]["f1"]
+        typer.echo(
+            f"F1 of the second less that of the first: {100 * difference.value:+.2f}, "
+            f"p = {difference.p_value:.4f} (approximate randomization over sentences)"
+        )
+    for note in evaluation.notes:
+        typer.echo(f"Note: {note}", err=True)
+    for path in written:
+        typer.echo(f"Written to {path}")
+
+
+def evaluate(
+    model: str, name: str, data: Path, gpu_id: int, training: list[Sentence] | None
+) -> tuple[Evaluation, list[Sentence]]:
+    """Tag the data and compute all that is said about the answers.
+
+    :param name: what the pipeline is called in titles.
+    :return: the evaluation, and the sentences that it was made of.
+    :raises EvaluationError: if the pipeline or the data cannot be read, or if no component of
+        the pipeline sets entities.
+    """
+    nlp = load_pipeline(model, gpu_id)
+    examples = read_examples(nlp, data)
+    docs = list(
+        track(
+            predictions.predict(nlp, examples),
+            f"Tagging with {escape(name)} …",
+            total=len(examples),
+            console=Console(stderr=True),
+            transient=True,
+        )
+    )
+    if not predictions.sets_entities(nlp) and not any(doc.ents for doc in docs):
+        raise EvaluationError(
+            "the pipeline has no component that sets entities. Its components: "
+            f"{', '.join(nlp.pipe_names) or 'none'}"
+        )
+    with Console(stderr=True).status("Counting …"):
+        confidences = predictions.confidences(nlp, docs)
+        sentences = predictions.sentences_of(examples, confidences)
+        evaluation = summary.summarize(
+            sentences,
+            name,
+            short(str(data)),
+            training=training,
+            has_confidences=confidences is not None,
+        )
+    return evaluation, sentences
 
 
 def load_pipeline(model: str, gpu_id: int) -> Language:
@@ -82,13 +163,7 @@ def read_examples(nlp: Language, data: Path) -> list[Example]:
 
     :raises EvaluationError: if it cannot be read, or holds no entity.
     """
-    if not data.is_file():
-        raise EvaluationError(f"{data}: no such file; expected a .spacy file (DocBin)")
-    if data.suffix != ".spacy":
-        raise EvaluationError(
-            f"{data}: expected a .spacy file (DocBin); scripts/convert.py makes them of CSV, "
-            "spacy convert of other formats"
-        )
+    check_is_docbin(data)
     try:
         examples = list(Corpus(data)(nlp))
     # Corrupt bytes fail anywhere between zlib, msgpack and Doc.from_array().
@@ -104,65 +179,92 @@ def read_examples(nlp: Language, data: Path) -> list[Example]:
     return examples
 
 
-def evaluate(nlp: Language, examples: list[Example]) -> dict[str, Any]:
-    """Scores by spaCy's scorer, and the sizes of the data.
+def check_is_docbin(path: Path) -> None:
+    """Refuse a path that cannot be a DocBin.
 
-    :return: ``ents_p``, ``ents_r``, ``ents_f`` and ``ents_per_type`` as spaCy names them,
-        from 0 to 1; ``documents``, ``tokens``; ``entities``: type → number in the data.
-    :raises EvaluationError: if no component of the pipeline sets entities.
+    :raises EvaluationError: saying why.
     """
-    scores = nlp.evaluate(examples)
-    if "ents_f" not in scores:
+    if not path.is_file():
+        raise EvaluationError(f"{path}: no such file; expected a .spacy file (DocBin)")
+    if path.suffix != ".spacy":
         raise EvaluationError(
-            "the pipeline has no component that sets entities. Its components: "
-            f"{', '.join(nlp.pipe_names) or 'none'}"
+            f"{path}: expected a .spacy file (DocBin); scripts/convert.py makes them of CSV, "
+            "spacy convert of other formats"
         )
-    gold = Counter(ent.label_ for eg in examples for ent in eg.reference.ents)
-    return {
-        **{key: scores[key] for key in ("ents_p", "ents_r", "ents_f", "ents_per_type")},
-        "documents": len(examples),
-        "tokens": sum(len(eg.reference) for eg in examples),
-        "entities": dict(gold.most_common()),
-    }
 
 
-def write_metrics(metrics: dict[str, Any], folder: Path) -> None:
-    """Write ``metrics.json``, in one move.
+def read_training(path: Path) -> list[Sentence]:
+    """The annotated sentences of a training part.
 
-    :raises EvaluationError: if it cannot be written.
+    :raises EvaluationError: if it cannot be read.
+    """
+    check_is_docbin(path)
+    try:
+        return predictions.gold_sentences(
+            DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab)
+        )
+    # Corrupt bytes fail anywhere between zlib, msgpack and Doc.from_array().
+    except Exception as error:
+        raise EvaluationError(f"{path}: cannot be read as a DocBin ({error})") from error
+
+
+def read_log(path: Path) -> list[LogStep]:
+    """The evaluations that a training logged.
+
+    :raises EvaluationError: if they cannot be read.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".evaluate-", dir=folder) as scratch:
-            path = Path(scratch) / METRICS
-            path.write_text(
-                json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
-            os.replace(path, folder / METRICS)
+        return training_log.read_training_log(path)
     except OSError as error:
-        raise EvaluationError(f"{folder / METRICS}: cannot be written ({error})") from error
+        raise EvaluationError(f"{path}: cannot be read ({error})") from error
+    except ValueError as error:
+        raise EvaluationError(str(error)) from error
 
 
-def score_table(metrics: dict[str, Any], title: str) -> Table:
+def write_report(
+    evaluation: Evaluation, comparison: Comparison | None, log: list[LogStep] | None, folder: Path
+) -> list[Path]:
+    """Draw the pictures and write the report.
+
+    :return: the files that were written.
+    :raises EvaluationError: if they cannot be written.
+    """
+    with Console(stderr=True).status("Drawing …"):
+        drawn = pictures.draw_all(evaluation, log=log, comparison=comparison)
+    try:
+        return report.write_report(evaluation, drawn, folder, comparison)
+    except OSError as error:
+        raise EvaluationError(f"{folder}: the report cannot be written ({error})") from error
+
+
+def names(model: str, compare: str | None) -> tuple[str, str]:
+    """What two pipelines are called in titles: short, but not the same."""
+    first, second = short(model), short(compare or "")
+    return (model, compare or "") if first == second else (first, second)
+
+
+def short(path: str) -> str:
+    """The last two parts of a path."""
+    return "/".join(Path(path).parts[-2:]).lstrip("/")
+
+
+def score_table(evaluation: Evaluation) -> Table:
     """Scores in percent, the most frequent type first."""
-    table = Table("", title=escape(title), title_justify="left")
+    title = escape(f"{evaluation.model} on {evaluation.data}")
+    table = Table("", title=title, title_justify="left")
     for name in ("precision", "recall", "F1", "entities"):
         table.add_column(name, justify="right")
-    per_type, entities = metrics["ents_per_type"], metrics["entities"]
     # Types that the pipeline predicts and the data does not have stand last.
-    for kind in sorted(per_type, key=lambda kind: (-entities.get(kind, 0), kind)):
-        scores = per_type[kind]
-        table.add_row(
-            escape(kind), *_row(scores["p"], scores["r"], scores["f"], entities.get(kind))
-        )
+    for label, score in evaluation.types.items():
+        table.add_row(escape(label), *_row(score))
     table.add_section()
-    overall = (metrics["ents_p"], metrics["ents_r"], metrics["ents_f"])
-    table.add_row("all", *_row(*overall, sum(entities.values())))
+    table.add_row("all", *_row(evaluation.micro))
     return table
 
 
-def _row(precision: float, recall: float, f1: float, entities: int | None) -> list[str]:
-    return [*(f"{100 * score:.2f}" for score in (precision, recall, f1)), f"{entities or 0:,}"]
+def _row(score: Score) -> list[str]:
+    values = (score.precision, score.recall, score.f1)
+    return [*(f"{100 * value:.2f}" for value in values), f"{score.gold:,}"]
 
 
 if __name__ == "__main__":

@@ -39,11 +39,23 @@ def test_has_no_unknown_setting(path, tmp_path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_has_what_the_project_overrides(path):
-    overrides = {"paths.train": "x.spacy", "paths.dev": "y.spacy", "system.seed": 7}
+    overrides = {
+        "paths.train": "x.spacy",
+        "paths.dev": "y.spacy",
+        "paths.log": "z.jsonl",
+        "system.seed": 7,
+    }
     config = util.load_config(path, overrides=overrides, interpolate=True)
     assert config["corpora"]["train"]["path"] == "x.spacy"
     assert config["corpora"]["dev"]["path"] == "y.spacy"
+    assert config["training"]["logger"]["output_file"] == "z.jsonl"
     assert config["training"]["seed"] == 7
+
+
+def test_all_log_alike_and_to_no_file_unless_told_so():
+    loggers = [util.load_config(path, interpolate=True)["training"]["logger"] for path in CONFIGS]
+    assert all(logger == loggers[0] for logger in loggers)
+    assert loggers[0]["output_file"] is None
 
 
 def test_gpu_is_the_default_but_for_its_batches():

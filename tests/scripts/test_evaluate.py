@@ -9,10 +9,16 @@ import pytest
 import spacy
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
+from spacy.language import Language
+from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.vocab import Vocab
 from typer.testing import CliRunner
+
+from ner_lstm_component.evaluation.predictions import Sentence, predict, sentences_of
+from ner_lstm_component.evaluation.report import as_json
+from ner_lstm_component.evaluation.summary import summarize
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,11 +86,16 @@ def bio(doc: Doc) -> list[str]:
     return [f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in doc]
 
 
+def answers(nlp: Language, examples: list[Example]) -> list[Sentence]:
+    list(predict(nlp, examples))
+    return sentences_of(examples)
+
+
 def test_table_and_file(model, data, tmp_path):
     result = run(model, data, "--output", tmp_path / "new" / "metrics")
     assert result.exit_code == 0, result.output
     metrics = json.loads((tmp_path / "new" / "metrics" / "metrics.json").read_text())
-    assert metrics == {
+    known = {
         "ents_p": pytest.approx(2 / 6),
         "ents_r": pytest.approx(2 / 5),
         "ents_f": pytest.approx(4 / 11),
@@ -98,10 +109,16 @@ def test_table_and_file(model, data, tmp_path):
         "tokens": 18,
         "entities": {"per": 3, "geo": 1, "org": 1},
     }
+    assert {name: metrics[name] for name in known} == known
     table = flat(result.output)
     assert "per 50.00 33.33 40.00 3 geo 33.33 100.00 50.00 1" in table
     assert "all 33.33 40.00 36.36 5" in table
-    assert [path.name for path in (tmp_path / "new" / "metrics").iterdir()] == ["metrics.json"]
+    assert sorted(path.name for path in (tmp_path / "new" / "metrics").iterdir()) == [
+        "metrics.json",
+        "report.html",
+        "report.md",
+        "report_files",
+    ]
 
 
 def test_without_output_nothing_is_written(model, data, tmp_path, monkeypatch):
@@ -123,7 +140,7 @@ def test_agrees_with_seqeval(trained_nlp, train_examples, spoiled):
         Example(Doc(vocab, words=w), Doc(vocab, words=w, ents=tags))
         for w, tags in zip(words, gold, strict=True)
     ]
-    metrics = evaluate.evaluate(trained_nlp, examples)
+    metrics = as_json(summarize(answers(trained_nlp, examples), "model", "data"))
     predicted = [bio(trained_nlp(Doc(vocab, words=w))) for w in words]
     report = classification_report(
         gold, predicted, mode="strict", scheme=IOB2, output_dict=True, zero_division=0
@@ -133,11 +150,37 @@ def test_agrees_with_seqeval(trained_nlp, train_examples, spoiled):
         assert scores["r"] == pytest.approx(report[kind]["recall"])
         assert scores["f"] == pytest.approx(report[kind]["f1-score"])
         assert metrics["entities"].get(kind, 0) == report[kind]["support"]
-    overall = report["micro avg"]
-    assert metrics["ents_p"] == pytest.approx(overall["precision"])
-    assert metrics["ents_r"] == pytest.approx(overall["recall"])
-    assert metrics["ents_f"] == pytest.approx(overall["f1-score"])
+    for average in ("micro", "macro"):
+        overall = report[f"{average} avg"]
+        assert metrics[average]["precision"] == pytest.approx(overall["precision"])
+        assert metrics[average]["recall"] == pytest.approx(overall["recall"])
+        assert metrics[average]["f1"] == pytest.approx(overall["f1-score"])
     assert (metrics["ents_f"] < 0.95) == spoiled
+
+
+@pytest.mark.parametrize("spaces", [False, True])
+def test_agrees_with_spacys_scorer(trained_nlp, spaces):
+    """To the last entity, also where the pipeline splits the text otherwise than the data."""
+    texts = [
+        doc("Anna Berg lives in Oslo.", "B-per I-per O O B-geo"),
+        doc("Prices fell in York .", "O O O B-org O"),
+        doc("Reuters, of South Africa, met Paul-Berg", "B-org O B-geo I-geo O B-per"),
+        Doc(Vocab(), words=["Oslo", "and", "Paris"], ents=["B-geo", "", "B-geo"]),
+        Doc(Vocab(), words=["Oslo"]),
+        doc("Nobody said a word .", "O O O O O"),
+    ]
+    vocab = trained_nlp.vocab
+    make = trained_nlp.make_doc if spaces else lambda text: Doc(vocab, text.split())
+    examples = [Example(make(d.text.strip()), d) for d in texts]
+    sentences = answers(trained_nlp, examples)
+    metrics = as_json(summarize(sentences, "model", "data"))
+    expected = get_ner_prf(examples)
+    for name in ("ents_p", "ents_r", "ents_f"):
+        assert metrics[name] == pytest.approx(expected[name])
+    assert metrics["ents_per_type"].keys() == expected["ents_per_type"].keys()
+    for kind, scores in expected["ents_per_type"].items():
+        assert metrics["ents_per_type"][kind] == pytest.approx(scores)
+    assert 0 < metrics["ents_f"] < 1
 
 
 def test_text_with_spaces_is_tokenized_anew(trained_nlp, tmp_path):
@@ -205,6 +248,65 @@ def test_output_that_is_a_file(model, data, tmp_path):
     result = run(model, data, "--output", tmp_path / "out")
     assert result.exit_code == 1
     assert "cannot be written" in flat(result.output)
+
+
+def test_labels_that_differ(model, tmp_path):
+    """All wrong, and said so; a zero is an answer, not a failure."""
+    path = write(tmp_path / "x.spacy", [doc("Anna lives in Oslo", "B-PERSON O O B-GPE")])
+    result = run(model, path, "--output", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "no entity type in common: the data has GPE, PERSON" in flat(result.output)
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["ents_f"] == 0
+    assert "Their labels differ" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_compare(model, data, tmp_path):
+    better = spacy.load(model)
+    better.get_pipe("entity_ruler").add_patterns([{"label": "per", "pattern": "Paul"}])
+    better.to_disk(tmp_path / "better")
+    result = run(model, data, "--output", tmp_path / "out", "--compare", tmp_path / "better")
+    assert result.exit_code == 0, result.output
+    comparison = json.loads((tmp_path / "out" / "metrics.json").read_text())["comparison"]
+    difference = comparison["differences"]["micro"]["f1"]
+    assert difference["value"] == pytest.approx(6 / 12 - 4 / 11)
+    # One sentence differs: half of all exchanges restore the difference, half turn it round.
+    assert difference["p_value"] == 1
+    assert f"{100 * (6 / 12 - 4 / 11):+.2f}, p = 1.0000" in flat(result.output)
+    assert (tmp_path / "out" / "report_files" / "comparison.png").is_file()
+    # A later report leaves no picture of this one.
+    assert run(model, data, "--output", tmp_path / "out").exit_code == 0
+    assert not (tmp_path / "out" / "report_files" / "comparison.png").exists()
+
+
+def test_training_part_and_log(model, data, tmp_path):
+    known = write(tmp_path / "train.spacy", [doc("Anna slept", "B-per O")])
+    log = tmp_path / "log.jsonl"
+    step = {"epoch": 0, "step": 5, "losses": {"ner": 2.0}, "scores": {"ents_f": 50}, "score": 0.5}
+    log.write_text(json.dumps(step))
+    result = run(model, data, "--output", tmp_path / "out", "--train", known, "--log", log)
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    seen = metrics["by_familiarity"]["seen with this type"]
+    assert (seen["gold"], seen["predicted"], seen["correct"]) == (1, 2, 1)
+    assert (tmp_path / "out" / "report_files" / "learning_curve.png").is_file()
+
+
+def test_unreadable_training_part_and_log(model, data, tmp_path):
+    broken = tmp_path / "broken.spacy"
+    broken.write_bytes(b"x")
+    for option, message in (("--train", "cannot be read as a DocBin"), ("--log", "line 1")):
+        result = run(model, data, option, broken)
+        assert result.exit_code == 1
+        assert message in flat(result.output)
+        result = run(model, data, option, tmp_path / "missing.spacy")
+        assert result.exit_code == 1
+        assert "missing.spacy" in flat(result.output)
+
+
+def test_second_pipeline_that_cannot_be_loaded(model, data):
+    result = run(model, data, "--compare", "no_such_pipeline")
+    assert result.exit_code == 1
+    assert "Error: no_such_pipeline: cannot be loaded" in flat(result.output)
 
 
 # --- tag.py ----------------------------------------------------------------------------

@@ -1,0 +1,154 @@
+"""The plain network as files that Keras opens without this package.
+
+It goes from feature ids (or word vectors) to emissions, by layers that Keras ships alone.
+What stands around it lies beside: the transitions, the tags, the settings, and what the
+pipeline made of some sentences, so that a reader's own decoding can be checked.
+
+This module does not import TensorFlow until something is exported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from . import crf
+from .component import LSTMEntityRecognizer
+
+KERAS, H5, TRANSITIONS, SETTINGS, SAMPLE = (
+    "model.keras",
+    "ner_lstm.h5",
+    "transitions.npy",
+    "network.json",
+    "sample.npz",
+)
+
+SENTENCES = (
+    "Maria Costa of the World Bank flew from Nairobi to London.",
+    "The president of France will visit Moscow on Monday.",
+    "Reuters reports that rebels attacked a village in northern Iraq.",
+    "Nobody was hurt.",
+    "In 2004 the European Union took in ten countries.",
+    "Officials in South Korea say the talks begin next week.",
+    "Israeli troops left Gaza on Tuesday.",
+    "Hurricane Katrina struck New Orleans in August 2005.",
+    "Prime Minister Tony Blair met Secretary of State Colin Powell.",
+    "The United Nations and the Red Cross sent food to Darfur.",
+)
+
+
+def export_network(nlp: Language, folder: Path) -> list[Path]:
+    """Write the network of a pipeline's ``ner_lstm``, and what is needed to use it.
+
+    :param folder: created if missing; files of these names are replaced.
+    :return: the files.
+    :raises ValueError: if the pipeline has no such component, or it is not initialized, or its
+        network is not of a kind that can be written.
+    :raises OSError: if a file cannot be written.
+    """
+    name, component = _component(nlp)
+    wrapper: Any = component.model.layers[1].shims[0]
+    docs = [_one_sentence(nlp, text) for text in SENTENCES]
+    potentials = component.model.predict(docs)
+    features, mask, tags = _sample(component, docs, potentials.emissions, potentials.transitions)
+    settings = {
+        "labels": component.labels,
+        "tags": component.tags,
+        "model": nlp.config["components"][name]["model"],
+        "sentences": [[token.text for token in doc] for doc in docs],
+    }
+    plain = plain_network(wrapper.keras_model.encoder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as scratch:
+        new = Path(scratch)
+        plain.save(new / KERAS)
+        plain.save(new / H5)
+        np.save(new / TRANSITIONS, potentials.transitions)
+        np.savez_compressed(new / SAMPLE, features=features, mask=mask, tags=tags)
+        text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
+        (new / SETTINGS).write_text(text, encoding="utf-8")
+        names = sorted(path.name for path in new.iterdir())
+        for file in names:
+            os.replace(new / file, folder / file)
+    return [folder / file for file in names]
+
+
+def plain_network(encoder: Any) -> Any:
+    """A network that computes the same by layers alone.
+
+    Keras' older format, .h5, keeps no operation that is not a layer, such as the sum over a
+    feature's hashes. Layers that ship take a mean, and scale it, which gives the same number:
+    the hashes are two.
+
+    :param encoder: see `network.build_network`.
+    :raises ValueError: for any other operation.
+    """
+    import keras
+
+    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(operation, keras.Layer):
+            return operation(*args, **kwargs)
+        vectors = args[0]
+        if type(operation).__name__ == "Sum" and operation.axis in (3, [3], (3,)):
+            hashes = vectors.shape[3]
+            mean = keras.layers.AveragePooling3D((1, 1, hashes), name="mean_of_hashes")(vectors)
+            return keras.layers.Rescaling(hashes, name="sum_of_hashes")(mean)
+        raise ValueError(
+            f"The network has the operation {type(operation).__name__!r}, which is no layer. "
+            "Expected: layers that Keras ships, and the sum over a feature's hashes."
+        )
+
+    # Layers are rebuilt, so that the trained network is not tied to another one's graph.
+    clone = keras.models.clone_model(encoder, call_function=call)
+    clone.set_weights(encoder.get_weights())
+    return clone
+
+
+def _component(nlp: Language) -> tuple[str, LSTMEntityRecognizer]:
+    for name, pipe in nlp.pipeline:
+        if isinstance(pipe, LSTMEntityRecognizer):
+            if pipe.model.has_dim("nO") is not True:
+                raise ValueError(f"{name!r} is not initialized: train the pipeline first")
+            return name, pipe
+    raise ValueError(
+        "The pipeline has no component 'ner_lstm', so there is no network to export. Its "
+        f"components: {', '.join(nlp.pipe_names) or 'none'}"
+    )
+
+
+def _one_sentence(nlp: Language, text: str) -> Doc:
+    """A Doc with boundaries of its own, so that the network reads it as one."""
+    doc = nlp.make_doc(text)
+    for token in doc[1:]:
+        token.is_sent_start = False
+    return doc
+
+
+def _sample(
+    component: LSTMEntityRecognizer,
+    docs: Sequence[Doc],
+    emissions: Sequence[NDArray[np.float32]],
+    transitions: NDArray[np.float32],
+) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.int64]]:
+    """What the network is given for some sentences, and the tags that come of it.
+
+    :return: features, mask and tags, right-padded, the tags with -1.
+    """
+    lengths = np.array([len(doc) for doc in docs])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    by_doc = component.model.layers[0].predict(docs)
+    features = np.concatenate([component.model.ops.to_numpy(array) for array in by_doc])
+    padded = np.zeros((*mask.shape, features.shape[1]), features.dtype)
+    padded[mask] = features
+    tags = np.full(mask.shape, -1)
+    tags[mask] = crf.viterbi(np.concatenate(emissions), transitions, lengths)
+    return padded, mask, tags

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import struct
+
+import pytest
+from matplotlib.colors import to_hex
+
+from ner_lstm_component.evaluation import pictures
+from ner_lstm_component.evaluation.confusion import tag_confusion
+from ner_lstm_component.evaluation.summary import compare, summarize
+from ner_lstm_component.evaluation.training_log import LogStep
+
+LOG = [
+    LogStep(0, {"ner_lstm": 100.0}, {"ents_f": 0.0, "ents_p": 0.0, "ents_r": 0.0}, 0.0),
+    LogStep(250, {"ner_lstm": 900.0}, {"ents_f": 80.0, "ents_p": 81.0, "ents_r": 79.0}, 0.8),
+    LogStep(500, {"ner_lstm": 500.0}, {"ents_f": 70.0, "ents_p": 71.0, "ents_r": 69.0}, 0.7),
+]
+
+
+@pytest.fixture(scope="module")
+def evaluation(sentences):
+    return summarize(sentences, "some model", "some data", training=sentences, has_confidences=True)
+
+
+def texts(figure) -> list[str]:
+    return [text.get_text() for ax in figure.axes for text in ax.texts]
+
+
+def test_all(evaluation, sentences):
+    side = evaluation, sentences
+    drawn = pictures.draw_all(evaluation, log=LOG, comparison=compare(side, side, 10))
+    assert [picture.name for picture in drawn] == [
+        "types",
+        "tags_counts",
+        "tags_normalized",
+        "entities",
+        "lengths",
+        "familiarity",
+        "reliability",
+        "comparison",
+        "learning_curve",
+    ]
+    for picture in drawn:
+        assert picture.png.startswith(b"\x89PNG")
+        width, height = struct.unpack(">II", picture.png[16:24])
+        assert 400 < width < 1600
+        assert 400 < height < 1600
+
+
+def test_only_what_there_is_data_for(sentences):
+    drawn = pictures.draw_all(summarize([sentences[3]], "m", "d"))
+    names = {picture.name for picture in drawn}
+    assert names == {"types", "tags_counts", "tags_normalized", "entities", "lengths"}
+
+
+def test_titles_name_model_and_data(evaluation):
+    for figure in (
+        pictures.draw_types(evaluation, "some model on some data"),
+        pictures.draw_confusion(evaluation.tags, "x\nsome model on some data", normalized=True),
+    ):
+        assert "some model on some data" in figure.axes[0].get_title()
+
+
+def test_confusion_shows_the_counts(sentences):
+    confusion = tag_confusion(sentences, ["eve", "geo", "per", "org"])
+    figure = pictures.draw_confusion(confusion, "t", normalized=False)
+    assert texts(figure).count("9") == 1  # O taken for O
+    assert len(texts(figure)) == (confusion.counts > 0).sum()
+    normalized = texts(pictures.draw_confusion(confusion, "t", normalized=True))
+    assert normalized[0] == "75"  # 9 of 12
+    assert normalized.count("100") == 1  # I-eve, always taken for O
+
+
+def test_bars_have_the_heights_of_the_scores(evaluation):
+    figure = pictures.draw_types(evaluation, "t")
+    (ax,) = figure.axes
+    heights = [patch.get_height() for patch in ax.patches]
+    assert len(heights) == 3 * 5  # all and four types
+    assert heights[0] == pytest.approx(100 * evaluation.micro.precision)
+    assert len({to_hex(patch.get_facecolor()) for patch in ax.patches}) == 3
+    assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["all\n6", "eve\n2"]
+
+
+def test_learning_curve_marks_the_best_step():
+    figure = pictures.draw_learning_curve(LOG, "t")
+    assert texts(figure) == [" best: 80.0 at step 250 "]
+    upper, lower = figure.axes
+    # An untrained network's score would squeeze the others into a line.
+    assert all(list(line.get_xdata()) == [250, 500] for line in upper.lines[:3])
+    assert list(lower.lines[0].get_ydata()) == [900.0, 500.0]
+
+
+def test_learning_curve_of_one_evaluation_with_other_scores():
+    figure = pictures.draw_learning_curve([LogStep(0, {}, {"tag_acc": 5.0}, 0.05)], "t")
+    assert pictures.to_png(figure)
+    assert list(figure.axes[0].lines[0].get_ydata()) == [5.0]
+
+
+def test_percentages():
+    shown = [pictures._percent(value) for value in (0.01, 0.4, 1.2, 99.4, 99.7, 100)]
+    assert shown == ["<.1", "0.4", "1", "99", "99.7", "100"]

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from ner_lstm_component.evaluation import report
+from ner_lstm_component.evaluation.alignment import Entity
+from ner_lstm_component.evaluation.pictures import Picture
+from ner_lstm_component.evaluation.predictions import Sentence
+from ner_lstm_component.evaluation.summary import compare, summarize
+
+PICTURES = [Picture("types", "A <title>", "A caption", b"\x89PNG")]
+HOSTILE = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """What a browser would see: the tags, what they load, the text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags, self.loaded, self.content = set(), [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.loaded += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.content += data
+
+
+@pytest.fixture(scope="module")
+def evaluation(sentences):
+    return summarize(sentences, "some model", "some data", has_confidences=True)
+
+
+@pytest.fixture
+def written(evaluation, sentences, tmp_path):
+    side = evaluation, sentences
+    report.write_report(evaluation, PICTURES, tmp_path, compare(side, side, 10))
+    return tmp_path
+
+
+def test_html_stands_alone(written):
+    page = Page((written / "report.html").read_text())
+    assert not page.tags & {"script", "link", "iframe"}
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in page.loaded)
+    assert "data:image/png;base64,iVBORw==" in page.loaded
+    assert "some model on some data" in page.content
+
+
+def test_both_reports_say_the_same(written):
+    page = Page((written / "report.html").read_text()).content
+    markdown = (written / "report.md").read_text()
+    for text in (
+        "28.57 (",  # micro precision
+        "wrong type: geo “York” in the data, org “York” predicted, confidence 95.0 %",
+        "missed: eve “May” in the data, nothing predicted",
+        "Comparison",
+    ):
+        assert text in page
+        assert text in markdown
+    assert "[York geo] beat [Paul Berg per]" in markdown.replace("\\", "")
+    assert "[York org] beat Paul [Berg per]" in markdown.replace("\\", "")
+    assert "![A \\<title\\>](report_files/types.png)" in markdown
+    assert (written / "report_files" / "types.png").read_bytes() == PICTURES[0].png
+
+
+def test_markdown_tables_are_rectangular(written):
+    rows = [line for line in (written / "report.md").read_text().splitlines() if line[:1] == "|"]
+    assert len(rows) > 20
+    widths = [row.rstrip().count("|") for row in rows]
+    assert set(widths) == {8, 6, 4}  # scores, comparison, errors
+
+
+def test_json_has_the_matrices(written, evaluation):
+    metrics = json.loads((written / "metrics.json").read_text())
+    assert metrics["tag_confusion"]["counts"] == evaluation.tags.counts.tolist()
+    assert metrics["entity_confusion"]["columns"][-1] == "(missed)"
+    assert metrics["micro"]["intervals"]["f1"] == list(evaluation.micro.intervals["f1"])
+    assert metrics["comparison"]["differences"]["micro"]["f1"]["p_value"] == 1
+    assert sum(error["count"] for error in metrics["errors"]) == 6
+
+
+def test_what_comes_from_data_is_escaped(tmp_path):
+    label = "<b>x</b>"
+    sentence = Sentence((HOSTILE, "|", "*x*"), (Entity(0, 1, label),), (Entity(0, 2, label, 0.9),))
+    evaluation = summarize([sentence], HOSTILE, HOSTILE, has_confidences=True)
+    report.write_report(evaluation, [], tmp_path)
+    html = (tmp_path / "report.html").read_text()
+    assert "script" not in Page(html).tags
+    assert "b" not in Page(html).tags
+    assert HOSTILE in Page(html).content
+    markdown = (tmp_path / "report.md").read_text()
+    assert HOSTILE not in markdown
+    assert "\\*x\\*" in markdown
+
+
+def test_errors_of_long_documents_are_shown_with_some_words_around(sentences):
+    words = tuple(f"w{i}" for i in range(1000))
+    gold = (Entity(10, 11, "geo"), Entity(500, 502, "per"))
+    sentence = Sentence(words, gold, (Entity(10, 11, "geo"), Entity(501, 502, "per")))
+    evaluation = summarize([sentence], "m", "d")
+    (section,) = [s for s in report.sections(evaluation, []) if s.title == "Most costly errors"]
+    (shown,) = section.errors
+    assert "[w500 w501 per]" in shown.gold
+    assert "w500 [w501 per]" in shown.predicted
+    assert len(shown.gold.split()) < 2 * report.CONTEXT + 5
+
+
+def test_perfect_pipeline_has_no_errors_to_show(sentences, tmp_path):
+    perfect = [replace(sentence, predicted=sentence.gold) for sentence in sentences]
+    report.write_report(summarize(perfect, "m", "d"), [], tmp_path)
+    assert "There is no error." in (tmp_path / "report.md").read_text()
+
+
+def test_folder_that_cannot_be_made(evaluation, tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(OSError, match="out"):
+        report.write_report(evaluation, [], tmp_path / "out")
+
+
+def test_files_that_are_not_ours_stay(evaluation, tmp_path):
+    (tmp_path / "mine.txt").touch()
+    (tmp_path / "report_files").mkdir()
+    (tmp_path / "report_files" / "stale.png").touch()
+    report.write_report(evaluation, PICTURES, tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        "metrics.json",
+        "mine.txt",
+        "report.html",
+        "report.md",
+        "report_files",
+        "types.png",
+    ]

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from spacy.util import load_config
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).parents[2]
+_spec = importlib.util.spec_from_file_location("draw_network", ROOT / "scripts" / "draw_network.py")
+draw_network = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(draw_network)
+
+
+@pytest.fixture
+def network(trained_nlp):
+    return trained_nlp.get_pipe("ner_lstm").model.layers[1].shims[0].keras_model
+
+
+def test_blocks_are_the_network(network, trained_nlp):
+    blocks = draw_network.blocks_of(network)
+    kinds = [block.kind for block in blocks]
+    assert kinds[:3] == ["InputLayer", "Embedding", "Sum"]
+    assert kinds[-2:] == ["Dense", "LinearChainCRF"]
+    assert kinds.count("Bidirectional") == 1
+    encoder_and_crf = network.encoder.count_params() + network.crf.count_params()
+    assert sum(block.weights for block in blocks) == encoder_and_crf
+    n_tags = len(trained_nlp.get_pipe("ner_lstm").tags)
+    assert blocks[-2].shape == f"time × {n_tags}"
+
+
+def test_drawing_shows_every_block(network):
+    blocks = draw_network.blocks_of(network)
+    (ax,) = draw_network.draw(blocks, "title").axes
+    shown = [text.get_text() for text in ax.texts]
+    for block in blocks:
+        assert block.kind in shown
+        assert any(text.startswith(block.shape) for text in shown)
+
+
+def test_writes_a_picture(small_model, tmp_path):
+    config = load_config(ROOT / "configs" / "default.cfg")
+    config["components"]["ner_lstm"]["model"] = small_model
+    config.to_disk(tmp_path / "small.cfg")
+    output = tmp_path / "new" / "model.png"
+    result = CliRunner().invoke(
+        draw_network.app, [str(tmp_path / "small.cfg"), str(output), "--labels", "a,b"]
+    )
+    assert result.exit_code == 0, result.output
+    assert output.read_bytes().startswith(b"\x89PNG")
+
+
+def test_config_without_the_component(tmp_path):
+    result = CliRunner().invoke(
+        draw_network.app, [str(ROOT / "configs" / "spacy_ner.cfg"), str(tmp_path / "model.png")]
+    )
+    assert result.exit_code == 1
+    assert "no component ner_lstm" in result.output

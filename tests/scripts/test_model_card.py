@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import spacy
+import srsly
+from spacy.cli.package import package
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).parents[2]
+_spec = importlib.util.spec_from_file_location("model_card", ROOT / "scripts" / "model_card.py")
+model_card = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(model_card)
+
+
+def score(f1: float, gold: int, **more: object) -> dict[str, object]:
+    return {"precision": f1, "recall": f1, "f1": f1, "gold": gold, "intervals": {}, **more}
+
+
+METRICS = {
+    "documents": 1200,
+    "tokens": 20000,
+    "micro": score(0.851, 3000, intervals={"f1": [0.841, 0.862]}),
+    "types": {"geo": score(0.9, 2500), "per": score(0.5, 480), "art": score(0.7, 20)},
+    "relaxed": {"partial": score(0.94, 3000), "exact": score(0.92, 3000)},
+    "by_familiarity": {"never seen": score(0.617, 400)},
+    "calibration": {"expected_calibration_error": 0.05},
+    "notes": ["Types of the data that were never predicted: nat."],
+}
+OPTIONS = ("--split", "community, seed 0", "--name", "ner_lstm", "--version", "1.2.3")
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    nlp = spacy.blank("en")
+    ner = nlp.add_pipe("ner")
+    for label in ("geo", "per", "a|b"):
+        ner.add_label(label)
+    nlp.initialize()
+    nlp.to_disk(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def metrics(tmp_path) -> Path:
+    (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
+    return tmp_path / "metrics.json"
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(model_card.app, [str(argument) for argument in arguments])
+
+
+def test_says_data_scores_limits_and_licence(model, metrics):
+    result = run(model, metrics, "--dataset", "assets/ner_dataset.csv.zip", *OPTIONS)
+    assert result.exit_code == 0, result.output
+    card = " ".join((model / "README.md").read_text(encoding="utf-8").split())
+    for text in (
+        "# en_ner_lstm 1.2.3",
+        'spacy.load("en_ner_lstm")',
+        "types a\\|b, geo, per (components: `ner`)",
+        "Groningen Meaning Bank",
+        "Split: community, seed 0.",
+        "1,200 sentences, 20,000 tokens, 3,000 entities",
+        "| all | 85.1 | 85.1 | 85.1 (84.1–86.2) | 3,000 |",
+        "| per | 50.0 | 50.0 | 50.0 | 480 |",
+        "badly found: per (F1 50.0, 480 entities), art (F1 70.0, 20 entities).",
+        "F1 61.7 (400 of the test entities)",
+        "off by 5.0 points",
+        "never predicted: nat.",
+        "MIT licence",
+        "its own terms",
+    ):
+        assert text in card
+
+
+@pytest.mark.parametrize(
+    ("dataset", "expected"),
+    [("corpus", "This pipeline is an example"), ("mine/other.csv", "Trained on `other.csv`.")],
+)
+def test_other_data(model, metrics, dataset, expected):
+    assert run(model, metrics, "--dataset", dataset, *OPTIONS).exit_code == 0
+    assert expected in (model / "README.md").read_text(encoding="utf-8")
+
+
+def test_spacy_package_takes_it_along(model, metrics, tmp_path):
+    run(model, metrics, "--dataset", "corpus", *OPTIONS)
+    card = (model / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "out").mkdir()
+    package(model, tmp_path / "out", name="ner_lstm", version="1.2.3", create_sdist=False)
+    root = tmp_path / "out" / "en_ner_lstm-1.2.3"
+    # Of the first, setup.py makes the wheel's description; the second lies in the wheel.
+    assert (root / "README.md").read_text(encoding="utf-8") == card
+    inside = root / "en_ner_lstm" / "en_ner_lstm-1.2.3" / "README.md"
+    assert inside.read_text(encoding="utf-8") == card
+
+
+def test_what_cannot_be_read(model, metrics, tmp_path):
+    for arguments in ((tmp_path / "none", metrics), (model, tmp_path / "none.json")):
+        result = run(*arguments, "--dataset", "corpus", *OPTIONS)
+        assert result.exit_code == 1
+        assert "cannot be written" in result.output
+    srsly.write_json(metrics, {"documents": 5})
+    result = run(model, metrics, "--dataset", "corpus", *OPTIONS)
+    assert result.exit_code == 1
+    assert "lacks 'types'" in result.output
+    assert not (model / "README.md").exists()

@@ -1,0 +1,112 @@
+"""The exported network, opened where this package is not imported."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import spacy
+from typer.testing import CliRunner
+
+from ner_lstm_component.cli import app
+from ner_lstm_component.export import SENTENCES, export_network, plain_network
+
+README = Path(__file__).parents[1] / "README.md"
+NAMES = ["model.keras", "ner_lstm.h5", "network.json", "sample.npz", "transitions.npy"]
+
+
+@pytest.fixture(scope="module")
+def folder(trained_nlp, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    trained_nlp.to_disk(folder / "pipeline")
+    result = CliRunner().invoke(
+        app, ["export", str(folder / "pipeline"), "--output", str(folder / "models")]
+    )
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def snippet() -> str:
+    (code,) = re.findall(
+        r"<!-- tests run this snippet -->\n```python\n(.*?)```", README.read_text(), re.S
+    )
+    return code
+
+
+def test_files(folder, trained_nlp):
+    assert sorted(path.name for path in (folder / "models").iterdir()) == NAMES
+    settings = json.loads((folder / "models" / "network.json").read_text(encoding="utf-8"))
+    component = trained_nlp.get_pipe("ner_lstm")
+    assert settings["labels"] == list(component.labels)
+    assert settings["tags"] == list(component.tags)
+    assert len(settings["sentences"]) == len(SENTENCES) == 10
+    assert settings["model"]["features"] == ["LOWER", "SHAPE", "PREFIX3", "SUFFIX3"]
+
+
+@pytest.mark.parametrize("name", ["model.keras", "ner_lstm.h5"])
+def test_documented_snippet_gives_the_pipelines_tags(folder, trained_nlp, name):
+    code = snippet().replace("model.keras", name)
+    code += "\nimport sys\nassert 'ner_lstm_component' not in sys.modules"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, check=True, capture_output=True, text=True
+    )
+    found = [line.split() for line in shown.stdout.splitlines()]
+    expected = []
+    for doc in trained_nlp.pipe(SENTENCES):
+        expected.append([f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in doc])
+    assert found == expected
+    assert any(tag != "O" for tags in found for tag in tags)
+    sample = np.load(folder / "models" / "sample.npz")
+    names = trained_nlp.get_pipe("ner_lstm").tags
+    tags = [[names[k] for k in row[row >= 0]] for row in sample["tags"]]
+    assert tags == expected
+
+
+def test_network_has_layers_of_keras_alone(folder):
+    network = keras.saving.load_model(folder / "models" / "model.keras", compile=False)
+    assert all(type(layer).__module__.startswith("keras.") for layer in network.layers)
+    assert all(isinstance(op, keras.Layer) for op in network.operations)
+
+
+def test_other_operations_are_refused():
+    x = keras.Input((None, 3))
+    with pytest.raises(ValueError, match="operation 'Exp', which is no layer"):
+        plain_network(keras.Model(x, keras.ops.exp(x)))
+
+
+def test_exported_network_is_a_copy(trained_nlp):
+    encoder = trained_nlp.get_pipe("ner_lstm").model.layers[1].shims[0].keras_model.encoder
+    plain = plain_network(encoder)
+    before = encoder.get_weights()[0].copy()
+    plain.set_weights([weights * 0 for weights in plain.get_weights()])
+    np.testing.assert_array_equal(encoder.get_weights()[0], before)
+
+
+def test_pipelines_without_a_network(tmp_path, trained_nlp):
+    with pytest.raises(ValueError, match=r"no component 'ner_lstm'.*none"):
+        export_network(spacy.blank("en"), tmp_path)
+    untrained = spacy.blank("en")
+    untrained.add_pipe("ner_lstm")
+    with pytest.raises(ValueError, match="not initialized"):
+        export_network(untrained, tmp_path)
+    for model in (tmp_path / "missing", tmp_path):
+        result = CliRunner().invoke(app, ["export", str(model)])
+        assert result.exit_code == 1
+        assert "cannot be loaded" in result.output
+    spacy.blank("en").to_disk(tmp_path / "blank")
+    result = CliRunner().invoke(app, ["export", str(tmp_path / "blank"), "--output", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "no component 'ner_lstm'" in result.output
+    (tmp_path / "file").touch()
+    trained_nlp.to_disk(tmp_path / "pipeline")
+    result = CliRunner().invoke(
+        app, ["export", str(tmp_path / "pipeline"), "--output", str(tmp_path / "file")]
+    )
+    assert result.exit_code == 1
+    assert "cannot be written" in result.output
