@@ -17,11 +17,12 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import ArgsKwargs
 
+from . import network_export as network_export  # registers how the network is exported
 from .crf import Potentials
 from .features import LexicalFeatures
 from .segments import Batch, Reading, batches, cut, sentence_lengths
 from .settings import NetworkSettings
-from .tensorflow_wrapper import TensorFlowWrapper, set_keras_model
+from .tensorflow_wrapper import TensorFlowWrapper, import_tensorflow, set_keras_model
 
 
 class Annotated(NamedTuple):
@@ -48,6 +49,7 @@ def build_keras_lstm_tagger(
     context: int,
     batch_tokens: int,
     nO: int | None = None,
+    runtime: str = "auto",
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     """`ner_lstm_component.KerasLSTMTagger.v1`: a BiLSTM-CRF over lexical features.
 
@@ -65,6 +67,8 @@ def build_keras_lstm_tagger(
     :param context: tokens that a window reads on either side of those it tags.
     :param batch_tokens: tokens, padding included, in a padded batch of several segments.
     :param nO: number of tags, ``2 * n_labels + 1``; the component sets it from its labels.
+    :param runtime: what predicts: ``"auto"``, ``"onnx"`` or ``"tensorflow"``; see
+        `tensorflow_wrapper.set_runtime`.
     :raises ValueError: for a value out of range, naming the argument.
     """
     settings = NetworkSettings(tuple(rows), embed_width, width, hidden_width, depth, word_dropout)
@@ -72,6 +76,7 @@ def build_keras_lstm_tagger(
         convert_outputs=_host_results,
         model_name="bilstm_crf",
         imports=[f"{__package__}.network"],
+        runtime=runtime,
     )
     return Model(
         "keras_lstm_tagger",
@@ -89,6 +94,7 @@ def build_keras_lstm_tagger(
 
 def _init(model: Model, X: Any = None, Y: Any = None) -> None:
     """Build a new network for the number of tags in the dimension ``nO``."""
+    import_tensorflow()  # which says what to install where it is missing
     from .network import build_network
 
     n_labels = (model.get_dim("nO") - 1) // 2
@@ -176,8 +182,8 @@ def _loss(
 def _host_results(model: Model, tensors: Any, is_train: bool) -> tuple[Any, Callable]:
     """Network outputs as NumPy arrays, wherever Thinc computes: the CRF decodes there."""
     if isinstance(tensors, (tuple, list)):
-        return tuple(tensor.numpy() for tensor in tensors), tuple
-    return tensors.numpy(), _same
+        return tuple(map(np.asarray, tensors)), tuple
+    return np.asarray(tensors), _same
 
 
 def _same(d_outputs: Any) -> Any:

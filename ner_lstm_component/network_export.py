@@ -1,0 +1,34 @@
+"""How `network.BiLSTMCRF` is exported to ONNX: without what only training needs.
+
+This module does not import TensorFlow; `architectures.py` imports it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .crf import FORBIDDEN, iob2_allowed
+from .onnx_export import Exported, Layers, NotExpressible, Output, Weights, exporter
+
+
+@exporter("ner_lstm_component>BiLSTMCRF")
+def export_bilstm_crf(config: dict[str, Any], weights: Weights) -> Exported:
+    """The encoder up to the emissions, and the transitions beside it."""
+    layers = Layers(config["encoder"], weights)
+    transitions = weights.take("crf", "transitions")
+    allowed = iob2_allowed(config["n_labels"])
+    emissions = layers.value(["emissions", 0, 0])
+    names = [one.name for one in layers.graph.inputs]
+    if sorted(names) != ["features", "mask"]:
+        raise NotExpressible(f"an encoder with the inputs {', '.join(names)}")
+    return Exported(
+        layers.graph.to_bytes([emissions]),
+        layers.graph.arrays,
+        layers.graph.inputs,
+        ("features", "mask", "targets", "training"),
+        (names.index("features"), names.index("mask")),
+        layers.right_padded,
+        (Output(0), np.where(allowed, transitions, np.float32(FORBIDDEN))),
+    )
