@@ -20,7 +20,7 @@ from thinc.types import ArgsKwargs
 from . import network_export as network_export  # registers how the network is exported
 from .crf import Potentials
 from .features import LexicalFeatures
-from .segments import Batch, Reading, batches, cut, sentence_lengths
+from .segments import Batch, Reading, batches, cut, sentence_lengths, split
 from .settings import NetworkSettings
 from .tensorflow_wrapper import TensorFlowWrapper, import_tensorflow, set_keras_model
 
@@ -145,8 +145,7 @@ def _potentials(
             d_transitions = None
         return []
 
-    by_doc = np.split(emissions, np.cumsum(lengths[:-1])) if lengths else []
-    return Potentials(by_doc, transitions), backprop
+    return Potentials(split(emissions, lengths), transitions), backprop
 
 
 def _loss(

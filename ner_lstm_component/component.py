@@ -24,7 +24,7 @@ from thinc.api import Config, Model, Optimizer, set_dropout_rate
 from . import crf
 from .architectures import Annotated
 from .crf import Potentials
-from .segments import sentence_lengths
+from .segments import sentence_lengths, split
 from .tags import ENT_BEGIN, ENT_IN, entity_arrays, tag_names, tag_of_bilou, tags_of_entities
 
 DEFAULT_CONFIG = Config().from_str(
@@ -376,10 +376,12 @@ def _concatenate(arrays: Sequence[NDArray]) -> NDArray:
 
 
 def _split(array: NDArray, docs: Sequence[Doc]) -> list[NDArray]:
-    return np.split(array, np.cumsum([len(doc) for doc in docs])[:-1]) if docs else []
+    return split(array, map(len, docs))
 
 
 def _taken(doc: Doc) -> NDArray[np.bool_]:
     """Tokens in an entity that is already there, or blocked for entities."""
+    if not doc.has_annotation("ENT_IOB"):
+        return np.zeros(len(doc), bool)
     iob = doc.to_array(ENT_IOB)
     return (iob == ENT_IN) | (iob == ENT_BEGIN)

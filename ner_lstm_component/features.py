@@ -24,6 +24,8 @@ from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from thinc.api import Model, NumpyOps
 
+from .segments import split
+
 HASHES = 2
 _CACHE_SIZE = 100_000
 
@@ -122,7 +124,7 @@ class FeatureTable:
         orths = np.concatenate([doc.to_array(ORTH) for doc in docs])
         words, inverse = np.unique(orths, return_inverse=True)
         features = self._look_up(words, docs[0].vocab.strings)[inverse]
-        return np.split(features, np.cumsum([len(doc) for doc in docs[:-1]]))
+        return split(features, map(len, docs))
 
     def _look_up(self, orths: NDArray[np.uint64], strings: Any) -> NDArray[np.int32]:
         """The ids of distinct words, one row a word."""

@@ -17,8 +17,8 @@ from .onnx_export import Exported, Layers, NotExpressible, Output, Weights, expo
 def export_bilstm_crf(config: dict[str, Any], weights: Weights) -> Exported:
     """The encoder up to the emissions, and the transitions beside it."""
     layers = Layers(config["encoder"], weights)
-    transitions = weights.take("crf", "transitions")
     allowed = iob2_allowed(config["n_labels"])
+    transitions = weights.take("crf", "transitions", allowed.shape)
     emissions = layers.value(["emissions", 0, 0])
     names = [one.name for one in layers.graph.inputs]
     if sorted(names) != ["features", "mask"]:

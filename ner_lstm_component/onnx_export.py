@@ -100,17 +100,23 @@ class Weights:
     def __init__(self, weights: Sequence[tuple[str, NDArray]]) -> None:
         self._weights = list(weights)
 
-    def take(self, layer: str, name: str) -> NDArray:
+    def take(self, layer: str, name: str, shape: tuple[int | None, ...]) -> NDArray:
         """The next weight whose path ends with a layer's name and its own.
 
         Paths begin with the names of what the layer was built in, which differ from
         process to process; those that equal another's have its number after ``#``.
 
-        :raises NotExpressible: if there is none, as before the network is built.
+        :param shape: what it must have, None for an axis of any size.
+        :raises NotExpressible: if there is none, as before the network is built, or of
+            another shape.
         """
         wanted = re.compile(rf"(.*/)?{re.escape(f'{layer}/{name}')}(#\d+)?")
         for i, (path, array) in enumerate(self._weights):
             if wanted.fullmatch(path):
+                if len(array.shape) != len(shape) or not all(
+                    size in (None, n) for size, n in zip(shape, array.shape, strict=True)
+                ):
+                    raise NotExpressible(f"the weight {path!r} of shape {array.shape}")
                 del self._weights[: i + 1]
                 return array
         raise NotExpressible(f"the layer {layer!r} has no weight {name!r}")
@@ -319,45 +325,66 @@ def _relaxed_shape(config: Config) -> list[int | None]:
 
 def _take_weights(layer: Config, weights: Weights) -> list[NDArray] | NotExpressible:
     """A layer's weights; what is wrong with them matters only if the layer is needed."""
-    names = _WEIGHTS.get(_kind(layer), lambda config: [])
     try:
-        return [weights.take(*pair) for pair in names(layer["config"])]
+        return [weights.take(*one) for one in _weights_of(layer)(layer["config"])]
     except NotExpressible as error:
         return error
 
 
-def _dense_weights(config: Config) -> list[tuple[str, str]]:
-    return [(config["name"], name) for name in ("kernel", "bias")[: 1 + config["use_bias"]]]
+# A weight's layer, name and shape.
+_Weight = tuple[str, str, tuple[int | None, ...]]
 
 
-def _norm_weights(config: Config) -> list[tuple[str, str]]:
+def _embedding_weights(config: Config) -> list[_Weight]:
+    return [(config["name"], "embeddings", (config["input_dim"], config["output_dim"]))]
+
+
+def _dense_weights(config: Config) -> list[_Weight]:
+    name, units = config["name"], config["units"]
+    found: list[_Weight] = [(name, "kernel", (None, units)), (name, "bias", (units,))]
+    return found[: 1 + config["use_bias"]]
+
+
+def _norm_weights(config: Config) -> list[_Weight]:
     wanted = {"gamma": config["scale"], "beta": config["center"]}
-    return [(config["name"], name) for name, is_there in wanted.items() if is_there]
+    return [(config["name"], name, (None,)) for name, is_there in wanted.items() if is_there]
 
 
-def _cell_weights(cell: str) -> Callable[[Config], list[tuple[str, str]]]:
-    def names(config: Config) -> list[tuple[str, str]]:
-        kinds = ("kernel", "recurrent_kernel", "bias")[: 2 + config["use_bias"]]
-        return [(f"{config['name']}/{cell}", name) for name in kinds]
-
-    return names
+def _lstm_weights(config: Config) -> list[_Weight]:
+    return _cell_weights(config, "lstm_cell", (4 * config["units"],))
 
 
-def _bidirectional_weights(config: Config) -> list[tuple[str, str]]:
-    both = (config["layer"], config.get("backward_layer") or config["layer"])
-    return [pair for one in both if _kind(one) in _WEIGHTS for pair in _names_of(one)]
+def _gru_weights(config: Config) -> list[_Weight]:
+    width = 3 * config["units"]
+    # One that resets after the product has a bias for each of the products.
+    return _cell_weights(config, "gru_cell", (2, width) if config["reset_after"] else (width,))
 
 
-def _names_of(layer: Config) -> list[tuple[str, str]]:
-    return _WEIGHTS[_kind(layer)](layer["config"])
+def _cell_weights(config: Config, cell: str, bias: tuple[int | None, ...]) -> list[_Weight]:
+    name, width = f"{config['name']}/{cell}", bias[-1]
+    found: list[_Weight] = [
+        (name, "kernel", (None, width)),
+        (name, "recurrent_kernel", (config["units"], width)),
+        (name, "bias", bias),
+    ]
+    return found[: 2 + config["use_bias"]]
 
 
-_WEIGHTS: dict[str, Callable[[Config], list[tuple[str, str]]]] = {
-    "layer Embedding": lambda config: [(config["name"], "embeddings")],
+def _bidirectional_weights(config: Config) -> list[_Weight]:
+    both = (config["layer"], config["backward_layer"])
+    return [weight for one in both for weight in _weights_of(one)(one["config"])]
+
+
+def _weights_of(layer: Config) -> Callable[[Config], list[_Weight]]:
+    return _WEIGHTS.get(_kind(layer), lambda config: [])
+
+
+_WEIGHTS: dict[str, Callable[[Config], list[_Weight]]] = {
+    "layer Embedding": _embedding_weights,
     "layer Dense": _dense_weights,
     "layer LayerNormalization": _norm_weights,
-    "layer LSTM": _cell_weights("lstm_cell"),
-    "layer GRU": _cell_weights("gru_cell"),
+    "layer LSTM": _lstm_weights,
+    "layer GRU": _gru_weights,
     "layer Bidirectional": _bidirectional_weights,
 }
 
@@ -488,7 +515,7 @@ def _recurrent(graph: Graph, layer: Config, values: list[str], weights: list[NDA
     """A recurrent layer alone or in both directions, as one operator."""
     config = layer["config"]
     is_both = layer["class_name"] == "Bidirectional"
-    cells = [config["layer"], config.get("backward_layer") or config["layer"]] if is_both else [layer]
+    cells = [config["layer"], config["backward_layer"]] if is_both else [layer]
     cell = cells[0]
     for one in cells:
         _check_cell(layer, one, cell)
@@ -548,7 +575,6 @@ def _gates(cell: Config, weights: list[NDArray]) -> list[NDArray]:
     columns = np.concatenate([np.arange(k * units, (k + 1) * units) for k in order])
     biases = np.zeros((2, kernel.shape[1]), np.float32)
     if len(weights) > 2:
-        # A GRU that resets after the product has a bias for each of the products.
         biases[: 2 if weights[2].ndim == 2 else 1] = weights[2]
     return [kernel.T[columns], recurrent.T[columns], biases[:, columns].reshape(-1)]
 

@@ -9,8 +9,9 @@ depend on its batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,16 @@ def sentence_lengths(docs: Sequence[Doc]) -> NDArray[np.int64]:
     return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
 
 
+def split(array: NDArray, lengths: Iterable[int]) -> list[NDArray]:
+    """Part an array into pieces of some lengths: `np.split` takes longer for few of them."""
+    lengths = list(lengths)
+    ends = accumulate(lengths)
+    return [array[end - length : end] for length, end in zip(lengths, ends, strict=True)]
+
+
 def _doc_sentences(doc: Doc) -> NDArray[np.int64]:
+    if not doc.has_annotation("SENT_START"):
+        return np.array([len(doc)])
     starts = doc.to_array(SENT_START) == 1
     starts[0] = True
     return np.diff(np.append(np.flatnonzero(starts), len(doc)))

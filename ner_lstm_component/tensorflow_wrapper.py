@@ -420,8 +420,10 @@ class TensorFlowShim(Shim):
     @property
     def call_parameters(self) -> list[str]:
         """Names of the parameters of the network's ``call``, without any ``**kwargs``."""
-        if self._model is None and (network := self._onnx_network()) is not None:
-            return network.call_parameters
+        if self._model is None:
+            with contextlib.suppress(NotExpressible):
+                if (network := self._onnx_network()) is not None:
+                    return network.call_parameters
         parameters = inspect.signature(self.keras_model.call).parameters.values()
         return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
@@ -492,6 +494,9 @@ class TensorFlowShim(Shim):
                 self._refresh_onnx(inputs)
             elif self._onnx is None and self._pending is not None:
                 state = self._pending
+                if not state["weights"] and self.runtime == "onnx" and inputs is not None:
+                    self._refresh_onnx(inputs)  # was saved before it was built
+                    return self._onnx
                 self._onnx = OnnxNetwork(lambda: _export(state))
             return self._onnx
 
