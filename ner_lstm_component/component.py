@@ -42,6 +42,7 @@ DEFAULT_CONFIG = Config().from_str(
     window = 128
     context = 24
     batch_tokens = 4096
+    runtime = "auto"
 
     [scorer]
     @scorers = "spacy.ner_scorer.v1"

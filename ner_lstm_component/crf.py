@@ -10,8 +10,8 @@ IOB2 forbids scores ``FORBIDDEN``.
 Sequences stand one after the other in one array with a list of their lengths; all are
 worked on together, the longest first, so that a step of time is a few array operations
 for all of them. Decoding first finds the tokens that are O beyond doubt, which are most:
-they part a sequence, of any length, into short ones. The likelihood's gradient in training is computed by the same recursion
-inside the compiled network (`network.CRFLoss`).
+they part a sequence, of any length, into short ones. The likelihood's gradient in training
+is computed by the same recursion inside the compiled network (`network.crf_loss`).
 """
 
 from __future__ import annotations

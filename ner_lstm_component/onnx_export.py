@@ -28,10 +28,10 @@ class NotExpressible(ValueError):
 class Output(NamedTuple):
     """Stands in an exported network's output for what the graph gives.
 
-    :param index: which of the graph's outputs.
+    :param number: which of the graph's outputs, from 0.
     """
 
-    index: int
+    number: int
 
 
 class Exported(NamedTuple):
@@ -169,9 +169,7 @@ class Layers:
         config, kind = layer["config"], _kind(layer)
         _check_dtype(layer)
         if kind == "layer InputLayer":
-            return self.graph.add_input(
-                config["name"], _input_dtype(layer), _relaxed_shape(config)
-            )
+            return self.graph.add_input(config["name"], _input_dtype(layer), _relaxed_shape(config))
         if kind not in _CONVERTERS:
             raise _refused(layer, "no ONNX form")
         weights = self._weights[layer["name"]]
@@ -217,13 +215,13 @@ def _export_layers(network: Config, weights: Weights) -> Exported:
         return Output(len(wanted) - 1)
 
     outputs = _map_references(position, layers.config["output_layers"])
-    argument = _map_references(lambda r: names.index(layers.value(r)), layers.config["input_layers"])
+    inputs = layers.config["input_layers"]
     return Exported(
         layers.graph.to_bytes(wanted),
         layers.graph.arrays,
         layers.graph.inputs,
         ("inputs", "training", "mask"),
-        (argument,),
+        (_map_references(lambda reference: names.index(layers.value(reference)), inputs),),
         layers.right_padded,
         outputs,
     )
@@ -317,7 +315,7 @@ def _relaxed_shape(config: Config) -> list[int | None]:
     if not shape or shape[0] is None:
         return shape
     is_width = len(shape) > 2 or (len(shape) > 1 and config["dtype"].startswith("float"))
-    return [None] * (len(shape) - 1) + [shape[-1] if is_width else None]
+    return [*(None for _ in shape[1:]), shape[-1] if is_width else None]
 
 
 # ---------------------------------------------------------------- weights
@@ -449,7 +447,7 @@ def _layer_normalization(
     graph: Graph, layer: Config, values: list[str], weights: list[NDArray]
 ) -> str:
     config = layer["config"]
-    shape = layer.get("build_config", {}).get("input_shape") or ()
+    shape: list[int] = layer.get("build_config", {}).get("input_shape") or []
     axis = config["axis"] if isinstance(config["axis"], list) else [config["axis"]]
     if config.get("rms_scaling") or axis not in ([-1], [len(shape) - 1]):
         raise _refused(layer, f"axis={axis}, rms_scaling={config.get('rms_scaling')}")

@@ -72,7 +72,9 @@ class Graph:
         self._constants.append(constant)
         return name
 
-    def add(self, op_type: str, inputs: Iterable[str], n_outputs: int = 1, **attributes: Any) -> str:
+    def add(
+        self, op_type: str, inputs: Iterable[str], n_outputs: int = 1, **attributes: Any
+    ) -> str:
         """Compute something.
 
         :param op_type: ONNX' operator.
@@ -154,6 +156,7 @@ def _value_info(value: Input) -> _Pieces:
     shape: _Pieces = []
     for axis, size in enumerate(value.shape):
         free = f"{value.name}_{axis}".encode()
-        shape += _bytes_field(1, _bytes_field(2, [free]) if size is None else _varint_field(1, size))
+        axis_size = _bytes_field(2, [free]) if size is None else _varint_field(1, size)
+        shape += _bytes_field(1, axis_size)
     tensor = [*_varint_field(1, _DATA_TYPES[value.dtype]), *_bytes_field(2, shape)]
     return [*_bytes_field(1, [value.name.encode()]), *_bytes_field(2, _bytes_field(1, tensor))]

@@ -174,7 +174,7 @@ def _fit(one: Input, value: Any, is_right_padded: bool) -> NDArray:
 
 def _fill(structure: Any, results: list[NDArray]) -> Any:
     if isinstance(structure, Output):
-        return results[structure.index]
+        return results[structure.number]
     if isinstance(structure, dict):
         return {key: _fill(part, results) for key, part in structure.items()}
     if isinstance(structure, (list, tuple)):

@@ -190,7 +190,7 @@ def _to_ops(ops: Ops, structure: Any) -> Any:
     """
 
     def to_array(value: Any) -> Any:
-        array = value if isinstance(value, np.ndarray) else value.numpy()
+        array: Any = value if isinstance(value, np.ndarray) else value.numpy()
         is_half = array.dtype.name in ("float16", "bfloat16")
         return ops.asarray(array.astype(np.float32) if is_half else array)
 

@@ -221,7 +221,7 @@ def test_refuses_by_name(make, message):
 def test_refuses_masks_made_by_the_network():
     ids = keras.Input((None,), dtype="int32")
     network = keras.Model(ids, lstm()(layers.Embedding(7, 3, mask_zero=True, name="table")(ids)))
-    with pytest.raises(NotExpressible, match="'table'.*mask_zero"):
+    with pytest.raises(NotExpressible, match=r"'table'.*mask_zero"):
         export(*saved(network))
 
 
