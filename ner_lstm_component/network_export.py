@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .crf import FORBIDDEN, iob2_allowed
-from .onnx_export import Exported, Layers, NotExpressible, Output, Weights, exporter
+from .onnx_export import Exported, Layers, Output, Weights, exporter
 
 
 @exporter("ner_lstm_component>BiLSTMCRF")
@@ -21,14 +21,13 @@ def export_bilstm_crf(config: dict[str, Any], weights: Weights) -> Exported:
     transitions = weights.take("crf", "transitions", allowed.shape)
     emissions = layers.value(["emissions", 0, 0])
     names = [one.name for one in layers.graph.inputs]
-    if sorted(names) != ["features", "mask"]:
-        raise NotExpressible(f"an encoder with the inputs {', '.join(names)}")
+    features, mask = (layers.value(one) for one in layers.config["input_layers"])
     return Exported(
         layers.graph.to_bytes([emissions]),
         layers.graph.arrays,
         layers.graph.inputs,
-        ("features", "mask", "targets", "training"),
-        (names.index("features"), names.index("mask")),
+        ("features", "mask"),
+        (names.index(features), names.index(mask)),
         layers.right_padded,
         (Output(0), np.where(allowed, transitions, np.float32(FORBIDDEN))),
     )
