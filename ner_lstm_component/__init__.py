@@ -2,4 +2,9 @@
 
 from importlib.metadata import version
 
+from .confidence import register_extension
+
 __version__ = version("ner-lstm-component")
+
+# Here, so that Docs which carry confidences can be read without the component.
+register_extension()

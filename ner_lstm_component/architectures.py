@@ -1,9 +1,10 @@
-"""The registered Thinc model: Docs → the factors of the CRF.
+"""The registered Thinc models: Docs → the factors of the CRF.
 
-It has two layers: one embeds Docs (lexical features), the other is the wrapped Keras
-network, which runs on padded batches of their segments. Given Docs, the model gives
-`Potentials`, whose gradient it takes back. Given `Annotated` Docs it gives the loss,
-computed with its gradient in one compiled call, and takes back a factor to scale it.
+They have two layers: one embeds Docs (lexical features, or any layer of spaCy's that gives
+vectors), the other is the wrapped Keras network, which runs on padded batches of their
+segments. Given Docs, a model gives `Potentials`, whose gradient it takes back. Given
+`Annotated` Docs it gives the loss, computed with its gradient in one compiled call, and
+takes back a factor to scale it. Vectors get their gradient either way.
 """
 
 # No postponed annotations here: spaCy reads those of registered functions.
@@ -14,15 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc
-from thinc.api import Model
-from thinc.types import ArgsKwargs
+from thinc.api import Model, Ops
+from thinc.types import ArgsKwargs, Floats2d
 
 from . import network_export as network_export  # registers how the network is exported
 from .crf import Potentials
 from .features import LexicalFeatures
-from .segments import Batch, Reading, batches, cut, sentence_lengths, split
-from .settings import NetworkSettings
-from .tensorflow_wrapper import TensorFlowWrapper, import_tensorflow, set_keras_model
+from .segments import Batch, Reading, Segments, batches, cut, sentence_lengths, split
+from .settings import NetworkSettings, TaggerSettings
+from .tensorflow_wrapper import TensorFlowWrapper, import_tensorflow, set_keras_model, set_runtime
 
 
 class Annotated(NamedTuple):
@@ -72,58 +73,179 @@ def build_keras_lstm_tagger(
     :raises ValueError: for a value out of range, naming the argument.
     """
     settings = NetworkSettings(tuple(rows), embed_width, width, hidden_width, depth, word_dropout)
+    reading = Reading(window, context, batch_tokens)
+    embedding = LexicalFeatures(features, rows)
+    model = _tagger("keras_lstm_tagger", embedding, _init_lexical, settings, reading, nO)
+    return set_runtime(model, runtime)
+
+
+def build_tok2vec_keras_lstm_tagger(
+    tok2vec: Model[list[Doc], list[Floats2d]],
+    hidden_width: int,
+    depth: int,
+    window: int,
+    context: int,
+    batch_tokens: int,
+    nO: int | None = None,
+    runtime: str = "auto",
+) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
+    """`ner_lstm_component.Tok2VecKerasLSTMTagger.v1`: a BiLSTM-CRF over any word vectors.
+
+    Constructing it does not import TensorFlow.
+
+    :param tok2vec: from Docs to a vector for each token, as spaCy's architectures for
+        ``tok2vec`` are. It is trained along; a listener passes the gradient on.
+    :param hidden_width: LSTM units in each direction.
+    :param depth: bidirectional LSTM layers.
+    :param window: tokens that the network reads at once, at most.
+    :param context: tokens that a window reads on either side of those it tags.
+    :param batch_tokens: tokens, padding included, in a padded batch of several segments.
+    :param nO: number of tags, ``2 * n_labels + 1``; the component sets it from its labels.
+    :param runtime: what predicts: ``"auto"``, ``"onnx"`` or ``"tensorflow"``; see
+        `tensorflow_wrapper.set_runtime`.
+    :raises ValueError: for a value out of range, naming the argument.
+    """
+    settings = TaggerSettings(hidden_width, depth)
+    reading = Reading(window, context, batch_tokens)
+    model = _tagger("tok2vec_keras_lstm_tagger", tok2vec, _init_tok2vec, settings, reading, nO)
+    model.set_ref("tok2vec", tok2vec)
+    return set_runtime(model, runtime)
+
+
+def _tagger(
+    name: str,
+    embedding: Model,
+    init: Callable,
+    settings: NetworkSettings | TaggerSettings,
+    reading: Reading,
+    nO: int | None,
+) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     network = TensorFlowWrapper(
         convert_outputs=_host_results,
         model_name="bilstm_crf",
         imports=[f"{__package__}.network"],
-        runtime=runtime,
     )
     return Model(
-        "keras_lstm_tagger",
+        name,
         _forward,
-        init=_init,
-        layers=[LexicalFeatures(features, rows), network],
+        init=init,
+        layers=[embedding, network],
         dims={"nO": nO},
         # Objects, which Thinc does not serialize: the config decides, also after loading.
-        attrs={
-            "reading": Reading(window, context, batch_tokens),
-            "settings": settings,
-        },
+        attrs={"reading": reading, "settings": settings},
     )
 
 
-def _init(model: Model, X: Any = None, Y: Any = None) -> None:
+def _init_lexical(model: Model, X: Any = None, Y: Any = None) -> None:
     """Build a new network for the number of tags in the dimension ``nO``."""
     import_tensorflow()  # which says what to install where it is missing
     from .network import build_network
 
-    n_labels = (model.get_dim("nO") - 1) // 2
-    set_keras_model(model.layers[1], build_network(model.attrs["settings"], n_labels))
+    set_keras_model(model.layers[1], build_network(model.attrs["settings"], _n_labels(model)))
     if X is not None:
         model.predict(X)
+
+
+def _init_tok2vec(model: Model, X: Any = None, Y: Any = None) -> None:
+    """Initialize the vectors, and build a new network for them and the dimension ``nO``."""
+    import_tensorflow()
+    from .network import build_vector_network
+
+    # Not a reference kept elsewhere: Language.replace_listeners() may have put another here.
+    tok2vec = model.layers[0]
+    tok2vec.initialize(X=X)
+    width = tok2vec.maybe_get_dim("nO")
+    if width is None:  # Listeners to transformers know it from what they give.
+        width = tok2vec.predict(X)[0].shape[1]
+    network = build_vector_network(model.attrs["settings"], width, _n_labels(model))
+    set_keras_model(model.layers[1], network)
+    if X is not None:
+        model.predict(X)
+
+
+def _n_labels(model: Model) -> int:
+    return (model.get_dim("nO") - 1) // 2
 
 
 def _forward(
     model: Model, X: Sequence[Doc] | Annotated, is_train: bool
 ) -> tuple[Potentials | float, Callable]:
     docs = X.docs if isinstance(X, Annotated) else X
-    features, _ = model.layers[0](docs, is_train)
+    features, backprop_features = _embed(model.layers[0], docs, is_train)
+    result: Potentials | float
+    backprop_batches: Callable[[Any], list[ArgsKwargs]]
     reading = model.attrs["reading"]
     segments = cut(sentence_lengths(docs), reading)
-    flat = np.concatenate(features) if features else np.zeros((0, 0), np.int32)
-    batched = list(batches(segments, reading))
     if isinstance(X, Annotated):
-        return _loss(model, flat, np.concatenate(X.targets), batched, is_train)
-    return _potentials(model, flat, [len(doc) for doc in docs], batched, is_train)
+        targets = np.concatenate(X.targets)
+        batched = list(batches(_annotated(segments, targets), reading))
+        result, backprop_batches = _loss(model, features, targets, batched, is_train)
+    else:
+        batched = list(batches(segments, reading))
+        lengths = [len(doc) for doc in docs]
+        result, backprop_batches = _potentials(model, features, lengths, batched, is_train)
+
+    def backprop(d_result: Any) -> Any:
+        d_inputs = backprop_batches(d_result)
+        if features.dtype.kind != "f":  # Ids have no gradient.
+            return []
+        return backprop_features(_sum_by_token(model.ops, features, batched, d_inputs))
+
+    return result, backprop
+
+
+def _embed(embedding: Model, docs: Sequence[Doc], is_train: bool) -> tuple[NDArray, Callable]:
+    """All tokens' features or vectors, on the host.
+
+    :return: *Shape:* ``(n_tokens, width)``, and the callback that takes their gradient.
+    """
+    if not any(len(doc) for doc in docs):
+        return np.zeros((0, 0), np.float32), lambda d_flat: []
+    by_doc, backprop_by_doc = embedding(docs, is_train)
+    ops = embedding.ops
+    flat = np.concatenate([ops.to_numpy(array) for array in by_doc])
+    ends = np.cumsum([len(doc) for doc in docs])[:-1]
+
+    def backprop(d_flat: Any) -> Any:
+        by_doc: list[Any] = np.split(d_flat, ends)
+        return backprop_by_doc([ops.asarray2f(d_vectors) for d_vectors in by_doc])
+
+    return flat, backprop
+
+
+def _annotated(segments: Segments, targets: NDArray[np.bool_]) -> Segments:
+    """The segments with annotation on what they tag; the others have no gradient."""
+    known = np.cumsum(np.append(0, ~targets.all(axis=1)))
+    chosen = known[segments.core_end] > known[segments.core_start]
+    return Segments(
+        segments.start[chosen],
+        segments.end[chosen],
+        segments.core_start[chosen],
+        segments.core_end[chosen],
+    )
+
+
+def _sum_by_token(
+    ops: Ops, vectors: NDArray, batched: Sequence[Batch], d_inputs: Sequence[ArgsKwargs]
+) -> NDArray[np.float32]:
+    """The gradient of each token's vector, which windows that overlap read twice.
+
+    :return: *Shape:* that of ``vectors``
+    """
+    d_flat = np.zeros(vectors.shape, np.float32)
+    for batch, d_batch in zip(batched, d_inputs, strict=True):
+        d_vectors = ops.to_numpy(d_batch.args[0])
+        np.add.at(d_flat, batch.tokens[batch.mask], d_vectors[batch.mask])
+    return d_flat
 
 
 def _potentials(
     model: Model,
-    features: NDArray[np.int32],
+    features: NDArray,
     lengths: list[int],
     batched: Sequence[Batch],
     is_train: bool,
-) -> tuple[Potentials, Callable]:
+) -> tuple[Potentials, Callable[[Potentials], list[ArgsKwargs]]]:
     """Run the network on each batch, and put what it gives for the cores in its place."""
     n_tags = model.get_dim("nO")
     emissions = np.zeros((len(features), n_tags), np.float32)
@@ -135,26 +257,27 @@ def _potentials(
         emissions[batch.tokens[batch.core]] = scores[batch.core]
         callbacks.append(backprop_batch)
 
-    def backprop(d: Potentials) -> list:
+    def backprop(d: Potentials) -> list[ArgsKwargs]:
         d_emissions = np.concatenate(d.emissions)
         # The transitions are the same in every batch: their gradient goes back once.
         d_transitions: Any = d.transitions
+        d_inputs = []
         for batch, backprop_batch in zip(batched, callbacks, strict=True):
             d_scores = d_emissions[batch.tokens] * batch.core[:, :, None]
-            backprop_batch((d_scores, d_transitions))
+            d_inputs.append(backprop_batch((d_scores, d_transitions)))
             d_transitions = None
-        return []
+        return d_inputs
 
     return Potentials(split(emissions, lengths), transitions), backprop
 
 
 def _loss(
     model: Model,
-    features: NDArray[np.int32],
+    features: NDArray,
     targets: NDArray[np.bool_],
     batched: Sequence[Batch],
     is_train: bool,
-) -> tuple[float, Callable]:
+) -> tuple[float, Callable[[float], list[ArgsKwargs]]]:
     """The sum of the segments' negative log-likelihoods.
 
     A window's context counts as not annotated: its tags are summed over, so that every
@@ -170,10 +293,8 @@ def _loss(
         losses.append(float(loss))
         callbacks.append(backprop_batch)
 
-    def backprop(factor: float) -> list:
-        for backprop_batch in callbacks:
-            backprop_batch(factor)
-        return []
+    def backprop(factor: float) -> list[ArgsKwargs]:
+        return [backprop_batch(factor) for backprop_batch in callbacks]
 
     return sum(losses), backprop
 

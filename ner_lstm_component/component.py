@@ -6,8 +6,10 @@ tags (`crf.py`), and the tags are written to ``doc.ents`` as arrays (`tags.py`).
 
 # No postponed annotations here: spaCy reads those of the factory and of initialize().
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,9 +25,18 @@ from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
 from . import crf
 from .architectures import Annotated
+from .confidence import set_confidence
 from .crf import Potentials
 from .segments import sentence_lengths, split
-from .tags import ENT_BEGIN, ENT_IN, entity_arrays, tag_names, tag_of_bilou, tags_of_entities
+from .tags import (
+    ENT_BEGIN,
+    ENT_IN,
+    entity_arrays,
+    entity_spans,
+    tag_names,
+    tag_of_bilou,
+    tags_of_entities,
+)
 
 DEFAULT_CONFIG = Config().from_str(
     """
@@ -53,14 +64,34 @@ DEFAULT_CONFIG = Config().from_str(
 @Language.factory(
     "ner_lstm",
     assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
-    default_config=DEFAULT_CONFIG,
+    default_config={"confidence": False, "threshold": 0.0, **DEFAULT_CONFIG},
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
 )
 def make_ner_lstm(
-    nlp: Language, name: str, model: Model, scorer: Callable | None
+    nlp: Language,
+    name: str,
+    model: Model,
+    scorer: Callable | None,
+    confidence: bool,
+    threshold: float,
 ) -> "LSTMEntityRecognizer":
     """The factory ``ner_lstm``: see :class:`LSTMEntityRecognizer`."""
-    return LSTMEntityRecognizer(nlp.vocab, model, name, scorer=scorer)
+    return LSTMEntityRecognizer(
+        nlp.vocab, model, name, scorer=scorer, confidence=confidence, threshold=threshold
+    )
+
+
+class Prediction(NamedTuple):
+    """What `LSTMEntityRecognizer.predict` says of a Doc.
+
+    :param tags: the best IOB2 tags, columns of the emissions (see `tags.tag_names`),
+        without the entities below the threshold. *Shape:* ``(n_tokens,)``
+    :param confidence: the probability of each entity of these tags; None where it was not
+        asked for. *Shape:* ``(n_entities,)``
+    """
+
+    tags: NDArray[np.int64]
+    confidence: NDArray[np.float64] | None
 
 
 class Probabilities(NamedTuple):
@@ -87,6 +118,11 @@ class LSTMEntityRecognizer(TrainablePipe):
     :param model: from Docs to :class:`.crf.Potentials`; see `architectures.py`.
     :param name: the component's name in the pipeline.
     :param scorer: the scoring method; spaCy's for entities by default.
+    :param confidence: see the attribute :attr:`confidence`.
+    :param threshold: see the attribute :attr:`threshold`.
+
+    Both attributes are saved with the component. Where the config that loads it gives one
+    another value than the config it was saved with, the config's holds.
     """
 
     def __init__(
@@ -96,12 +132,18 @@ class LSTMEntityRecognizer(TrainablePipe):
         name: str = "ner_lstm",
         *,
         scorer: Callable | None = None,
+        confidence: bool = False,
+        threshold: float = 0.0,
     ) -> None:
         self.vocab = vocab
         self.model = model
         self.name = name
         self.scorer = scorer
         self.cfg: dict[str, Any] = {"labels": []}
+        self.confidence = confidence
+        self.threshold = threshold
+        self.cfg["config"] = self._settings()
+        self.temperature = 1.0
 
     # -- labels
 
@@ -155,16 +197,108 @@ class LSTMEntityRecognizer(TrainablePipe):
     def _label_index(self) -> dict[str, int]:
         return {label: i for i, label in enumerate(self.labels)}
 
+    # -- settings
+
+    @property
+    def confidence(self) -> bool:
+        """Whether predicted entities get their probability, as ``ent._.confidence``.
+
+        It is the span's marginal under the CRF. Entities of other components have none.
+        """
+        return self.cfg["confidence"]
+
+    @confidence.setter
+    def confidence(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise ValueError(f"'confidence' must be True or False. Received: {value!r}")
+        self.cfg["confidence"] = value
+
+    @property
+    def threshold(self) -> float:
+        """The probability below which a predicted entity is not set; 0 sets all.
+
+        More raises precision, and lowers recall.
+        """
+        return self.cfg["threshold"]
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        if not 0 <= value <= 1:
+            raise ValueError(
+                f"'threshold' is a probability, from 0 to 1. Received: threshold={value!r}"
+            )
+        self.cfg["threshold"] = float(value)
+
+    @property
+    def temperature(self) -> float:
+        """What the CRF's factors are divided by where probabilities are computed.
+
+        Above 1 probabilities are less extreme. It changes no tag. `calibration.py` fits it
+        to data that training has not seen; it is saved with the component.
+        """
+        return self.cfg["temperature"]
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        if not 0 < value < math.inf:
+            raise ValueError(
+                f"'temperature' must be a positive number. Received: temperature={value!r}"
+            )
+        self.cfg["temperature"] = float(value)
+
+    def _settings(self) -> dict[str, Any]:
+        return {"confidence": self.confidence, "threshold": self.threshold}
+
+    def from_bytes(
+        self, bytes_data: bytes, *, exclude: Iterable[str] = ()
+    ) -> "LSTMEntityRecognizer":
+        """Take over a component from what ``to_bytes`` gave."""
+        given = self.cfg["config"]
+        super().from_bytes(bytes_data, exclude=exclude)
+        self._settle(given)
+        return self
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LSTMEntityRecognizer":
+        """Take over a component from what ``to_disk`` wrote."""
+        given = self.cfg["config"]
+        super().from_disk(path, exclude=exclude)
+        self._settle(given)
+        return self
+
+    def _settle(self, given: dict[str, Any]) -> None:
+        """Have the config's settings hold where they differ from the config saved with.
+
+        :param given: those of the config that this component was made by.
+        """
+        saved_with = self.cfg["config"]
+        for name, value in given.items():
+            # Not exactly: JSON keeps nine decimals.
+            if not math.isclose(value, saved_with.get(name, value), abs_tol=1e-6):
+                self.cfg[name] = value
+        self.cfg["config"] = given
+
     # -- prediction
 
-    def predict(self, docs: Iterable[Doc]) -> list[NDArray[np.int64]]:
-        """The best IOB2 tags of each Doc, its existing entities taken as given.
-
-        :return: columns of the emissions, see `tags.tag_names`. *Shape:* ``(n_tokens,)``
-            a Doc
-        """
+    def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
+        """The best IOB2 tags of each Doc, its existing entities taken as given."""
         docs = list(docs)
-        return self._decode(docs, self._potentials(docs))
+        emissions, transitions = self.factors(docs)
+        lengths = sentence_lengths(docs)
+        tags = crf.viterbi(emissions, transitions, lengths)
+        if not self.confidence and self.threshold == 0:
+            return [Prediction(part, None) for part in _split(tags, docs)]
+        spans = entity_spans(tags)
+        probabilities = entity_marginals(
+            emissions, transitions, lengths, spans, temperature=self.temperature
+        )
+        is_sure = probabilities >= self.threshold
+        for start, end, _ in spans[~is_sure]:
+            tags[start:end] = 0
+        ends = np.cumsum([len(doc) for doc in docs])[:-1]
+        by_doc = np.split(probabilities[is_sure], np.searchsorted(spans[is_sure, 0], ends))
+        return [
+            Prediction(*pair) for pair in zip(_split(tags, docs), by_doc[: len(docs)], strict=True)
+        ]
 
     def probabilities(self, docs: Iterable[Doc]) -> list[Probabilities]:
         """How probable each tag of each token is, and each entity on the Docs.
@@ -174,13 +308,12 @@ class LSTMEntityRecognizer(TrainablePipe):
         docs = list(docs)
         potentials = self._potentials(docs)
         lengths = sentence_lengths(docs)
-        emissions = _concatenate(potentials.emissions)
-        lattice = crf.forward_backward(emissions, potentials.transitions, lengths)
+        emissions = _concatenate(potentials.emissions) / self.temperature
+        transitions = potentials.transitions / self.temperature
+        lattice = crf.forward_backward(emissions, transitions, lengths)
         spans, scored = self._spans(docs, lengths)
         marginals = np.full(len(scored), np.nan)
-        marginals[scored] = crf.span_marginals(
-            lattice, emissions, potentials.transitions, lengths, spans
-        )
+        marginals[scored] = crf.span_marginals(lattice, emissions, transitions, lengths, spans)
         tags = _split(crf.tag_marginals(lattice, lengths), docs)
         ends = np.cumsum([len(doc.ents) for doc in docs])[:-1]
         entities = np.split(marginals, ends) if docs else []
@@ -208,24 +341,27 @@ class LSTMEntityRecognizer(TrainablePipe):
             raise ValueError(Errors.E109.format(name=self.name))
         return self.model.predict(docs)
 
-    def _decode(self, docs: Sequence[Doc], potentials: Potentials) -> list[NDArray[np.int64]]:
-        emissions = _concatenate(potentials.emissions)
-        if not len(emissions):
-            return [np.zeros(0, np.int64) for _ in docs]
-        taken = np.concatenate([_taken(doc) for doc in docs])
-        if taken.any():
-            emissions = emissions.copy()
-            emissions[taken, 1:] = crf.FORBIDDEN
-        tags = crf.viterbi(emissions, potentials.transitions, sentence_lengths(docs))
-        return _split(tags, docs)
+    def factors(self, docs: Sequence[Doc]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The CRF's factors given what is on the Docs: taken tokens begin and continue nothing.
 
-    def set_annotations(self, docs: Iterable[Doc], scores: Sequence[NDArray[np.int64]]) -> None:
-        """Write predicted tags to ``doc.ents``.
+        :return: the emissions of all tokens, and the transitions.
+        """
+        potentials = self._potentials(docs)
+        emissions = _concatenate(potentials.emissions)
+        if len(emissions):
+            taken = np.concatenate([_taken(doc) for doc in docs])
+            if taken.any():
+                emissions = emissions.copy()
+                emissions[taken, 1:] = crf.FORBIDDEN
+        return emissions, potentials.transitions
+
+    def set_annotations(self, docs: Iterable[Doc], scores: Sequence[Prediction]) -> None:
+        """Write predicted tags to ``doc.ents``, and confidences if asked for.
 
         :param scores: what :meth:`predict` gave for the same Docs.
         """
         hashes = self._label_hashes()
-        for doc, tags in zip(docs, scores, strict=True):
+        for doc, (tags, confidence) in zip(docs, scores, strict=True):
             if not len(doc):
                 continue
             iob, types = entity_arrays(tags, hashes)
@@ -234,6 +370,8 @@ class LSTMEntityRecognizer(TrainablePipe):
                 own = doc.to_array([ENT_IOB, ENT_TYPE])
                 iob[taken], types[taken] = own[taken].T
             doc.from_array([ENT_IOB, ENT_TYPE], np.stack([iob, types], axis=1))
+            if self.confidence and confidence is not None:
+                set_confidence(doc, entity_spans(tags)[:, :2].tolist(), confidence.tolist())
 
     # -- training
 
@@ -288,14 +426,15 @@ class LSTMEntityRecognizer(TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "LSTMEntityRecognizer.update")
         targets = [self._targets(eg) for eg in examples]
-        known = [k for k, target in enumerate(targets) if not target.all()]
-        if known:
+        if any(len(eg.predicted) for eg in examples):
             set_dropout_rate(self.model, drop)
+            # Docs without annotation too: a listener is given vectors for the whole batch.
             loss, backprop = self.model.begin_update(
-                Annotated([examples[k].predicted for k in known], [targets[k] for k in known])
+                Annotated([eg.predicted for eg in examples], targets)
             )
-            backprop(1.0 / len(known))
-            losses[self.name] += loss / len(known)
+            factor = 1.0 / max(1, sum(not target.all() for target in targets))
+            backprop(factor)
+            losses[self.name] += loss * factor
         if sgd not in (None, False):
             self.finish_update(sgd)
         return losses
@@ -362,6 +501,19 @@ class LSTMEntityRecognizer(TrainablePipe):
             for tag in example.get_aligned_ner()
         ]
         return np.array(columns, np.int64)
+
+
+def entity_marginals(
+    emissions: NDArray[np.float32],
+    transitions: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    spans: NDArray[np.int64],
+    temperature: float,
+) -> NDArray[np.float64]:
+    """The probability of each entity at a temperature; see `crf.span_marginals`."""
+    emissions, transitions = emissions / temperature, transitions / temperature
+    lattice = crf.forward_backward(emissions, transitions, lengths)
+    return crf.span_marginals(lattice, emissions, transitions, lengths, spans)
 
 
 def _check_label(label: str) -> None:

@@ -334,23 +334,28 @@ def span_marginals(
         one sequence. *Shape:* ``(n_spans, 3)``
     :return: *Shape:* ``(n_spans,)``, each in 0…1
     """
+    start, end, label = spans.reshape(-1, 3).T
+    begin, inside = 2 * label + 1, 2 * label + 2
     ends = np.cumsum(lengths)
-    probabilities = np.empty(len(spans))
-    for k, (start, end, label) in enumerate(spans):
-        begin, inside = 2 * label + 1, 2 * label + 2
-        sequence = np.searchsorted(ends, start, side="right")
-        score = lattice.alpha[start, begin]
-        if end - start > 1:
-            score += emissions[start + 1 : end, inside].sum(dtype=np.float64)
-            score += transitions[begin, inside] + (end - start - 2) * transitions[inside, inside]
-        last = begin if end - start == 1 else inside
-        if end == ends[sequence]:
-            onward = transitions[last, -1]
-        else:
-            ways = transitions[last, :-1] + emissions[end] + lattice.beta[end]
-            onward = _log_sum(np.delete(ways, inside))
-        probabilities[k] = np.exp(score + onward - lattice.log_partition[sequence])
-    return probabilities
+    sequence = np.searchsorted(ends, start, side="right")
+    n_inside = end - start - 1
+    # Each span's inner tokens, of all spans one after the other.
+    span = np.repeat(np.arange(len(start)), n_inside)
+    token = np.arange(len(span)) - np.repeat(np.cumsum(n_inside) - n_inside - start - 1, n_inside)
+    score = lattice.alpha[start, begin] + np.bincount(
+        span, weights=emissions[token, inside[span]], minlength=len(start)
+    )
+    score += np.where(n_inside > 0, transitions[begin, inside], 0.0)
+    score += np.maximum(n_inside - 1, 0) * transitions[inside, inside].astype(np.float64)
+    last = np.where(n_inside > 0, inside, begin)
+    onward = transitions[last, -1].astype(np.float64)
+    goes_on = np.flatnonzero(end < ends[sequence])
+    following = end[goes_on]
+    ways = transitions[last[goes_on], :-1] + emissions[following] + lattice.beta[following]
+    ways[np.arange(len(goes_on)), inside[goes_on]] = -np.inf
+    onward[goes_on] = _log_sum(ways)
+    # Rounding may take a certain entity above 1.
+    return np.exp(np.minimum(score + onward - lattice.log_partition[sequence], 0.0))
 
 
 class LossAndGradient(NamedTuple):

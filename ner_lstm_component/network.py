@@ -18,17 +18,18 @@ from keras import layers, ops
 
 from .crf import FORBIDDEN, iob2_allowed
 from .features import HASHES
-from .settings import NetworkSettings
+from .settings import NetworkSettings, TaggerSettings
 
 _PACKAGE = "ner_lstm_component"
 # Of the layers as built. A spaCy pipeline's [training] dropout replaces it.
 _DROPOUT = 0.5
 
 
-def build_network(settings: NetworkSettings, n_labels: int) -> BiLSTMCRF:
+def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> BiLSTMCRF:
     """A network over hashed lexical features.
 
     :param n_labels: entity types; the tags are those of IOB2.
+    :param n_pos: part-of-speech tags to learn beside them.
     """
     rows = settings.rows
     ids = keras.Input((None, len(rows) * HASHES), dtype="int32", name="features")
@@ -39,12 +40,24 @@ def build_network(settings: NetworkSettings, n_labels: int) -> BiLSTMCRF:
     vectors = layers.Reshape((-1, len(rows) * settings.embed_width))(vectors)
     vectors = layers.Dense(settings.width, activation="gelu", name="mix")(vectors)
     vectors = layers.LayerNormalization(name="norm")(vectors)
-    emissions = _tagger(vectors, mask, settings, n_labels)
+    emissions = _tagger(vectors, mask, settings.tagger, n_labels)
     encoder = keras.Model([ids, mask], emissions, name="encoder")
-    return BiLSTMCRF(encoder, n_labels, settings.word_dropout)
+    return BiLSTMCRF(encoder, n_labels, settings.word_dropout, n_pos, settings.pos_weight)
 
 
-def _tagger(vectors: Any, mask: Any, settings: NetworkSettings, n_labels: int) -> Any:
+def build_vector_network(settings: TaggerSettings, width: int, n_labels: int) -> BiLSTMCRF:
+    """A network over words' vectors that come from elsewhere.
+
+    :param width: the vectors' width.
+    :param n_labels: entity types; the tags are those of IOB2.
+    """
+    vectors = keras.Input((None, width), dtype="float32", name="vectors")
+    mask = keras.Input((None,), dtype="bool", name="mask")
+    emissions = _tagger(vectors, mask, settings, n_labels)
+    return BiLSTMCRF(keras.Model([vectors, mask], emissions, name="encoder"), n_labels)
+
+
+def _tagger(vectors: Any, mask: Any, settings: TaggerSettings, n_labels: int) -> Any:
     """Word vectors → BiLSTM → emissions."""
     for number in range(settings.depth):
         dropped = layers.Dropout(_DROPOUT, name=f"dropout_{number}")(vectors)
@@ -61,27 +74,45 @@ def _tagger(vectors: Any, mask: Any, settings: NetworkSettings, n_labels: int) -
 class BiLSTMCRF(keras.Model):
     """An encoder from features to emissions with a linear-chain CRF on it.
 
-    :param encoder: ``[features, mask] → emissions``.
+    In training it may learn to tell parts of speech too, from the same states: what helps
+    there helps with names (Collobert et al., "Natural Language Processing (Almost) from
+    Scratch", 2011). Prediction does without that.
+
+    :param encoder: ``[features, mask] → emissions``, the last layer being ``emissions``.
     :param n_labels: entity types; the tags are those of IOB2.
     :param word_dropout: share of the words whose first feature's ids are hidden in
         training, so that the network learns to do without a word it does not know.
+    :param n_pos: part-of-speech tags to learn; 0 for none.
+    :param pos_weight: weight of a token's cross-entropy over them in the loss.
     """
 
     def __init__(
-        self, encoder: keras.Model, n_labels: int, word_dropout: float = 0.0, **kwargs: Any
+        self,
+        encoder: keras.Model,
+        n_labels: int,
+        word_dropout: float = 0.0,
+        n_pos: int = 0,
+        pos_weight: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.encoder = encoder
         self.n_labels = n_labels
         self.word_dropout = word_dropout
+        self.n_pos = n_pos
+        self.pos_weight = pos_weight
         self.crf = LinearChainCRF(n_labels, name="crf")
         self.hidden_words = keras.random.SeedGenerator()
+        self.emissions = encoder.get_layer("emissions")
+        self.states = keras.Model(encoder.inputs, self.emissions.input, name="states")
+        self.pos = layers.Dense(n_pos, name="pos") if n_pos else None
 
     def call(
         self,
         features: Any,
         mask: Any,
         targets: Any = None,
+        pos: Any = None,
         training: bool = False,
     ) -> Any:
         """Score tags, or the annotation.
@@ -90,16 +121,29 @@ class BiLSTMCRF(keras.Model):
         :param mask: which places hold a token. *Shape:* ``(batch, time)``, bool
         :param targets: which tags the annotation allows at each token, all where there is
             none. *Shape:* ``(batch, time, n_tags)``, bool
+        :param pos: part-of-speech tags, -1 where unknown. *Shape:* ``(batch, time)``
         :return: without targets the emissions, *Shape:* ``(batch, time, n_tags)``, and the
             transitions, *Shape:* ``(n_tags + 1, n_tags + 1)``; with them the sum of the
             sequences' negative log-likelihoods, a scalar.
         """
         if training and self.word_dropout > 0:
             features = self._hide_words(features)
-        emissions = self.encoder([features, mask], training=training)
+        states = self.states([features, mask], training=training)
+        emissions = self.emissions(states)
         if targets is None:
             return emissions, self.crf.scores()
-        return self.crf(emissions, mask, targets)
+        loss = self.crf(emissions, mask, targets)
+        if self.pos is None or pos is None:
+            return loss
+        return loss + self.pos_weight * self._pos_loss(states, pos)
+
+    def _pos_loss(self, states: Any, pos: Any) -> Any:
+        """The sum of the tokens' cross-entropies over part-of-speech tags."""
+        known = pos >= 0
+        by_token = keras.losses.sparse_categorical_crossentropy(
+            ops.where(known, pos, 0), self.pos(states), from_logits=True
+        )
+        return ops.sum(ops.where(known, by_token, 0.0))
 
     def _hide_words(self, features: Any) -> Any:
         """Send some words' first feature to row 0, which stands for a hidden word too."""
@@ -109,8 +153,10 @@ class BiLSTMCRF(keras.Model):
         return ops.where(hide[:, :, None] & first, 0, features)
 
     def build(self, input_shape: Any = None) -> None:
-        """Create the transitions; the encoder has its variables from the start."""
+        """Create what the encoder, which has its variables from the start, lacks."""
         self.crf.build()
+        if self.pos is not None:
+            self.pos.build(self.states.output.shape)
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
@@ -119,6 +165,8 @@ class BiLSTMCRF(keras.Model):
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "n_labels": self.n_labels,
             "word_dropout": self.word_dropout,
+            "n_pos": self.n_pos,
+            "pos_weight": self.pos_weight,
             "name": self.name,
         }
 

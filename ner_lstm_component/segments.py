@@ -1,6 +1,7 @@
 """How Docs are cut into what the network reads at once, and gathered into batches.
 
-A Doc with sentence boundaries is read sentence by sentence, one without as a whole.
+The network reads sentence by sentence, as it was trained. Where a Doc has no sentence
+boundaries, its punctuation tells where sentences end; the Doc itself is left as it is.
 What is longer than the window is read in windows that overlap: each tags its core and
 sees some context on either side, so that memory stays bounded and no length is too
 long. Segments of like length are padded to a batch together; a segment's numbers do not
@@ -15,8 +16,14 @@ from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import SENT_START
+from spacy.attrs import IS_PUNCT, ORTH, SENT_START
+from spacy.pipeline import Sentencizer
+from spacy.strings import get_string_id
 from spacy.tokens import Doc
+
+_TERMINATORS = frozenset(map(get_string_id, Sentencizer.default_punct_chars))
+_OPENING = frozenset(map(get_string_id, "([{<«‘“„‚‹¿¡"))
+_QUOTE = get_string_id('"')
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,11 @@ class Batch:
 
 
 def sentence_lengths(docs: Sequence[Doc]) -> NDArray[np.int64]:
-    """Lengths in tokens of the Docs' sentences, in order.
+    """Lengths in tokens of the Docs' sentences, in order, an empty Doc having none.
 
-    A Doc without sentence boundaries counts as one sentence, an empty one as none.
+    They are the Doc's own where it has boundaries (of a parser, a sentencizer or an
+    annotator). Else its punctuation tells where one ends, unless the next token is in
+    lower case.
     """
     lengths = [_doc_sentences(doc) for doc in docs if len(doc)]
     return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
@@ -95,11 +104,37 @@ def split(array: NDArray, lengths: Iterable[int]) -> list[NDArray]:
 
 
 def _doc_sentences(doc: Doc) -> NDArray[np.int64]:
-    if not doc.has_annotation("SENT_START"):
-        return np.array([len(doc)])
-    starts = doc.to_array(SENT_START) == 1
-    starts[0] = True
-    return np.diff(np.append(np.flatnonzero(starts), len(doc)))
+    sent_start, is_punct, orths = doc.to_array([SENT_START, IS_PUNCT, ORTH]).reshape(-1, 3).T
+    if sent_start[1:].any():
+        starts = np.flatnonzero(sent_start[1:] == 1) + 1
+    else:
+        punctuation = np.flatnonzero(is_punct)
+        ends = _sentence_ends(punctuation.tolist(), orths[punctuation].tolist())
+        starts = np.array([k for k in ends if k < len(doc) and not doc[k].is_lower], np.int64)
+    return np.diff(np.concatenate([[0], starts, [len(doc)]]))
+
+
+def _sentence_ends(positions: list[int], orths: list[int]) -> list[int]:
+    """Where sentences end (one past the last token), judged by punctuation.
+
+    After a full stop, question or exclamation mark (spaCy's ``Sentencizer`` has the list
+    for many scripts) and the closing quotes and brackets that follow it. A straight quote
+    closes where an odd number came before it.
+
+    :param positions: of the Doc's punctuation.
+    :param orths: of the same tokens.
+    """
+    ends: list[int] = []
+    quoted = False
+    for position, orth in zip(positions, orths, strict=True):
+        is_quote = orth == _QUOTE
+        closes = quoted if is_quote else orth not in _OPENING
+        if ends and ends[-1] == position and closes:
+            ends[-1] = position + 1
+        elif orth in _TERMINATORS:
+            ends.append(position + 1)
+        quoted ^= is_quote
+    return ends
 
 
 def cut(lengths: NDArray[np.int64], reading: Reading) -> Segments:

@@ -118,3 +118,18 @@ def _entity_tables(label_hashes: tuple[int, ...]) -> tuple[NDArray[np.uint64], N
     iob = [ENT_OUT, *[ENT_BEGIN, ENT_IN] * len(label_hashes)]
     types = [0, *(label_hash for label_hash in label_hashes for _ in range(2))]
     return np.array(iob, np.uint64), np.array(types, np.uint64)
+
+
+def entity_spans(tag_ids: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The entities of valid IOB2 tags.
+
+    :param tag_ids: columns of the network's output, of one sequence or of several one
+        after the other. *Shape:* ``(n_tokens,)``
+    :return: first token, end (one past the last token) and label of each entity, in
+        order. *Shape:* ``(n_entities, 3)``
+    """
+    is_inside = (tag_ids > 0) & (tag_ids % 2 == 0)
+    start = np.flatnonzero(tag_ids % 2)
+    borders = np.append(np.flatnonzero(~is_inside), len(tag_ids))
+    end = borders[np.searchsorted(borders, start, side="right")]
+    return np.stack([start, end, tag_ids[start] // 2], axis=1).astype(np.int64)

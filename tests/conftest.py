@@ -47,6 +47,35 @@ SMALL_MODEL: dict[str, Any] = {
 }
 
 
+TOK2VEC: dict[str, Any] = {
+    "@architectures": "spacy.Tok2Vec.v2",
+    "embed": {
+        "@architectures": "spacy.MultiHashEmbed.v2",
+        "width": 24,
+        "attrs": ["NORM", "SHAPE"],
+        "rows": [300, 100],
+        "include_static_vectors": False,
+    },
+    "encode": {
+        "@architectures": "spacy.MaxoutWindowEncoder.v2",
+        "width": 24,
+        "depth": 1,
+        "window_size": 1,
+        "maxout_pieces": 2,
+    },
+}
+
+SMALL_TOK2VEC_MODEL: dict[str, Any] = {
+    "@architectures": "ner_lstm_component.Tok2VecKerasLSTMTagger.v1",
+    "tok2vec": TOK2VEC,
+    "hidden_width": 16,
+    "depth": 1,
+    "window": 128,
+    "context": 24,
+    "batch_tokens": 4096,
+}
+
+
 def make_doc(vocab: Vocab, sentence: str) -> Doc:
     """An annotated Doc.
 
@@ -104,6 +133,18 @@ def real_entities() -> dict[str, int]:
 def small_model() -> dict[str, Any]:
     """A network that is quick to build and train, for ``config={"model": …}``."""
     return copy.deepcopy(SMALL_MODEL)
+
+
+@pytest.fixture(scope="session")
+def tok2vec_model() -> dict[str, Any]:
+    """A small layer from Docs to vectors, for ``config={"model": …}`` of ``tok2vec``."""
+    return copy.deepcopy(TOK2VEC)
+
+
+@pytest.fixture(scope="session")
+def small_tok2vec_model() -> dict[str, Any]:
+    """The tagger over `tok2vec_model`, for ``config={"model": …}`` of ``ner_lstm``."""
+    return copy.deepcopy(SMALL_TOK2VEC_MODEL)
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import spacy
 from spacy.tokens import Doc
-from thinc.api import Adam, set_dropout_rate
+from spacy.util import fix_random_seed
+from thinc.api import Adam, Model, set_dropout_rate
 
-from ner_lstm_component.architectures import Annotated, build_keras_lstm_tagger
+from ner_lstm_component.architectures import (
+    Annotated,
+    build_keras_lstm_tagger,
+    build_tok2vec_keras_lstm_tagger,
+)
 from ner_lstm_component.crf import Potentials, iob2_allowed, negative_log_likelihood
 
 LABELS = 2
@@ -93,6 +98,7 @@ def test_sentences_are_read_alone(model, vocab):
 
 def test_wide_windows_read_as_if_uncut(docs, vocab):
     """Tokens far from any border must not see the cut: the context is long enough."""
+    fix_random_seed(0)
     cut, uncut = make_model(window=160, context=60), make_model(window=10_000)
     cut.initialize(X=docs)
     uncut.initialize(X=docs)
@@ -138,12 +144,26 @@ def test_cut_docs_learn_from_every_token_once(docs, vocab):
     """The gradient of a cut Doc reaches each token's tag; context adds none of its own."""
     model = make_model()
     model.initialize(X=docs)
+    set_dropout_rate(model, 0.0)
     doc = docs[2]
     nothing = np.ones((len(doc), TAGS), bool)
     loss, backprop = model.begin_update(Annotated([doc], [nothing]))
     backprop(1.0)
-    assert loss == pytest.approx(0, abs=1e-3)
-    assert max(np.abs(g).max() for g in gradients(model).values()) < 1e-4
+    assert loss == 0
+    assert gradients(model) == {}
+    # One token's annotation: that of the window 3…14 with the core 6…11, read alone.
+    one = nothing.copy()
+    one[8, 1:] = False
+    window = Doc(vocab, words=[token.text for token in doc[3:15]])
+    found = []
+    for docs_, targets in (([doc], [one]), ([window], [one[3:15]])):
+        loss, backprop = model.begin_update(Annotated(docs_, targets))
+        backprop(1.0)
+        found.append((loss, gradients(model)))
+    (loss, cut), (expected_loss, expected) = found
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    for name, gradient in cut.items():
+        np.testing.assert_allclose(gradient, expected[name], atol=1e-5, err_msg=name)
     tags = np.zeros((len(doc), TAGS), bool)
     tags[:, 0] = True
     tags[6:11] = False
@@ -188,3 +208,115 @@ def test_constraints_reach_the_output(model, docs):
 def test_wrong_settings(wrong):
     with pytest.raises(ValueError, match="Received"):
         make_model(**wrong, **({"rows": [3]} if "features" in wrong else {}))
+
+
+# ---------------------------------------------------------------- over other vectors
+
+
+def given_vectors(vectors, **dims):
+    """A tok2vec that gives these vectors for the Docs' tokens, and keeps their gradient."""
+
+    def forward(model, docs, is_train):
+        ends = np.cumsum([len(doc) for doc in docs])
+        by_doc = np.split(model.attrs["vectors"][: ends[-1]], ends[:-1])
+
+        def backprop(d_by_doc):
+            model.attrs["gradient"] = np.concatenate(d_by_doc)
+            return []
+
+        return by_doc, backprop
+
+    return Model("given_vectors", forward, dims=dims, attrs={"vectors": vectors})
+
+
+def over_vectors(docs, **dims):
+    rng = np.random.default_rng(2)
+    vectors = rng.normal(0, 1, (sum(map(len, docs)), 4)).astype(np.float32)
+    model = build_tok2vec_keras_lstm_tagger(
+        given_vectors(vectors, **dims),
+        hidden_width=5,
+        depth=2,
+        window=12,
+        context=3,
+        batch_tokens=30,
+        nO=TAGS,
+    )
+    model.initialize(X=docs)
+    keras_model = model.layers[1].shims[0].keras_model
+    keras_model.crf.transitions.assign(rng.normal(0, 1, (TAGS + 1, TAGS + 1)))
+    set_dropout_rate(model, 0.0)
+    return model
+
+
+def some_targets(docs):
+    """O, B-x or nothing known, in turn; one Doc without any annotation."""
+    targets = [np.ones((len(doc), TAGS), bool) for doc in docs]
+    for target in targets[:-1]:
+        target[::3, 1:] = False
+        target[1::3] = np.arange(TAGS) == 1
+    return targets
+
+
+def fused_loss(model, docs, targets):
+    loss, backprop = model.begin_update(Annotated(docs, targets))
+    backprop(0.5)
+    return 0.5 * loss
+
+
+def chained_loss(model, docs, targets):
+    Y, backprop = model.begin_update(docs)
+    result = negative_log_likelihood(
+        np.concatenate(Y.emissions),
+        Y.transitions,
+        np.array([len(doc) for doc in docs if len(doc)]),
+        np.concatenate(targets),
+    )
+    ends = np.cumsum([len(doc) for doc in docs])[:-1]
+    backprop(Potentials(np.split(result.emissions * 0.5, ends), result.transitions * 0.5))
+    return 0.5 * result.loss
+
+
+@pytest.mark.parametrize("compute_loss", [fused_loss, chained_loss])
+def test_gradient_of_vectors_by_finite_differences(docs, compute_loss):
+    """Of windows that overlap too: what is read twice gets the sum."""
+    model = over_vectors(docs, nO=4)
+    tok2vec = model.get_ref("tok2vec")
+    vectors, targets = tok2vec.attrs["vectors"], some_targets(docs)
+    compute_loss(model, docs, targets)
+    gradient = tok2vec.attrs["gradient"]
+    assert gradient.shape == vectors.shape
+    # Of the long Doc's tokens, 5…44: near a cut, far from one, in a core and in a context.
+    for token, column in [(0, 0), (4, 1), (7, 2), (10, 3), (11, 0), (14, 1), (26, 2), (44, 3)]:
+        around = []
+        for step in (0.02, -0.02):
+            changed = vectors.copy()
+            changed[token, column] += step
+            tok2vec.attrs["vectors"] = changed
+            around.append(compute_loss(model, docs, targets))
+        tok2vec.attrs["vectors"] = vectors
+        slope = (around[0] - around[1]) / 0.04
+        assert gradient[token, column] == pytest.approx(slope, abs=2e-3, rel=2e-2)
+    assert np.abs(gradient[:56]).max() > 0.05
+    # The last Doc, of one token, has no annotation.
+    assert np.abs(gradient[-1]).max() < 1e-6
+
+
+def test_width_is_found_out(docs):
+    model = over_vectors(docs)
+    assert not model.get_ref("tok2vec").has_dim("nO")
+    assert model.predict(docs).emissions[2].shape == (40, TAGS)
+
+
+def test_vectors_of_nothing(docs, vocab):
+    model = over_vectors(docs, nO=4)
+    assert model.predict([]).emissions == []
+    Y, backprop = model.begin_update([Doc(vocab)])
+    assert Y.emissions[0].shape == (0, TAGS)
+    assert backprop(Y) == []
+
+
+@pytest.mark.parametrize("wrong", [{"hidden_width": 0}, {"depth": 0}, {"window": 6}])
+def test_wrong_settings_over_vectors(wrong):
+    settings = {"hidden_width": 4, "depth": 1, "window": 12, "context": 3, "batch_tokens": 30}
+    with pytest.raises(ValueError, match="Received"):
+        build_tok2vec_keras_lstm_tagger(given_vectors(np.zeros((1, 4))), **{**settings, **wrong})

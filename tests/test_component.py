@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import spacy
 from spacy.lang.en import English
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import fix_random_seed
 from thinc.api import Adam
@@ -398,7 +398,7 @@ def test_annotation_is_complete(trained_nlp):
 
 def test_tags_are_valid_iob2_for_any_text(trained_nlp, texts):
     ner = trained_nlp.get_pipe("ner_lstm")
-    for tags in ner.predict([trained_nlp.make_doc(text) for text in texts]):
+    for tags, _ in ner.predict([trained_nlp.make_doc(text) for text in texts]):
         assert find_invalid([ner.tags[tag] for tag in tags]) is None
 
 
@@ -420,6 +420,260 @@ def test_probabilities(trained_nlp):
     assert 0.5 < scores[0] <= tags[0, ner.tags.index("B-per")] + 1e-6
     doc.ents = [Span(doc, 0, 1, "elsewhere")]
     assert np.isnan(ner.probabilities([doc])[0].entities).all()
+
+
+# ---------------------------------------------------------------- confidence
+
+
+def confidences(doc):
+    return [ent._.confidence for ent in doc.ents]
+
+
+@pytest.fixture
+def confident(trained_nlp):
+    """A copy of ``trained_nlp`` that may be changed, with confidences."""
+    nlp = English.from_config(trained_nlp.config).from_bytes(trained_nlp.to_bytes())
+    nlp.get_pipe("ner_lstm").confidence = True
+    return nlp
+
+
+def test_confidence_is_the_spans_marginal(confident, texts):
+    ner = confident.get_pipe("ner_lstm")
+    for doc in confident.pipe(texts[:20]):
+        (probabilities,) = ner.probabilities([doc])
+        np.testing.assert_allclose(confidences(doc), probabilities.entities, atol=1e-5)
+        assert all(isinstance(value, float) and 0 < value <= 1 for value in confidences(doc))
+    shuffled = [confident(text) for text in texts[:20]]
+    for doc, again in zip(confident.pipe(texts[:20], batch_size=7), shuffled, strict=True):
+        np.testing.assert_allclose(confidences(doc), confidences(again), atol=1e-5)
+
+
+def test_confidence_is_computed_only_if_asked_for(trained_nlp, monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("computed")
+
+    monkeypatch.setattr("ner_lstm_component.crf.forward_backward", refuse)
+    doc = trained_nlp("Anna Berg lives in Oslo .")
+    assert confidences(doc) == [None, None]
+    assert doc.user_data == {}
+
+
+def test_confidence_beside_existing_entities(confident):
+    """Theirs is not ours to say; ours is the probability given theirs, by enumeration."""
+    ner = confident.get_pipe("ner_lstm")
+    doc = confident.make_doc("Anna Berg lives in Oslo .")
+    doc.set_ents([Span(doc, 1, 3, "other")], default="missing")
+    emissions, transitions = ner.factors([doc])
+    ner(doc)
+    assert entities(doc) == [(0, 1, "per"), (1, 3, "other"), (4, 5, "geo")]
+    n_tags = len(ner.tags)
+    paths = np.indices((n_tags,) * 6).reshape(6, -1).T
+    paths = paths[(paths[:, 1:3] == 0).all(axis=1)]
+    bounded = np.pad(paths, ((0, 0), (1, 1)), constant_values=-1)
+    scores = emissions[np.arange(6), paths].sum(axis=1, dtype=float)
+    scores += transitions[bounded[:, :-1], bounded[:, 1:]].sum(axis=1, dtype=float)
+    p = np.exp(scores - np.logaddexp.reduce(scores))
+    first = p[paths[:, 0] == ner.tags.index("B-per")].sum()
+    last = paths[:, 4] == ner.tags.index("B-geo")
+    last &= paths[:, 5] != ner.tags.index("I-geo")
+    first_found, other, last_found = confidences(doc)
+    assert other is None
+    assert first_found == pytest.approx(first, abs=1e-5)
+    assert last_found == pytest.approx(p[last].sum(), abs=1e-5)
+    # A second run finds all taken, and leaves the confidences as they are.
+    ner(doc)
+    assert confidences(doc) == [first_found, None, last_found]
+
+
+def test_confidence_survives_bytes(confident, tmp_path):
+    doc = confident("Anna Berg lives in Oslo .")
+    assert None not in confidences(doc)
+    assert confidences(Doc(spacy.blank("en").vocab).from_bytes(doc.to_bytes())) == confidences(doc)
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "docs.spacy")
+    (read,) = DocBin().from_disk(tmp_path / "docs.spacy").get_docs(spacy.blank("en").vocab)
+    assert confidences(read) == confidences(doc)
+
+
+def test_threshold_drops_whole_entities(confident, texts):
+    ner = confident.get_pipe("ner_lstm")
+    found = [
+        (n, ent.start, ent.end, ent.label_, ent._.confidence)
+        for n, doc in enumerate(confident.pipe(texts))
+        for ent in doc.ents
+    ]
+    values = sorted(entity[-1] for entity in found)
+    threshold = (values[len(values) // 3] + values[len(values) // 3 + 1]) / 2
+    ner.threshold = threshold
+    for is_shown in (True, False):
+        ner.confidence = is_shown
+        kept = [
+            (n, ent.start, ent.end, ent.label_, ent._.confidence)
+            for n, doc in enumerate(confident.pipe(texts))
+            for ent in doc.ents
+        ]
+        expected = [entity for entity in found if entity[-1] >= threshold]
+        assert [entity[:4] for entity in kept] == [entity[:4] for entity in expected]
+        if is_shown:
+            np.testing.assert_allclose(
+                [entity[-1] for entity in kept], [entity[-1] for entity in expected], atol=1e-5
+            )
+        else:
+            assert {entity[-1] for entity in kept} == {None}
+    assert 0 < len(kept) < len(found)
+    assert confident(texts[0]).has_annotation("ENT_IOB")
+
+
+def test_threshold_spares_other_entities(confident):
+    confident.get_pipe("ner_lstm").threshold = 1.0
+    doc = confident.make_doc("Anna Berg lives in Oslo .")
+    doc.set_ents([Span(doc, 0, 2, "other")], default="missing")
+    assert entities(confident.get_pipe("ner_lstm")(doc)) == [(0, 2, "other")]
+
+
+@pytest.mark.parametrize("name", ["threshold", "temperature"])
+@pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
+def test_settings_out_of_range(confident, name, wrong):
+    with pytest.raises(ValueError, match=f"'{name}'.*Received"):
+        setattr(confident.get_pipe("ner_lstm"), name, wrong)
+    with pytest.raises(ValueError, match=r"'confidence'.*Received"):
+        confident.get_pipe("ner_lstm").confidence = 0.5
+
+
+def test_settings_in_the_config(trained_nlp, tmp_path, small_model):
+    config = {"model": small_model, "threshold": 1.5}
+    with pytest.raises(ValueError, match="'threshold'"):
+        spacy.blank("en").add_pipe("ner_lstm", config=config)
+    trained_nlp.to_disk(tmp_path)
+    config = {"components.ner_lstm.confidence": True, "components.ner_lstm.threshold": 0.25}
+    nlp = spacy.load(tmp_path, config=config)
+    ner = nlp.get_pipe("ner_lstm")
+    assert (ner.confidence, ner.threshold) == (True, 0.25)
+    assert None not in confidences(nlp("Anna Berg lives in Oslo ."))
+    again = spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes())
+    assert again.get_pipe("ner_lstm").cfg == ner.cfg
+    nlp.to_disk(tmp_path / "again")
+    assert spacy.load(tmp_path / "again").get_pipe("ner_lstm").confidence
+
+
+def test_settings_of_the_live_component_are_saved(confident, tmp_path):
+    ner = confident.get_pipe("ner_lstm")
+    ner.threshold, ner.temperature = 0.4, 1.3
+    confident.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path).get_pipe("ner_lstm")
+    assert (loaded.confidence, loaded.threshold, loaded.temperature) == (True, 0.4, 1.3)
+    # What the config changes since holds; the rest stays.
+    config = {"components.ner_lstm.threshold": 0.7}
+    loaded = spacy.load(tmp_path, config=config).get_pipe("ner_lstm")
+    assert (loaded.confidence, loaded.threshold, loaded.temperature) == (True, 0.7, 1.3)
+
+
+def test_settings_with_many_decimals(trained_nlp, tmp_path):
+    """JSON rounds them; that is no change of the config."""
+    trained_nlp.to_disk(tmp_path)
+    nlp = spacy.load(tmp_path, config={"components.ner_lstm.threshold": 1 / 3})
+    nlp.get_pipe("ner_lstm").threshold = 0.5
+    nlp.to_disk(tmp_path / "again")
+    from_bytes = English.from_config(nlp.config).from_bytes(nlp.to_bytes())
+    for again in (from_bytes, spacy.load(tmp_path / "again")):
+        assert again.get_pipe("ner_lstm").threshold == 0.5
+
+
+def test_temperature_changes_probabilities_only(confident, texts):
+    ner = confident.get_pipe("ner_lstm")
+    before = list(confident.pipe(texts))
+    ner.temperature = 3.0
+    after = list(confident.pipe(texts))
+    assert [entities(doc) for doc in after] == [entities(doc) for doc in before]
+    means = [np.mean([c for doc in docs for c in confidences(doc)]) for docs in (before, after)]
+    assert means[1] < means[0] - 0.01
+    (probabilities,) = ner.probabilities(after[:1])
+    np.testing.assert_allclose(confidences(after[0]), probabilities.entities, atol=1e-5)
+
+
+# ---------------------------------------------------------------- over a shared tok2vec
+
+
+@pytest.fixture
+def shared(tok2vec_model, small_tok2vec_model):
+    """A pipeline in which ``ner_lstm`` listens to ``tok2vec``, initialized, and examples."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tok2vec", config={"model": tok2vec_model})
+    listener = {"@architectures": "spacy.Tok2VecListener.v1", "width": 24, "upstream": "tok2vec"}
+    nlp.add_pipe("ner_lstm", config={"model": {**small_tok2vec_model, "tok2vec": listener}})
+    examples = examples_of(nlp)
+    optimizer = nlp.initialize(lambda: examples)
+    return nlp, examples, optimizer
+
+
+def parameters(nlp):
+    """Those of ``tok2vec``."""
+    return [
+        node.get_param(name).copy()
+        for node in nlp.get_pipe("tok2vec").model.walk()
+        for name in node.param_names
+        if node.has_param(name)
+    ]
+
+
+def test_listener_is_found(shared):
+    nlp, _, _ = shared
+    assert nlp.get_pipe("tok2vec").listening_components == ["ner_lstm"]
+
+
+@pytest.mark.parametrize("extra", ["none", "not annotated", "empty"])
+def test_gradient_reaches_the_shared_tok2vec(shared, extra):
+    """Whatever else is in the batch: the listener has vectors for all of its Docs."""
+    nlp, examples, optimizer = shared
+    if extra == "not annotated":
+        examples.insert(1, Example(nlp.make_doc("Not annotated"), nlp.make_doc("Not annotated")))
+    elif extra == "empty":
+        examples.insert(1, Example(Doc(nlp.vocab), Doc(nlp.vocab)))
+    before = parameters(nlp)
+    losses = nlp.update(examples, sgd=optimizer)
+    assert losses["ner_lstm"] > 0
+    assert losses["tok2vec"] > 0
+    # Language.update() ends the update of tok2vec before its listeners have theirs.
+    nlp.get_pipe("tok2vec").finish_update(optimizer)
+    assert any((a != b).any() for a, b in zip(before, parameters(nlp), strict=True))
+
+
+def test_chained_gradient_of_a_shared_tok2vec(shared):
+    """begin_update → get_loss → backprop gives tok2vec the gradient that update gives it."""
+    nlp, examples, _ = shared
+    tok2vec, ner = nlp.get_pipe("tok2vec"), nlp.get_pipe("ner_lstm")
+
+    def gradients():
+        found = [
+            node.get_grad(name).copy() for node in tok2vec.model.walk() for name in node.grad_names
+        ]
+        for node in tok2vec.model.walk():
+            for name in node.grad_names:
+                node.set_grad(name, np.zeros_like(node.get_grad(name)))
+        return found
+
+    nlp.update(examples, sgd=False)
+    fused = gradients()
+    tok2vec.update(examples, sgd=None)
+    scores, backprop = ner.model.begin_update([eg.predicted for eg in examples])
+    _, d_scores = ner.get_loss(examples, scores)
+    backprop(d_scores)
+    assert max(np.abs(gradient).max() for gradient in fused) > 1e-4
+    for a, b in zip(fused, gradients(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_learning_over_a_shared_tok2vec(shared, tmp_path):
+    nlp, examples, optimizer = shared
+    optimizer.learn_rate = 0.01
+    for _ in range(60):
+        nlp.update(examples, sgd=optimizer)
+    texts = [text for text, _ in TRAIN]
+    expected = [entities(eg.reference) for eg in examples]
+    assert [entities(doc) for doc in nlp.pipe(texts)] == expected
+    nlp.to_disk(tmp_path)
+    rebuilt = English.from_config(nlp.config).from_bytes(nlp.to_bytes())
+    for other in (spacy.load(tmp_path), rebuilt):
+        assert [entities(doc) for doc in other.pipe(texts)] == expected
 
 
 # ---------------------------------------------------------------- in a pipeline

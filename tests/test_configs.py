@@ -20,7 +20,7 @@ def settings(config: Config) -> dict[str, object]:
 
 
 def test_there_are_the_documented_ones():
-    assert {"default", "gpu", "spacy_ner"} <= set(BY_NAME)
+    assert {"default", "gpu", "spacy_ner", "tok2vec"} <= set(BY_NAME)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

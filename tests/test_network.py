@@ -1,18 +1,24 @@
 """The Keras network: its compiled CRF against `crf.py`, and its training."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ner_lstm_component import crf
-from ner_lstm_component.settings import NetworkSettings
+from ner_lstm_component.settings import NetworkSettings, TaggerSettings
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 from ner_lstm_component.features import HASHES  # noqa: E402
-from ner_lstm_component.network import BiLSTMCRF, build_network, crf_loss  # noqa: E402
+from ner_lstm_component.network import (  # noqa: E402
+    BiLSTMCRF,
+    build_network,
+    build_vector_network,
+    crf_loss,
+)
 
 ROWS = (30, 10)
 N_LABELS = 2
@@ -66,6 +72,45 @@ def test_compiled_loss_and_gradient_are_those_of_numpy(batch, seed):
     np.testing.assert_allclose(d_emissions.numpy()[mask], 3 * expected.emissions, atol=2e-5)
     np.testing.assert_allclose(d_emissions.numpy()[~mask], 0)
     np.testing.assert_allclose(d_transitions.numpy(), 3 * expected.transitions, atol=2e-5)
+
+
+@pytest.mark.parametrize("is_partial", [False, True])
+def test_compiled_loss_and_gradient_are_those_of_enumeration(batch, is_partial):
+    """Over all tag sequences, and over those that agree with the annotation."""
+    rng = np.random.default_rng(5)
+    mask = batch[1]
+    emissions, transitions = random_potentials(rng, mask, N_LABELS)
+    transitions = transitions.astype(np.float32)
+    n_tags = emissions.shape[-1]
+    targets = np.zeros(emissions.shape, bool)
+    targets[:, ::2, 1] = True  # B-x O B-x O B-x
+    targets[:, 1::2, 0] = True
+    if is_partial:
+        targets[0, 1:3] = True  # nothing known
+        targets[1, 1, 2] = True  # O or I-x
+    loss, d_emissions, d_transitions = 0.0, np.zeros(emissions.shape), np.zeros(transitions.shape)
+    for n, length in enumerate(mask.sum(axis=1)):
+        paths = np.array(list(itertools.product(range(n_tags), repeat=int(length))))
+        times = np.arange(length)
+        bounded = np.pad(paths, ((0, 0), (1, 1)), constant_values=-1)
+        scores = emissions[n, times, paths].astype(np.float64).sum(axis=1)
+        scores += transitions[bounded[:, :-1], bounded[:, 1:]].astype(np.float64).sum(axis=1)
+        agrees = targets[n, times, paths].all(axis=1)
+        assert agrees.sum() == (1 if not is_partial else {5: 25, 3: 2, 1: 1}[length])
+        for sign, chosen in ((1, slice(None)), (-1, agrees)):
+            log_partition = np.logaddexp.reduce(scores[chosen])
+            loss += sign * log_partition
+            p = sign * np.exp(scores[chosen] - log_partition)[:, None]
+            np.add.at(d_emissions[n], (times, paths[chosen]), p)
+            np.add.at(d_transitions, (bounded[chosen][:, :-1], bounded[chosen][:, 1:]), p)
+    e, t = tf.constant(emissions), tf.constant(transitions)
+    with tf.GradientTape() as tape:
+        tape.watch([e, t])
+        found = crf_loss(e, t, tf.constant(mask), tf.constant(targets))
+    by_tape = tape.gradient(found, [e, t])
+    assert float(found) == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_allclose(by_tape[0], d_emissions, atol=2e-5)
+    np.testing.assert_allclose(by_tape[1], d_transitions, atol=2e-5)
 
 
 def test_padding_changes_nothing(network, batch):
@@ -125,6 +170,16 @@ def test_encoder_is_made_of_keras_alone(network):
     assert {type(layer).__module__.split(".")[0] for layer in network.encoder.layers} == {"keras"}
 
 
+def test_network_over_vectors(batch):
+    mask = batch[1]
+    network = build_vector_network(TaggerSettings(hidden_width=6, depth=2), 3, N_LABELS)
+    vectors = np.random.default_rng(0).normal(0, 1, (*mask.shape, 3)).astype(np.float32)
+    emissions, _ = network(vectors, mask)
+    alone, _ = network(vectors[1:2, :3], mask[1:2, :3])
+    assert emissions.shape == (*mask.shape, 2 * N_LABELS + 1)
+    np.testing.assert_allclose(emissions[1, :3], alone[0], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"embed_width": 0}, {"depth": 0}, {"word_dropout": 1.0}, {"hidden_width": -1}]
 )
@@ -139,3 +194,32 @@ def test_settings_name_what_is_wrong(wrong):
     }
     with pytest.raises(ValueError, match=next(iter(wrong))):
         NetworkSettings(**{**good, **wrong})
+
+
+def test_parts_of_speech_are_learnt_beside_the_tags_and_not_needed_to_predict(batch):
+    settings = replace(SETTINGS, word_dropout=0.0, pos_weight=0.5)
+    network = build_network(settings, N_LABELS, n_pos=4)
+    ids, mask = batch
+    targets = np.ones((*mask.shape, 2 * N_LABELS + 1), bool)
+    targets[:, :, 1:] = False
+    pos = np.where(mask, np.arange(5) % 4, -1)
+    plain = float(network(ids, mask, targets))
+    both = float(network(ids, mask, targets, pos))
+    logits = np.asarray(network.pos(network.states([ids, mask])), np.float64)
+    log_sums = np.log(np.exp(logits).sum(axis=-1))
+    rows, columns = np.nonzero(mask)
+    expected = (log_sums[mask] - logits[rows, columns, pos[mask]]).sum()
+    assert both - plain == pytest.approx(0.5 * expected, rel=1e-4)
+    # Without a known tag there is nothing to learn.
+    assert float(network(ids, mask, targets, np.full_like(pos, -1))) == pytest.approx(plain)
+    emissions, _ = network(ids, mask)
+    np.testing.assert_allclose(emissions, network.encoder([ids, mask]), atol=1e-6)
+
+
+def test_network_with_parts_of_speech_is_rebuilt_from_its_config():
+    network = build_network(replace(SETTINGS, pos_weight=0.5), N_LABELS, n_pos=4)
+    network.build()
+    config = keras.saving.serialize_keras_object(network)
+    rebuilt = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    assert [w.shape for w in rebuilt.weights] == [w.shape for w in network.weights]
+    assert (rebuilt.n_pos, rebuilt.pos_weight) == (4, 0.5)

@@ -81,3 +81,25 @@ def test_a_segment_longer_than_a_batch_is_a_batch():
         (1, 50),
         (1, 2),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("He left . She stayed .", [3, 3]),
+        ('" Stop ! " he said . " Go . " They went .', [7, 4, 3]),
+        ("He left ( at 5 . ) Then ? ! Well ...", [7, 3, 2]),
+        ("An approx . value of no . 5 .", [7, 2]),
+        ("no end", [2]),
+        (". . .", [3]),
+        ("「 彼 。 」 彼女 。", [4, 2]),
+    ],
+)
+def test_punctuation_tells_where_sentences_end(vocab, text, sentences):
+    assert sentence_lengths([Doc(vocab, words=text.split())]).tolist() == sentences
+
+
+def test_boundaries_of_the_doc_are_kept(vocab):
+    words = ["He", "left", ".", "She", "stayed", "."]
+    one = Doc(vocab, words=words, sent_starts=[True, False, False, False, False, False])
+    assert sentence_lengths([one]).tolist() == [6]

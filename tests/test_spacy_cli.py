@@ -7,9 +7,13 @@ import pytest
 import spacy
 import spacy.cli  # registers the commands
 from spacy.cli._util import app
+from spacy.cli.find_threshold import find_threshold
 from spacy.tokens import Doc, DocBin
+from spacy.training import Corpus
 from thinc.api import Config
 from typer.testing import CliRunner
+
+from ner_lstm_component.calibration import fit_temperature
 
 CONFIG = """
 [paths]
@@ -242,3 +246,123 @@ def test_evaluate(model, folder):
 def test_benchmark_speed(model, folder):
     shown = run("benchmark", "speed", model, folder / "data.spacy", "--batches", 30, "--warmup", 1)
     assert "Mean" in shown
+
+
+# ---------------------------------------------------------------- over other vectors
+
+
+LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": 24, "upstream": "*"}
+
+
+def predictions(nlp, docs):
+    """Emissions and entities, from words alone."""
+    found = [nlp(Doc(nlp.vocab, words=[token.text for token in doc])) for doc in docs]
+    entities = [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in found]
+    return nlp.get_pipe("ner_lstm").model.predict(found).emissions, entities
+
+
+def assert_saved_as_it_is(folder, docs):
+    """What was loaded, saved and loaded again predicts the same, and something."""
+    nlp = spacy.load(folder)
+    nlp.to_disk(folder / "again")
+    emissions, entities = predictions(nlp, docs)
+    others, same = predictions(spacy.load(folder / "again"), docs)
+    assert entities == same
+    for a, b in zip(emissions, others, strict=True):
+        np.testing.assert_array_equal(a, b)
+    expected = [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in docs]
+    assert sum(a == b for a, b in zip(entities, expected, strict=True)) > 0.8 * len(docs)
+
+
+def test_shared_listener(tmp_path, folder, train_examples, tok2vec_model, small_tok2vec_model):
+    """One tok2vec under ner_lstm and spaCy's ner: it learns from both, and serves both."""
+    text = CONFIG.replace('["ner_lstm"]', '["tok2vec", "ner", "ner_lstm"]')
+    text = text.replace(
+        "[corpora]",
+        '[components.tok2vec]\nfactory = "tok2vec"\n\n[components.ner]\nfactory = "ner"\n\n'
+        "[corpora]",
+    )
+    full = Config().from_str(text, interpolate=False)
+    full["components"]["tok2vec"]["model"] = tok2vec_model
+    full["components"]["ner"]["model"] = {
+        "@architectures": "spacy.TransitionBasedParser.v2",
+        "state_type": "ner",
+        "extra_state_tokens": False,
+        "hidden_width": 16,
+        "maxout_pieces": 2,
+        "use_upper": True,
+        "tok2vec": LISTENER,
+    }
+    full["components"]["ner_lstm"]["model"] = {**small_tok2vec_model, "tok2vec": LISTENER}
+    path = write_config(tmp_path / "shared.cfg", full.to_str(interpolate=False))
+    shown = train(path, folder / "data.spacy", tmp_path / "out")
+    assert "LOSS TOK2VEC" in shown
+    docs = [eg.reference for eg in train_examples]
+    nlp = spacy.load(tmp_path / "out/model-last")
+    nlp.remove_pipe("ner")  # whose entities would stay
+    nlp.to_disk(tmp_path / "alone")
+    assert_saved_as_it_is(tmp_path / "alone", docs)
+    before = predictions(nlp, docs)
+    nlp.replace_listeners("tok2vec", "ner_lstm", ["model.tok2vec"])
+    nlp.remove_pipe("tok2vec")
+    nlp.to_disk(tmp_path / "replaced")
+    after = predictions(spacy.load(tmp_path / "replaced"), docs)
+    assert after[1] == before[1]
+    for a, b in zip(before[0], after[0], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_static_vectors(tmp_path, folder, train_examples, small_tok2vec_model):
+    docs = [eg.reference for eg in train_examples]
+    rng = np.random.default_rng(0)
+    with_vectors = spacy.blank("en")
+    for word in sorted({token.text for doc in docs for token in doc}):
+        with_vectors.vocab.set_vector(word, rng.normal(0, 1, 20).astype("f"))
+    with_vectors.to_disk(tmp_path / "vectors")
+    embed = {**small_tok2vec_model["tok2vec"]["embed"], "include_static_vectors": True}
+    model = {**small_tok2vec_model, "tok2vec": {**small_tok2vec_model["tok2vec"], "embed": embed}}
+    path = write_config(tmp_path / "static.cfg", CONFIG, model)
+    options = ("--initialize.vectors", tmp_path / "vectors")
+    train(path, folder / "data.spacy", tmp_path / "out", *options)
+    assert_saved_as_it_is(tmp_path / "out/model-last", docs)
+    # They are read: without them the emissions are others.
+    nlp = spacy.load(tmp_path / "out/model-last")
+    emissions, _ = predictions(nlp, docs)
+    nlp.vocab.vectors.data[:] = 0
+    others, _ = predictions(nlp, docs)
+    assert all(np.abs(a - b).max() > 1e-3 for a, b in zip(emissions, others, strict=True))
+
+
+# ---------------------------------------------------------------- confidence
+
+
+def test_training_calibrates(config, folder, tmp_path):
+    """As ``[training.before_to_disk]`` the calibration is in what is saved, averages in use."""
+    full = Config().from_disk(config, interpolate=False)
+    callback = {"@callbacks": "ner_lstm_component.calibration.v1", "path": "${paths.dev}"}
+    full["training"]["before_to_disk"] = callback
+    full["training"]["optimizer"]["use_averages"] = True
+    full.to_disk(tmp_path / "calibrated.cfg")
+    train(tmp_path / "calibrated.cfg", folder / "data.spacy", tmp_path / "out")
+    ner = spacy.load(tmp_path / "out/model-best").get_pipe("ner_lstm")
+    assert ner.temperature != 1
+    examples = list(Corpus(folder / "data.spacy")(spacy.blank("en")))
+    assert fit_temperature(ner, examples) == pytest.approx(ner.temperature)
+
+
+def test_find_threshold(model, folder):
+    """spaCy's own search over the setting; its scores fall where everything is dropped."""
+    arguments = ("ner_lstm", "threshold", "ents_f")
+    shown = run("find-threshold", model, folder / "data.spacy", *arguments, "--n_trials", 3)
+    assert "Best threshold" in shown
+    best, score, scores = find_threshold(
+        str(model), folder / "data.spacy", *arguments, n_trials=3, silent=True
+    )
+    assert scores[best] == score
+    nlp = spacy.load(model)
+    examples = list(Corpus(folder / "data.spacy")(nlp))
+    for threshold in (0.0, 0.5, 1.0):
+        nlp.get_pipe("ner_lstm").threshold = threshold
+        assert scores[threshold] == nlp.evaluate(examples)["ents_f"]
+    assert scores[0.0] > 0.9
+    assert scores[1.0] < scores[0.0]

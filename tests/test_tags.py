@@ -3,6 +3,7 @@ import pytest
 
 from ner_lstm_component.tags import (
     entity_arrays,
+    entity_spans,
     find_invalid,
     is_tag,
     repair,
@@ -77,3 +78,17 @@ def test_tags_of_entities_is_the_way_back():
     assert tags_of_entities(iob, types, hashes).tolist() == [-1, 0, 0]
     with pytest.raises(KeyError, match="33"):
         tags_of_entities(np.array([3], np.uint64), np.array([33], np.uint64), hashes)
+
+
+@pytest.mark.parametrize(
+    ("tags", "spans"),
+    [
+        ([], []),
+        ([0, 0], []),
+        ([1], [[0, 1, 0]]),
+        ([1, 2, 2, 0, 3, 4], [[0, 3, 0], [4, 6, 1]]),
+        ([3, 3, 1, 2, 3], [[0, 1, 1], [1, 2, 1], [2, 4, 0], [4, 5, 1]]),
+    ],
+)
+def test_entity_spans(tags, spans):
+    assert entity_spans(np.array(tags, np.int64)).tolist() == spans

@@ -1,0 +1,265 @@
+"""What the training data says of words and n-grams: how often each was tagged how.
+
+A network learns a word's use from its examples by many small steps, and a rare name's not
+at all. Counting learns it at once: the lexicon keeps, for each word and n-gram of the
+training data, which tag its token had most often, how often and how surely, and gives the
+network that as further features of a token, small integers like the lexical ones.
+
+In training a document is looked up in counts that lack it, so that the network sees it as
+it will see new text: the documents are dealt to folds, and each is shown the counts of
+the other folds (target encoding, Micci-Barreca, 2001, cross-fitted as in stacking,
+Wolpert, 1992). Leaving out the document alone would tell its tags: of a word with
+balanced counts it would always show one fewer of the right one.
+
+N-grams stay within a sentence. One that a single document holds says little and is not
+kept, unless it is a single word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import srsly
+from numpy.typing import NDArray
+from spacy.attrs import ORTH
+from spacy.strings import get_string_id
+from spacy.tokens import Doc
+from thinc.api import Shim
+
+from .segments import sentence_lengths
+
+# From which count, and from which share of its most frequent tag, an n-gram is one level
+# higher.
+_SEEN = np.array([2, 3, 6, 21])
+_SHARE = np.array([0.45, 0.7, 0.9, 0.999])
+_REACH = 8
+
+# Ids that an n-gram has.
+PER_NGRAM = 2
+FOLDS = 10
+
+_FORMAT = 1
+# Stand-ins for the words before and after a sentence.
+_BEFORE, _AFTER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+_MIX = np.uint64(0xFF51AFD7ED558CCD)
+
+
+def check_ngrams(ngrams: Sequence[Sequence[int]]) -> None:
+    """Refuse what is no list of n-grams.
+
+    :raises ValueError: unless each is an ascending list of offsets from -8 to 8.
+    """
+    for offsets in ngrams:
+        is_ascending = list(offsets) == sorted(set(offsets)) and len(offsets) > 0
+        if not is_ascending or not all(-_REACH <= offset <= _REACH for offset in offsets):
+            raise ValueError(
+                "'ngrams' must be lists of ascending offsets from the token, from "
+                f"{-_REACH} to {_REACH}; [-1, 0] is the token after its left neighbour. "
+                f"Received: {list(offsets)}"
+            )
+
+
+def n_lexicon_rows(n_ngrams: int, n_tags: int) -> int:
+    """Rows of the embedding table that the ids of the lexicon's features need."""
+    return n_ngrams * sum(_rows(n_tags))
+
+
+def _rows(n_tags: int) -> tuple[int, int]:
+    return 1 + n_tags * (len(_SEEN) + 1), 1 + n_tags * (len(_SHARE) + 1)
+
+
+class TagLexicon(Shim):
+    """The lexicon as a part of a Thinc model: learnt once, saved with the model.
+
+    :param ngrams: kinds of n-grams, each the offsets of its words from the token; see
+        :func:`check_ngrams`.
+    """
+
+    def __init__(self, ngrams: Sequence[Sequence[int]]) -> None:
+        super().__init__(None)
+        check_ngrams(ngrams)
+        self.ngrams = tuple(tuple(offsets) for offsets in ngrams)
+        self._set(1, np.zeros(0, np.uint64), np.zeros((0, PER_NGRAM), np.uint16))
+
+    def _set(self, n_tags: int, ngram_keys: NDArray[np.uint64], levels: NDArray[np.uint16]) -> None:
+        """Hold n-grams' hashes, ascending, and what :func:`_levels` says of each."""
+        self.n_tags = n_tags
+        self._ngram_keys = ngram_keys
+        self._levels = levels
+        # What is known while learning and not saved: the levels without each fold, and
+        # the fold of each document, by its text.
+        self._levels_without: list[NDArray[np.uint16]] = []
+        self._fold: dict[int, int] = {}
+
+    # -- learning
+
+    def learn(self, docs: Sequence[Doc], tags: Sequence[NDArray[np.int64]], n_tags: int) -> None:
+        """Count the n-grams of annotated Docs, in place of what was counted.
+
+        :param tags: a Doc's tags, -1 where unknown. *Shape:* ``(n_tokens,)`` each
+        :param n_tags: number of tags.
+        """
+        keys = self._keys(docs)
+        columns = np.concatenate([*tags, np.zeros(0, np.int64)])
+        document = np.repeat(np.arange(len(docs)), [len(doc) for doc in docs])
+        hashes = [_document_hash(doc) for doc in docs]
+        folds = np.array([key % FOLDS for key in hashes], np.int64)
+        known = columns >= 0
+        columns, document, keys = columns[known], document[known], keys[known]
+        n_kinds = len(self.ngrams)
+        ngrams, which = np.unique(keys, return_inverse=True)
+        which = which.reshape(-1)
+        document = np.repeat(document, n_kinds)
+        # Whether several documents have it: the one that is written last is not the first.
+        one = np.zeros(len(ngrams), np.int64)
+        one[which] = document
+        is_kept = np.zeros(len(ngrams), bool)
+        is_kept[which[document != one[which]]] = True
+        is_word = np.tile([len(offsets) == 1 for offsets in self.ngrams], len(keys))
+        is_kept[which[is_word]] = True
+        row = (np.cumsum(is_kept) - 1)[which]
+        chosen = is_kept[which]
+        counts = np.zeros((int(is_kept.sum()), n_tags), np.float32)
+        row, columns = row[chosen], np.repeat(columns, n_kinds)[chosen]
+        np.add.at(counts, (row, columns), 1)
+        self._set(n_tags, ngrams[is_kept], _levels(counts))
+        fold = folds[document[chosen]]
+        for k in range(FOLDS):
+            rest = counts.copy()
+            np.subtract.at(rest, (row[fold == k], columns[fold == k]), 1)
+            self._levels_without.append(_levels(rest))
+        self._fold = dict(zip(hashes, folds.tolist(), strict=True))
+
+    # -- looking up
+
+    def __call__(self, docs: Sequence[Doc], is_train: bool = False) -> NDArray[np.int32]:
+        """Ids of all tokens of some Docs, two for each kind of n-gram.
+
+        :param is_train: look Docs that were counted up in counts that lack them.
+        :return: *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))``, below
+            :func:`n_lexicon_rows`
+        """
+        keys = self._keys(docs)
+        place = np.searchsorted(self._ngram_keys, keys)
+        place[place == len(self._ngram_keys)] = 0
+        is_known = self._ngram_keys[place] == keys if len(self._ngram_keys) else place < 0
+        levels = np.zeros((*keys.shape, PER_NGRAM), np.int32)
+        levels[is_known] = self._levels[place[is_known]]
+        if is_train and self._fold:
+            fold_of_doc = [self._fold.get(_document_hash(doc), -1) for doc in docs]
+            fold = np.repeat(fold_of_doc, [len(doc) for doc in docs])
+            for k in set(fold_of_doc) - {-1}:
+                mine = is_known & (fold == k)[:, None]
+                levels[mine] = self._levels_without[k][place[mine]]
+        first, second = _rows(self.n_tags)
+        kinds = np.arange(len(self.ngrams))[:, None] * (first + second)
+        width = PER_NGRAM * len(self.ngrams)
+        return (levels + kinds + [0, first]).reshape(len(keys), width).astype(np.int32)
+
+    def _keys(self, docs: Sequence[Doc]) -> NDArray[np.uint64]:
+        """Hashes of the tokens' n-grams. *Shape:* ``(n_tokens, len(ngrams))``."""
+        lengths = sentence_lengths(docs)
+        n_tokens = int(lengths.sum())
+        if not n_tokens:
+            return np.zeros((0, len(self.ngrams)), np.uint64)
+        words = np.concatenate([doc.to_array(ORTH) for doc in docs])
+        first = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        last = first + np.repeat(lengths, lengths) - 1
+        at = np.arange(n_tokens)
+        neighbour = {}
+        for offset in {offset for offsets in self.ngrams for offset in offsets}:
+            place = at + offset
+            word = words[np.clip(place, first, last)]
+            neighbour[offset] = np.where(
+                place < first, _BEFORE, np.where(place > last, _AFTER, word)
+            )
+        keys = np.empty((n_tokens, len(self.ngrams)), np.uint64)
+        for kind, offsets in enumerate(self.ngrams):
+            key = np.full(n_tokens, kind + 1, np.uint64)
+            for offset in offsets:
+                # As the finalizer of MurmurHash3, a word at a time.
+                key = (key ^ neighbour[offset]) * _MIX
+                key ^= key >> np.uint64(32)
+            keys[:, kind] = key
+        return keys
+
+    # -- what Thinc asks of a shim
+
+    def finish_update(self, optimizer: Any) -> None:
+        """Nothing: counts have no gradient."""
+
+    def copy(self) -> TagLexicon:
+        """An independent lexicon of equal n-grams, which can go on learning from them."""
+        copied = TagLexicon(self.ngrams)
+        copied._set(self.n_tags, self._ngram_keys, self._levels)
+        copied._levels_without, copied._fold = self._levels_without, self._fold
+        return copied
+
+    def __deepcopy__(self, memo: dict) -> TagLexicon:
+        return self.copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"ngrams": self.ngrams, "id": self.id, "bytes": self.to_bytes()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["ngrams"])  # type: ignore[misc]
+        self.id = state["id"]
+        self.from_bytes(state["bytes"])
+
+    def to_bytes(self) -> bytes:
+        """The n-grams as plain arrays, without what only training needs."""
+        return srsly.msgpack_dumps(
+            {
+                "format": _FORMAT,
+                "ngrams": [list(offsets) for offsets in self.ngrams],
+                "n_tags": self.n_tags,
+                "keys": self._ngram_keys.astype("<u8", copy=False).tobytes(),
+                "levels": self._levels.astype("<u2", copy=False).tobytes(),
+            }
+        )
+
+    def from_bytes(self, data: bytes) -> TagLexicon:
+        """Take over what :meth:`to_bytes` gave.
+
+        :raises ValueError: if it is something else, or has other n-grams.
+        """
+        try:
+            state = srsly.msgpack_loads(data)
+            found = state["format"], state["ngrams"]
+        except Exception as error:
+            raise ValueError(
+                f"The bytes of a lexicon could not be read ({len(data)} bytes, {error!r})."
+            ) from error
+        expected = _FORMAT, [list(offsets) for offsets in self.ngrams]
+        if found != expected:
+            raise ValueError(
+                f"A lexicon of format {expected[0]} with 'ngrams' {expected[1]} is expected, as "
+                f"the config says. Received: format {found[0]} with {found[1]}. Load it with the "
+                "config and the version that it was saved with."
+            )
+        keys = np.frombuffer(state["keys"], "<u8")
+        levels = np.frombuffer(state["levels"], "<u2").reshape(-1, PER_NGRAM)
+        self._set(state["n_tags"], keys, levels)
+        return self
+
+
+def _levels(counts: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """N-grams' two ids: the most frequent tag by its count, and by that tag's share.
+
+    :param counts: *Shape:* ``(n, n_tags)``
+    :return: 0 where nothing was counted. *Shape:* ``(n, 2)``
+    """
+    seen = counts.sum(axis=1)
+    best = counts.argmax(axis=1)
+    share = counts.max(axis=1) / np.maximum(seen, 1)
+    by_count = 1 + best * (len(_SEEN) + 1) + np.digitize(seen, _SEEN)
+    by_share = 1 + best * (len(_SHARE) + 1) + np.digitize(share, _SHARE)
+    levels = np.stack([by_count, by_share], axis=1)
+    return np.where(seen[:, None] > 0, levels, 0).astype(np.uint16)
+
+
+def _document_hash(doc: Doc) -> int:
+    """The same for every tokenization of a text."""
+    return get_string_id("".join(doc.text.split()))

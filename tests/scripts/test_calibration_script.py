@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import DocBin
+from spacy.training import Corpus
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).parents[2]
+
+
+def load_script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"{name}_script", ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+calibration = load_script("calibration")
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(calibration.app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, trained_nlp) -> Path:
+    path = tmp_path_factory.mktemp("calibration") / "model"
+    trained_nlp.to_disk(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, train_examples) -> Path:
+    """What the pipeline knows by heart, every fifth entity's annotation gone."""
+    docs = [eg.reference.copy() for _ in range(5) for eg in train_examples]
+    count = 0
+    for doc in docs:
+        numbers = range(count, count + len(doc.ents))
+        count += len(doc.ents)
+        doc.set_ents([ent for n, ent in zip(numbers, doc.ents, strict=True) if n % 5])
+    path = tmp_path_factory.mktemp("calibration") / "dev.spacy"
+    DocBin(docs=docs).to_disk(path)
+    return path
+
+
+def test_report(model, data, tmp_path):
+    result = run(model, data, "--output", tmp_path)
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "calibration.json").read_text())
+    assert report["temperature"] == 1.0
+    assert sum(row["entities"] for row in report["reliability"]) == report["entities"]
+    assert len(report["reliability"]) == 10
+    assert 0.1 < report["expected_calibration_error"] < 0.5
+    assert f"{report['expected_calibration_error']:.4f}" in result.output
+    assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
+    assert [row["threshold"] for row in report["thresholds"]][-2:] == [0.9, 0.95]
+    recalls = [row["recall"] for row in report["thresholds"]]
+    assert recalls == sorted(recalls, reverse=True)
+
+
+def test_thresholds_are_the_components(model, data):
+    """What is read off one run is what spaCy's scorer says with the setting."""
+    nlp = spacy.load(model)
+    examples = list(Corpus(data)(nlp))
+    predictions = calibration.predict(nlp, examples, "ner_lstm")
+    # Between the entities, so that the thresholds divide them.
+    for threshold in np.quantile(predictions.confidence, [0.0, 0.3, 0.6, 0.9]):
+        row = calibration.at_threshold(predictions, threshold - 1e-7)
+        nlp.get_pipe("ner_lstm").threshold = threshold - 1e-7
+        scores = nlp.evaluate(list(Corpus(data)(nlp)))
+        for name, key in (("precision", "ents_p"), ("recall", "ents_r"), ("f1", "ents_f")):
+            assert row[name] == pytest.approx(scores[key])
+
+
+def overconfidence(report: dict) -> float:
+    """How far the mean confidence is above the share of right entities."""
+    rows = report["reliability"]
+    excess = sum(row["entities"] * (row["confidence"] - row["accuracy"]) for row in rows)
+    return excess / report["entities"]
+
+
+def test_fit_is_saved(model, data, tmp_path):
+    spacy.load(model).to_disk(tmp_path / "model")
+    assert run(tmp_path / "model", data, "--output", tmp_path / "before").exit_code == 0
+    result = run(tmp_path / "model", data, "--output", tmp_path / "after", "--fit")
+    assert result.exit_code == 0, result.output
+    before, after = (
+        json.loads((tmp_path / name / "calibration.json").read_text())
+        for name in ("before", "after")
+    )
+    assert after["temperature"] > 1
+    # Before, it is all but certain of everything.
+    assert abs(overconfidence(after)) < overconfidence(before)
+    assert after["thresholds"][0] == before["thresholds"][0]
+    fitted = spacy.load(tmp_path / "model").get_pipe("ner_lstm")
+    assert fitted.temperature == after["temperature"]
+    assert (fitted.confidence, fitted.threshold) == (False, 0.0)
+
+
+def test_entities_of_other_components(model, data):
+    nlp = spacy.load(model)
+    ruler = nlp.add_pipe("entity_ruler", before="ner_lstm")
+    ruler.add_patterns([{"label": "geo", "pattern": "Oslo"}])
+    predictions = calibration.predict(nlp, list(Corpus(data)(nlp)), "ner_lstm")
+    assert predictions.others == 15
+    row = calibration.at_threshold(predictions, 1.1)
+    assert row["recall"] == predictions.others_correct / predictions.gold
+
+
+def test_errors_say_what_is_wrong(model, data, tmp_path):
+    blank = spacy.blank("en")
+    blank.add_pipe("sentencizer")
+    blank.to_disk(tmp_path / "blank")
+    DocBin(docs=[blank("No entity .")]).to_disk(tmp_path / "none.spacy")
+    for arguments, message in (
+        ((tmp_path / "missing", data), "cannot be read"),
+        ((model, tmp_path / "missing.spacy"), "cannot be read"),
+        ((tmp_path / "blank", data), "no component 'ner_lstm'"),
+        ((model, data, "--component", "other"), "Its components: ner_lstm"),
+        ((model, tmp_path / "none.spacy"), "no annotated entity"),
+    ):
+        result = run(*arguments, "--output", tmp_path)
+        assert result.exit_code == 1
+        assert message in " ".join(result.stderr.split())
+        assert not (tmp_path / "calibration.json").exists()

@@ -1,0 +1,156 @@
+import copy
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc
+
+from ner_lstm_component.lexicon import TagLexicon, _document_hash, n_lexicon_rows
+
+NGRAMS = [[0], [-1, 0], [0, 1]]
+N_TAGS = 5
+
+
+@pytest.fixture(scope="module")
+def vocab():
+    return spacy.blank("en").vocab
+
+
+@pytest.fixture
+def data(vocab):
+    texts = ["in Rome today", "in Rome again", "in Rome .", "Rome fell", "he saw Rome fall"]
+    docs = [Doc(vocab, words=text.split()) for text in texts]
+    tags = [[0, 1, 0], [0, 1, 0], [0, 1, 0], [3, 0], [0, 0, 1, 0]]
+    return docs, [np.array(columns) for columns in tags]
+
+
+@pytest.fixture
+def lexicon(data):
+    lexicon = TagLexicon(NGRAMS)
+    lexicon.learn(*data, N_TAGS)
+    return lexicon
+
+
+def level(lexicon, doc, token, kind):
+    """What the lexicon says of one n-gram: (tag, level of count, level of share), or None."""
+    step = n_lexicon_rows(1, N_TAGS)
+    first, second = lexicon([doc])[token, 2 * kind : 2 * kind + 2] - kind * step
+    second -= step // 2
+    if first == 0:
+        assert second == 0
+        return None
+    assert (first - 1) // 5 == (second - 1) // 5
+    return (first - 1) // 5, (first - 1) % 5, (second - 1) % 5
+
+
+def test_words_and_ngrams_are_counted(lexicon, data):
+    docs, _ = data
+    # "Rome" 5 times, of which 4 as tag 1; after "in" 3 times, always as tag 1.
+    assert level(lexicon, docs[0], 1, 0) == (1, 2, 2)
+    assert level(lexicon, docs[0], 1, 1) == (1, 2, 4)
+    assert level(lexicon, docs[0], 0, 2) == (0, 2, 4)
+    # Words are kept that one Doc has, n-grams are not.
+    assert level(lexicon, docs[0], 2, 0) == (0, 0, 4)
+    assert level(lexicon, docs[0], 2, 1) is None
+
+
+def test_what_one_document_says_twice_is_not_kept(vocab):
+    lexicon = TagLexicon(NGRAMS)
+    doc = Doc(vocab, words=["a", "b", "c", "a", "b"])
+    lexicon.learn([doc], [np.zeros(5, int)], N_TAGS)
+    assert level(lexicon, doc, 1, 1) is None
+    assert level(lexicon, doc, 0, 0) == (0, 1, 4)
+
+
+def test_unknown_tags_are_not_counted(vocab):
+    lexicon = TagLexicon([[0]])
+    doc = Doc(vocab, words=["a", "a", "b"])
+    lexicon.learn([doc], [np.array([1, -1, -1])], N_TAGS)
+    assert level(lexicon, doc, 0, 0) == (1, 0, 4)
+    assert level(lexicon, doc, 2, 0) is None
+
+
+def test_ids_tell_tag_count_and_share_and_are_within_their_rows(lexicon, vocab, data):
+    ids = lexicon(data[0])
+    assert ids.shape == (sum(map(len, data[0])), 2 * len(NGRAMS))
+    assert ids.min() >= 0
+    assert ids.max() < n_lexicon_rows(len(NGRAMS), N_TAGS)
+    # The kinds' ids, and both of one kind, have rows of their own.
+    assert len({frozenset(column) for column in ids.T.tolist()}) == ids.shape[1]
+    assert all(
+        set(a).isdisjoint(b) for k, a in enumerate(ids.T.tolist()) for b in ids.T.tolist()[k + 1 :]
+    )
+    unseen = lexicon([Doc(vocab, words=["Paris"])])
+    step = n_lexicon_rows(1, N_TAGS)
+    assert unseen[0, ::2].tolist() == [0, step, 2 * step]
+
+
+def test_in_training_a_document_is_looked_up_without_its_fold(lexicon, data):
+    docs, tags = data
+    fold = np.array([lexicon._fold[_document_hash(doc)] for doc in docs])
+    assert len(set(fold)) > 1
+    for k, doc in enumerate(docs):
+        others = np.flatnonzero(fold != fold[k])
+        rest = TagLexicon([[0]])
+        rest.learn([docs[i] for i in others], [tags[i] for i in others], N_TAGS)
+        np.testing.assert_array_equal(lexicon([doc], is_train=True)[:, :2], rest([doc]))
+    together = lexicon(docs, is_train=True)
+    apart = [lexicon([doc], is_train=True) for doc in docs]
+    np.testing.assert_array_equal(together, np.concatenate(apart))
+    assert (together != lexicon(docs)).any()
+
+
+def test_a_documents_own_tags_do_not_show_in_training(vocab, data):
+    docs, tags = data
+    lexicons = [TagLexicon(NGRAMS), TagLexicon(NGRAMS)]
+    lexicons[0].learn(docs, tags, N_TAGS)
+    lexicons[1].learn(docs, [(tags[0] + 2) % N_TAGS, *tags[1:]], N_TAGS)
+    first, second = (lexicon(docs[:1], is_train=True) for lexicon in lexicons)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_new_documents_see_all_in_training_too(lexicon, vocab):
+    doc = Doc(vocab, words=["in", "Rome"])
+    np.testing.assert_array_equal(lexicon([doc], is_train=True), lexicon([doc]))
+
+
+def test_another_tokenization_of_a_document_is_that_document(lexicon, vocab):
+    words, spaces = ["in", "Rome", "to", "day"], [True, True, False, False]
+    doc = Doc(vocab, words=words, spaces=spaces)
+    assert (lexicon([doc], is_train=True) != lexicon([doc])).any()
+
+
+def test_ngrams_end_at_a_sentence(lexicon, vocab):
+    apart = lexicon([Doc(vocab, words=["go", "in", "."]), Doc(vocab, words=["Rome", "fell"])])
+    together = lexicon([Doc(vocab, words=["go", "in", ".", "Rome", "fell"])])
+    np.testing.assert_array_equal(apart, together)
+
+
+def test_an_empty_lexicon_and_no_docs(lexicon, vocab):
+    empty = TagLexicon(NGRAMS)
+    empty.learn([], [], N_TAGS)
+    assert empty([Doc(vocab, words=["a"])]).shape == (1, 6)
+    assert lexicon([]).shape == (0, 6)
+    assert lexicon([Doc(vocab)], is_train=True).shape == (0, 6)
+
+
+@pytest.mark.parametrize("way", ["bytes", "copy", "deepcopy"])
+def test_copies_are_equal(lexicon, data, way):
+    if way == "bytes":
+        other = TagLexicon(NGRAMS).from_bytes(lexicon.to_bytes())
+    else:
+        other = lexicon.copy() if way == "copy" else copy.deepcopy(lexicon)
+    np.testing.assert_array_equal(other(data[0]), lexicon(data[0]))
+
+
+def test_other_bytes_are_refused(lexicon):
+    with pytest.raises(ValueError, match="could not be read"):
+        TagLexicon(NGRAMS).from_bytes(b"\x01nothing")
+    with pytest.raises(ValueError, match="'ngrams'"):
+        TagLexicon([[0]]).from_bytes(lexicon.to_bytes())
+
+
+@pytest.mark.parametrize("offsets", [[], [1, 0], [0, 0], [9]])
+def test_ngrams_are_checked(offsets):
+    with pytest.raises(ValueError, match="ascending offsets"):
+        TagLexicon([[0], offsets])
