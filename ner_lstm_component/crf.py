@@ -138,8 +138,8 @@ def _best_path(emissions: NDArray[np.float32], transitions: NDArray[np.float32])
     score, *others = scores
     np.add(emissions[0], transitions[-1, :-1], out=score)
     for following, own in zip(others, emissions[1:], strict=True):
-        np.add(score, into, out=ways)
-        np.maximum.reduce(ways, axis=1, out=following)
+        np.add(score, into, ways)
+        np.maximum.reduce(ways, 1, None, following)
         following += own
         score = following
     tag = int((score + transitions[:-1, -1]).argmax())
