@@ -10,6 +10,7 @@ takes back a factor to scale it. Vectors get their gradient either way.
 # No postponed annotations here: spaCy reads those of registered functions.
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,16 @@ from .crf import Potentials
 from .features import LexicalFeatures
 from .segments import Batch, Reading, Segments, batches, cut, sentence_lengths, split
 from .settings import NetworkSettings, TaggerSettings
-from .tensorflow_wrapper import TensorFlowWrapper, import_tensorflow, set_keras_model, set_runtime
+from .tensorflow_wrapper import (
+    TensorFlowWrapper,
+    import_tensorflow,
+    set_keras_model,
+    set_runtime,
+    uses_onnx,
+)
+
+# In larger batches ONNX Runtime takes longer for a token: they exceed a processor's cache.
+_ONNX_TOKENS = 1024
 
 
 class Annotated(NamedTuple):
@@ -181,6 +191,8 @@ def _forward(
         batched = list(batches(_annotated(segments, targets), reading))
         result, backprop_batches = _loss(model, features, targets, batched, is_train)
     else:
+        if not is_train and uses_onnx(model.layers[1]):
+            reading = replace(reading, batch_tokens=min(reading.batch_tokens, _ONNX_TOKENS))
         batched = list(batches(segments, reading))
         lengths = [len(doc) for doc in docs]
         result, backprop_batches = _potentials(model, features, lengths, batched, is_train)

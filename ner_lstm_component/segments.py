@@ -92,8 +92,30 @@ def sentence_lengths(docs: Sequence[Doc]) -> NDArray[np.int64]:
     annotator). Else its punctuation tells where one ends, unless the next token is in
     lower case.
     """
-    lengths = [_doc_sentences(doc) for doc in docs if len(doc)]
-    return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
+    docs = [doc for doc in docs if len(doc)]
+    if not docs:
+        return np.zeros(0, np.int64)
+    wanted = [SENT_START, IS_PUNCT, ORTH]
+    attributes = np.concatenate([doc.to_array(wanted).reshape(-1, 3) for doc in docs])
+    sent_start, is_punct, orths = attributes.T
+    lengths = np.fromiter(map(len, docs), np.int64, len(docs))
+    first = np.cumsum(lengths) - lengths
+    # A Doc's first token begins a sentence, whatever is set there.
+    sent_start[first] = 0
+    lacks_own = ~np.logical_or.reduceat(sent_start != 0, first)
+    is_start = sent_start == 1
+    is_start[first] = True
+    judged = np.flatnonzero(is_punct.astype(bool) & np.repeat(lacks_own, lengths))
+    borders = np.searchsorted(judged, [*first, len(orths)])
+    positions, punctuation = judged.tolist(), orths[judged].tolist()
+    for number in np.flatnonzero(np.diff(borders)).tolist():
+        doc, start = docs[number], int(first[number])
+        here = slice(*borders[number : number + 2])
+        for end in _sentence_ends(positions[here], punctuation[here]):
+            k = end - start
+            if k < len(doc) and not doc[k].is_lower:
+                is_start[end] = True
+    return np.diff(np.flatnonzero(is_start), append=len(orths))
 
 
 def split(array: NDArray, lengths: Iterable[int]) -> list[NDArray]:
@@ -101,17 +123,6 @@ def split(array: NDArray, lengths: Iterable[int]) -> list[NDArray]:
     lengths = list(lengths)
     ends = accumulate(lengths)
     return [array[end - length : end] for length, end in zip(lengths, ends, strict=True)]
-
-
-def _doc_sentences(doc: Doc) -> NDArray[np.int64]:
-    sent_start, is_punct, orths = doc.to_array([SENT_START, IS_PUNCT, ORTH]).reshape(-1, 3).T
-    if sent_start[1:].any():
-        starts = np.flatnonzero(sent_start[1:] == 1) + 1
-    else:
-        punctuation = np.flatnonzero(is_punct)
-        ends = _sentence_ends(punctuation.tolist(), orths[punctuation].tolist())
-        starts = np.array([k for k in ends if k < len(doc) and not doc[k].is_lower], np.int64)
-    return np.diff(np.concatenate([[0], starts, [len(doc)]]))
 
 
 def _sentence_ends(positions: list[int], orths: list[int]) -> list[int]:

@@ -152,6 +152,14 @@ def set_runtime(model: Model, runtime: str) -> Model:
     return model
 
 
+def uses_onnx(model: Model) -> bool:
+    """Whether a wrapper, as it is now, predicts with ONNX Runtime."""
+    try:
+        return _shim(model)._onnx_network() is not None
+    except NotExpressible:
+        return False
+
+
 def _shim(model: Model) -> TensorFlowShim:
     shim = model.shims[0]
     assert isinstance(shim, TensorFlowShim)
