@@ -10,6 +10,7 @@ depend on its batch.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -105,17 +106,19 @@ def sentence_lengths(docs: Sequence[Doc]) -> NDArray[np.int64]:
     lacks_own = ~np.logical_or.reduceat(sent_start != 0, first)
     is_start = sent_start == 1
     is_start[first] = True
-    judged = np.flatnonzero(is_punct.astype(bool) & np.repeat(lacks_own, lengths))
-    borders = np.searchsorted(judged, [*first, len(orths)])
-    positions, punctuation = judged.tolist(), orths[judged].tolist()
-    for number in np.flatnonzero(np.diff(borders)).tolist():
-        doc, start = docs[number], int(first[number])
-        here = slice(*borders[number : number + 2])
-        for end in _sentence_ends(positions[here], punctuation[here]):
-            k = end - start
-            if k < len(doc) and not doc[k].is_lower:
-                is_start[end] = True
-    return np.diff(np.flatnonzero(is_start), append=len(orths))
+    punctuation = np.flatnonzero(is_punct)
+    positions, marks = punctuation.tolist(), orths[punctuation].tolist()
+    for doc, start, is_judged in zip(docs, first.tolist(), lacks_own.tolist(), strict=True):
+        if is_judged:
+            here = slice(bisect(positions, start - 1), bisect(positions, start + len(doc) - 1))
+            for end in _sentence_ends(positions[here], marks[here]):
+                if end < start + len(doc) and not doc[end - start].is_lower:
+                    is_start[end] = True
+    starts = np.flatnonzero(is_start)
+    found = np.empty(len(starts), np.int64)
+    np.subtract(starts[1:], starts[:-1], out=found[:-1])
+    found[-1] = len(orths) - starts[-1]
+    return found
 
 
 def split(array: NDArray, lengths: Iterable[int]) -> list[NDArray]:
