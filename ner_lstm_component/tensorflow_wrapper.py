@@ -407,7 +407,7 @@ class TensorFlowShim(Shim):
     @property
     def runtime(self) -> str:
         """What predicts; see :func:`set_runtime`."""
-        return self.cfg["runtime"]
+        return self.cfg.get("runtime", "auto")
 
     @runtime.setter
     def runtime(self, runtime: str) -> None:
