@@ -5,7 +5,7 @@ ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1
 WORKDIR /app
 RUN useradd --create-home --shell /usr/sbin/nologin app
 
-# The pins of requirements.txt, but only for what serving needs.
+# The pins of requirements.txt, but only for what serving needs: no TensorFlow is among it.
 COPY requirements.txt setup.cfg pyproject.toml README.md LICENSE ./
 COPY ner_lstm_component ner_lstm_component
 COPY packages/en_ner_lstm-*.whl packages/

@@ -127,7 +127,7 @@ def create_app(model: Language | str | Path | None = None) -> Flask:
         component ``ner_lstm``.
     """
     tagger = Tagger(model if isinstance(model, Language) else _load(model))
-    # The first call starts TensorFlow: that time belongs to the start, not to a request.
+    # The first call starts the runtime: that time belongs to the start, not to a request.
     tagger.tag(PredictRequest(text="."))
     logger.info("Ready: %s, labels %s", tagger.nlp.meta["name"], tagger.component.labels)
 

@@ -10,6 +10,7 @@ takes back a factor to scale it. Vectors get their gradient either way.
 # No postponed annotations here: spaCy reads those of registered functions.
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +19,22 @@ from spacy.tokens import Doc
 from thinc.api import Model, Ops
 from thinc.types import ArgsKwargs, Floats2d
 
+from . import network_export as network_export  # registers how the network is exported
 from .crf import Potentials
 from .features import LexicalFeatures
 from .lexicon import Lexicon
-from .segments import Batch, Reading, Segments, batches, cut, sentence_lengths
+from .segments import Batch, Reading, Segments, batches, cut, sentence_lengths, split
 from .settings import NetworkSettings, TaggerSettings
-from .tensorflow_wrapper import TensorFlowWrapper, set_keras_model
+from .tensorflow_wrapper import (
+    TensorFlowWrapper,
+    import_tensorflow,
+    set_keras_model,
+    set_runtime,
+    uses_onnx,
+)
+
+# In larger batches ONNX Runtime takes longer for a token: they exceed a processor's cache.
+_ONNX_TOKENS = 1024
 
 
 class Annotated(NamedTuple):
@@ -56,6 +67,7 @@ def build_keras_lstm_tagger(
     feature_dropout: float = 0.0,
     pos_weight: float = 0.0,
     nO: int | None = None,
+    runtime: str = "auto",
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     """`ner_lstm_component.KerasLSTMTagger.v1`: a BiLSTM-CRF over lexical features.
 
@@ -78,6 +90,8 @@ def build_keras_lstm_tagger(
     :param pos_weight: weight of a token's part-of-speech tag in the training loss, where
         the training data has such tags; 0 leaves them out.
     :param nO: number of tags, ``2 * n_labels + 1``; the component sets it from its labels.
+    :param runtime: what predicts: ``"auto"``, ``"onnx"`` or ``"tensorflow"``; see
+        `tensorflow_wrapper.set_runtime`.
     :raises ValueError: for a value out of range, naming the argument.
     """
     settings = NetworkSettings(
@@ -97,7 +111,7 @@ def build_keras_lstm_tagger(
     embedding = _side_by_side(lexical, lexicon) if ngrams else lexical
     model = _tagger("keras_lstm_tagger", embedding, _init_lexical, settings, reading, nO)
     model.set_ref("lexicon", lexicon if ngrams else None)
-    return model
+    return set_runtime(model, runtime)
 
 
 def _side_by_side(lexical: Model, lexicon: Model) -> Model[Sequence[Doc], list[NDArray[np.int32]]]:
@@ -122,6 +136,7 @@ def build_tok2vec_keras_lstm_tagger(
     context: int,
     batch_tokens: int,
     nO: int | None = None,
+    runtime: str = "auto",
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     """`ner_lstm_component.Tok2VecKerasLSTMTagger.v1`: a BiLSTM-CRF over any word vectors.
 
@@ -135,13 +150,15 @@ def build_tok2vec_keras_lstm_tagger(
     :param context: tokens that a window reads on either side of those it tags.
     :param batch_tokens: tokens, padding included, in a padded batch of several segments.
     :param nO: number of tags, ``2 * n_labels + 1``; the component sets it from its labels.
+    :param runtime: what predicts: ``"auto"``, ``"onnx"`` or ``"tensorflow"``; see
+        `tensorflow_wrapper.set_runtime`.
     :raises ValueError: for a value out of range, naming the argument.
     """
     settings = TaggerSettings(hidden_width, depth)
     reading = Reading(window, context, batch_tokens)
     model = _tagger("tok2vec_keras_lstm_tagger", tok2vec, _init_tok2vec, settings, reading, nO)
     model.set_ref("tok2vec", tok2vec)
-    return model
+    return set_runtime(model, runtime)
 
 
 def _tagger(
@@ -170,6 +187,7 @@ def _tagger(
 
 def _init_lexical(model: Model, X: Any = None, Y: Any = None) -> None:
     """Build a new network for the number of tags in the dimension ``nO``."""
+    import_tensorflow()  # which says what to install where it is missing
     from .network import build_network
 
     network = build_network(model.attrs["settings"], _n_labels(model), model.attrs["n_pos"])
@@ -180,6 +198,7 @@ def _init_lexical(model: Model, X: Any = None, Y: Any = None) -> None:
 
 def _init_tok2vec(model: Model, X: Any = None, Y: Any = None) -> None:
     """Initialize the vectors, and build a new network for them and the dimension ``nO``."""
+    import_tensorflow()
     from .network import build_vector_network
 
     # Not a reference kept elsewhere: Language.replace_listeners() may have put another here.
@@ -201,7 +220,7 @@ def _n_labels(model: Model) -> int:
 def _forward(
     model: Model, X: Sequence[Doc] | Annotated, is_train: bool
 ) -> tuple[Potentials | float, Callable]:
-    docs = X.docs if isinstance(X, Annotated) else X
+    docs: Sequence[Doc] = X.docs if isinstance(X, Annotated) else X
     features, backprop_features = _embed(model.layers[0], docs, is_train)
     reading = model.attrs["reading"]
     segments = cut(sentence_lengths(docs), reading)
@@ -213,6 +232,8 @@ def _forward(
         batched = list(batches(_annotated(segments, targets), reading))
         result, backprop_batches = _loss(model, features, targets, pos, batched, is_train)
     else:
+        if not is_train and uses_onnx(model.layers[1]):
+            reading = replace(reading, batch_tokens=min(reading.batch_tokens, _ONNX_TOKENS))
         batched = list(batches(segments, reading))
         lengths = [len(doc) for doc in docs]
         result, backprop_batches = _potentials(model, features, lengths, batched, is_train)
@@ -300,8 +321,7 @@ def _potentials(
             d_transitions = None
         return d_inputs
 
-    by_doc = np.split(emissions, np.cumsum(lengths[:-1])) if lengths else []
-    return Potentials(by_doc, transitions), backprop
+    return Potentials(split(emissions, lengths), transitions), backprop
 
 
 def _loss(
@@ -336,8 +356,8 @@ def _loss(
 def _host_results(model: Model, tensors: Any, is_train: bool) -> tuple[Any, Callable]:
     """Network outputs as NumPy arrays, wherever Thinc computes: the CRF decodes there."""
     if isinstance(tensors, (tuple, list)):
-        return tuple(tensor.numpy() for tensor in tensors), tuple
-    return tensors.numpy(), _same
+        return tuple(map(np.asarray, tensors)), tuple
+    return np.asarray(tensors), _same
 
 
 def _same(d_outputs: Any) -> Any:

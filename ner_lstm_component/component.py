@@ -27,7 +27,8 @@ from . import crf
 from .architectures import Annotated
 from .confidence import set_confidence
 from .crf import Potentials
-from .segments import sentence_lengths
+from .lexicon import lexicon_of
+from .segments import sentence_lengths, split
 from .tags import (
     ENT_BEGIN,
     ENT_IN,
@@ -57,6 +58,7 @@ DEFAULT_CONFIG = Config().from_str(
     ngrams = [[0], [-1, 0], [0, 1], [-1, 0, 1]]
     feature_dropout = 0.1
     pos_weight = 0.2
+    runtime = "auto"
 
     [scorer]
     @scorers = "spacy.ner_scorer.v1"
@@ -422,7 +424,7 @@ class LSTMEntityRecognizer(TrainablePipe):
             columns.append(self._columns(example))
             pos.update(np.unique(example.reference.to_array(TAG)).tolist())
         if lexicon is not None:
-            lexicon.shims[0].learn(docs, columns, len(self.tags))
+            lexicon_of(lexicon).learn(docs, columns, len(self.tags))
         if learns_pos:
             self.cfg["pos"] = sorted(self.vocab.strings[tag] for tag in pos - {0})
             self.model.attrs["n_pos"] = len(self.cfg["pos"])
@@ -577,10 +579,12 @@ def _concatenate(arrays: Sequence[NDArray]) -> NDArray:
 
 
 def _split(array: NDArray, docs: Sequence[Doc]) -> list[NDArray]:
-    return np.split(array, np.cumsum([len(doc) for doc in docs])[:-1]) if docs else []
+    return split(array, map(len, docs))
 
 
 def _taken(doc: Doc) -> NDArray[np.bool_]:
     """Tokens in an entity that is already there, or blocked for entities."""
+    if not doc.has_annotation("ENT_IOB"):
+        return np.zeros(len(doc), bool)
     iob = doc.to_array(ENT_IOB)
     return (iob == ENT_IN) | (iob == ENT_BEGIN)

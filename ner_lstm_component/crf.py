@@ -9,12 +9,14 @@ IOB2 forbids scores ``FORBIDDEN``.
 
 Sequences stand one after the other in one array with a list of their lengths; all are
 worked on together, the longest first, so that a step of time is a few array operations
-for all of them. The likelihood's gradient in training is computed by the same recursion
-inside the compiled network (`network.CRFLoss`).
+for all of them. Decoding first finds the tokens that are O beyond doubt, which are most:
+they part a sequence, of any length, into short ones. The likelihood's gradient in training
+is computed by the same recursion inside the compiled network (`network.crf_loss`).
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -83,34 +85,168 @@ def viterbi(
     :param lengths: of the sequences, each at least 1, their sum ``n_tokens``.
     :return: the tags. *Shape:* ``(n_tokens,)``
     """
-    n_tokens, n_tags = emissions.shape
-    tags = np.zeros(n_tokens, np.int64)
-    if n_tokens == 0:
+    emissions = np.asarray(emissions, np.float32)
+    transitions = np.asarray(transitions, np.float32)
+    ends = np.cumsum(lengths)
+    if len(emissions) <= _FEW:
+        paths = [
+            _best_path(emissions[end - length : end], transitions)
+            for end, length in zip(ends.tolist(), lengths.tolist(), strict=True)
+        ]
+        return np.array([tag for path in paths for tag in path], np.int64)
+    tags = np.zeros(len(emissions), np.int64)
+    is_start, is_end = np.zeros((2, len(emissions)), bool)
+    is_start[ends - lengths] = is_end[ends - 1] = True
+    undecided = np.flatnonzero(~_surely_outside(emissions, transitions))
+    if not len(undecided):
         return tags
-    steps = _Steps(lengths)
-    inner, first, last = transitions[:-1, :-1], transitions[-1, :-1], transitions[:-1, -1]
-    came_from = np.zeros((n_tokens, n_tags), np.uint16)
-    final = np.empty((len(lengths), n_tags), emissions.dtype)
-    score = emissions[steps.tokens(0)] + first
-    into = np.ascontiguousarray(inner.T)
-    for time in range(1, len(steps.active)):
-        tokens = steps.tokens(time)
-        running = len(tokens)
-        final[running : len(score)] = score[running:]
-        candidates = score[:running, None, :] + into
-        best = candidates.argmax(axis=2)
-        came_from[tokens] = best
-        score = (
-            np.take_along_axis(candidates, best[:, :, None], axis=2)[:, :, 0] + emissions[tokens]
+    # What stands between two tokens that are surely O depends on nothing beyond them.
+    follows = np.diff(undecided, prepend=-2) == 1
+    heads = np.flatnonzero(~follows | is_start[undecided])
+    first = undecided[heads]
+    lengths = np.diff(heads, append=len(undecided))
+    last = first + lengths - 1
+    order = np.argsort(-lengths, kind="stable")
+    for block in range(0, len(order), _BLOCK):
+        chosen = order[block : block + _BLOCK]
+        _decode(
+            emissions,
+            transitions,
+            first[chosen],
+            lengths[chosen],
+            transitions[np.where(is_start[first[chosen]], -1, 0), :-1],
+            transitions[:-1, np.where(is_end[last[chosen]], -1, 0)],
+            tags,
         )
-    final[: len(score)] = score
-    tag = (final + last).argmax(axis=1)
-    ends = steps.start + steps.lengths
-    tags[ends - 1] = tag
-    for time in range(len(steps.active) - 1, 0, -1):
-        tokens = steps.tokens(time)
-        tags[tokens - 1] = came_from[tokens, tags[tokens]]
     return tags
+
+
+# Up to so many tokens, step after step takes less time than finding out what is certain.
+_FEW = 64
+# Sequences decoded at once: their scores for all pairs of tags fit a processor's cache.
+_BLOCK = 512
+# Tokens whose certainty is computed at once, so that long Docs need little memory.
+_CHUNK = 16_384
+# What rounding may add to a difference of scores.
+_TOLERANCE = 1e-3
+
+
+def _best_path(emissions: NDArray[np.float32], transitions: NDArray[np.float32]) -> list[int]:
+    """The best tags of one short sequence, with as few calls of NumPy as can be."""
+    into = np.ascontiguousarray(transitions[:-1, :-1].T)
+    scores, ways = np.empty_like(emissions), np.empty_like(into)
+    score, *others = scores
+    np.add(emissions[0], transitions[-1, :-1], out=score)
+    for following, own in zip(others, emissions[1:], strict=True):
+        np.add(score, into, ways)
+        np.maximum.reduce(ways, 1, None, following)
+        following += own
+        score = following
+    tag = int((score + transitions[:-1, -1]).argmax())
+    path = [tag]
+    for came_from in (scores[:-1, None, :] + into).argmax(axis=2)[::-1].tolist():
+        tag = came_from[tag]
+        path.append(tag)
+    return path[::-1]
+
+
+def _decode(
+    emissions: NDArray[np.float32],
+    transitions: NDArray[np.float32],
+    first: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    tags: NDArray[np.int64],
+) -> None:
+    """Write the best tags of some sequences, the longest first, into ``tags``.
+
+    The axis of sequences is the last one, along which NumPy is fast. Only scores are kept
+    on the way: where a tag came from is looked up for the tags of the best path alone.
+
+    :param first: the sequences' first tokens. *Shape:* ``(n_sequences,)``
+    :param before: scores of beginning with each tag. *Shape:* ``(n_sequences, n_tags)``
+    :param after: scores of ending with each tag. *Shape:* ``(n_tags, n_sequences)``
+    """
+    inner = np.ascontiguousarray(transitions[:-1, :-1])
+    active = np.searchsorted(-lengths, -np.arange(lengths[0]), side="left").tolist()
+    scores = [emissions[first].T + before.T]
+    for time, running in enumerate(active[1:], 1):
+        ways = scores[-1][:, None, :running] + inner[:, :, None]
+        scores.append(ways.max(axis=0) + emissions[first[:running] + time].T)
+    after_tags = np.zeros(0, np.int64)
+    for time in range(len(active) - 1, -1, -1):
+        # Of those that go on, the way to the next tag; of the others, to the end.
+        onward = np.concatenate([inner[:, after_tags], after[:, len(after_tags) : active[time]]], 1)
+        after_tags = (scores[time] + onward).argmax(axis=0)
+        tags[first[: active[time]] + time] = after_tags
+
+
+def _surely_outside(
+    emissions: NDArray[np.float32], transitions: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Tokens that are O in the best path of their sequence, found without searching it.
+
+    Take any path with another tag *j* at a token, and put O there and for the I-x after
+    it, as far as they go. If that gains, whatever the tags around, *j* is in no best path.
+    Beyond the end of a sequence one reads on: that can only leave more tokens undecided.
+
+    :return: False where it is not certain. *Shape:* ``(n_tokens,)``
+    """
+    changes = _changes(transitions.tobytes(), len(transitions))
+    surely = np.empty(len(emissions), bool)
+    # The most that I-x from the next token on, for as long as one likes, have over O.
+    rest = np.full(len(changes.stay), -np.inf)
+    for start in range((len(emissions) - 1) // _CHUNK * _CHUNK, -1, -_CHUNK):
+        chunk = emissions[start : start + _CHUNK]
+        outside = chunk[:, :1]
+        summed = np.cumsum(chunk[:, 2::2] - outside + changes.stay, axis=0, dtype=np.float64)
+        highest = np.vstack([summed, summed[-1] + np.maximum(rest, 0)])
+        highest = np.maximum.accumulate(highest[::-1], axis=0)[::-1]
+        rests = np.vstack([highest[1:-1] - summed[:-1], rest])
+        rest = highest[0]
+        need = np.repeat(rests, 2, axis=1) + changes.own
+        np.maximum(need, rests.max(axis=1, keepdims=True) + changes.other, out=need)
+        np.maximum(need, changes.after, out=need)
+        need += changes.before
+        surely[start : start + _CHUNK] = (outside - chunk[:, 1:] > need).all(axis=1)
+    return surely
+
+
+class _Changes(NamedTuple):
+    """What transitions have, at most, for another tag and against O.
+
+    :param before: at the transition to each tag but O.
+    :param after: at the transition from it, unless to I-x.
+    :param own: at the transition from it to the I-x of its type, and from the last I-x.
+    :param other: the same to any other I-x.
+    :param stay: at the transition from I-x to I-x, for each type.
+    """
+
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    own: NDArray[np.float64]
+    other: NDArray[np.float64]
+    stay: NDArray[np.float64]
+
+
+@lru_cache(maxsize=8)
+def _changes(transitions: bytes, n_rows: int) -> _Changes:
+    matrix = np.frombuffer(transitions, np.float32).reshape(n_rows, n_rows).astype(np.float64)
+    inside = np.arange(2, n_rows - 1, 2)
+    is_own = np.repeat(np.eye(len(inside), dtype=bool), 2, axis=0)
+    over_outside = matrix[1:-1] - matrix[0]
+    leave = over_outside[inside - 1]
+    leave[np.arange(len(inside)), inside] = -np.inf
+    stay = matrix[inside, inside] - matrix[0, 0]
+    into = matrix[1:-1, inside] - matrix[0, 0] + leave.max(axis=1) - stay
+    return _Changes(
+        before=(matrix[:, 1:-1] - matrix[:, :1]).max(axis=0) + _TOLERANCE,
+        after=np.delete(over_outside, inside, axis=1).max(axis=1),
+        own=into[is_own],
+        other=np.where(is_own, -np.inf, into).max(axis=1),
+        stay=stay,
+    )
 
 
 class Lattice(NamedTuple):

@@ -24,8 +24,12 @@ from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from thinc.api import Model, NumpyOps
 
+from .segments import split
+
 HASHES = 2
 _CACHE_SIZE = 100_000
+# Up to so many tokens, finding out which words repeat takes longer than it saves.
+_FEW = 64
 
 
 def LexicalFeatures(
@@ -120,21 +124,25 @@ class FeatureTable:
         if not docs:
             return []
         orths = np.concatenate([doc.to_array(ORTH) for doc in docs])
-        words, inverse = np.unique(orths, return_inverse=True)
-        features = self._look_up(words, docs[0].vocab.strings)[inverse]
-        return np.split(features, np.cumsum([len(doc) for doc in docs[:-1]]))
+        strings = docs[0].vocab.strings
+        if len(orths) <= _FEW:
+            features = self._look_up(orths, strings)
+        else:
+            words, inverse = np.unique(orths, return_inverse=True)
+            features = self._look_up(words, strings)[inverse]
+        return split(features, map(len, docs))
 
     def _look_up(self, orths: NDArray[np.uint64], strings: Any) -> NDArray[np.int32]:
-        """The ids of distinct words, one row a word."""
+        """The ids of words, one row a word."""
         keys = orths.tolist()
         if len(keys) > _CACHE_SIZE // 2:
             return self._compute([strings[key] for key in keys])
         with self._lock:
-            new = [key for key in keys if key not in self._position]
+            new = list(dict.fromkeys(key for key in keys if key not in self._position))
             if new:
                 if len(self._position) + len(new) > _CACHE_SIZE:
                     self._position.clear()
-                    new = keys
+                    new = list(dict.fromkeys(keys))
                 start = len(self._position)
                 self._known[start : start + len(new)] = self._compute([strings[k] for k in new])
                 self._position.update(zip(new, range(start, start + len(new)), strict=True))

@@ -28,7 +28,7 @@ from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from thinc.api import Model, Shim
 
-from .segments import sentence_lengths
+from .segments import sentence_lengths, split
 
 # From which count, and from which share of its most frequent tag, an n-gram is one level
 # higher.
@@ -127,7 +127,7 @@ class TagLexicon(Shim):
 
     # -- looking up
 
-    def __call__(self, docs: Sequence[Doc], is_train: bool = False) -> NDArray[np.int32]:
+    def ids(self, docs: Sequence[Doc], is_train: bool = False) -> NDArray[np.int32]:
         """Ids of all tokens of some Docs, two for each kind of n-gram.
 
         :param is_train: look Docs that were counted up in counts that lack them.
@@ -250,8 +250,15 @@ def Lexicon(ngrams: Sequence[Sequence[int]]) -> Model[list[Doc], list[NDArray[np
 def _forward(
     model: Model, docs: list[Doc], is_train: bool
 ) -> tuple[list[NDArray[np.int32]], Callable[[Any], list]]:
-    ids = model.shims[0](docs, is_train)
-    return np.split(ids, np.cumsum([len(doc) for doc in docs[:-1]])), _no_gradient
+    ids = lexicon_of(model).ids(docs, is_train)
+    return split(ids, map(len, docs)), _no_gradient
+
+
+def lexicon_of(model: Model) -> TagLexicon:
+    """The lexicon of the layer that :func:`Lexicon` made."""
+    lexicon = model.shims[0]
+    assert isinstance(lexicon, TagLexicon)
+    return lexicon
 
 
 def _no_gradient(d_ids: Any) -> list:

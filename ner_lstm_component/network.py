@@ -148,15 +148,7 @@ class BiLSTMCRF(keras.Model):
         loss = self.crf(emissions, mask, targets)
         if self.pos is None or pos is None:
             return loss
-        return loss + self.pos_weight * self._pos_loss(states, pos)
-
-    def _pos_loss(self, states: Any, pos: Any) -> Any:
-        """The sum of the tokens' cross-entropies over part-of-speech tags."""
-        known = pos >= 0
-        by_token = keras.losses.sparse_categorical_crossentropy(
-            ops.where(known, pos, 0), self.pos(states), from_logits=True
-        )
-        return ops.sum(ops.where(known, by_token, 0.0))
+        return loss + self.pos_weight * _pos_loss(self.pos(states), pos)
 
     def _hide(self, features: Any) -> Any:
         """Send the ids of some words' features to row 0, which stands for a hidden word too."""
@@ -190,6 +182,15 @@ class BiLSTMCRF(keras.Model):
         """Rebuild a network."""
         encoder = keras.saving.deserialize_keras_object(config.pop("encoder"))
         return cls(encoder, **config)
+
+
+def _pos_loss(scores: Any, pos: Any) -> Any:
+    """The sum of the tokens' cross-entropies over part-of-speech tags."""
+    known = pos >= 0
+    by_token = keras.losses.sparse_categorical_crossentropy(
+        ops.where(known, pos, 0), scores, from_logits=True
+    )
+    return ops.sum(ops.where(known, by_token, 0.0))
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)

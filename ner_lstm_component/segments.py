@@ -10,8 +10,10 @@ depend on its batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,19 +93,39 @@ def sentence_lengths(docs: Sequence[Doc]) -> NDArray[np.int64]:
     annotator). Else its punctuation tells where one ends, unless the next token is in
     lower case.
     """
-    lengths = [_doc_sentences(doc) for doc in docs if len(doc)]
-    return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
+    docs = [doc for doc in docs if len(doc)]
+    if not docs:
+        return np.zeros(0, np.int64)
+    wanted = [SENT_START, IS_PUNCT, ORTH]
+    attributes = np.concatenate([doc.to_array(wanted).reshape(-1, 3) for doc in docs])
+    sent_start, is_punct, orths = attributes.T
+    lengths = np.fromiter(map(len, docs), np.int64, len(docs))
+    first = np.cumsum(lengths) - lengths
+    # A Doc's first token begins a sentence, whatever is set there.
+    sent_start[first] = 0
+    lacks_own = ~np.logical_or.reduceat(sent_start != 0, first)
+    is_start = sent_start == 1
+    is_start[first] = True
+    punctuation = np.flatnonzero(is_punct)
+    positions, marks = punctuation.tolist(), orths[punctuation].tolist()
+    for doc, start, is_judged in zip(docs, first.tolist(), lacks_own.tolist(), strict=True):
+        if is_judged:
+            here = slice(bisect(positions, start - 1), bisect(positions, start + len(doc) - 1))
+            for end in _sentence_ends(positions[here], marks[here]):
+                if end < start + len(doc) and not doc[end - start].is_lower:
+                    is_start[end] = True
+    starts = np.flatnonzero(is_start)
+    found = np.empty(len(starts), np.int64)
+    np.subtract(starts[1:], starts[:-1], out=found[:-1])
+    found[-1] = len(orths) - starts[-1]
+    return found
 
 
-def _doc_sentences(doc: Doc) -> NDArray[np.int64]:
-    sent_start, is_punct, orths = doc.to_array([SENT_START, IS_PUNCT, ORTH]).reshape(-1, 3).T
-    if sent_start[1:].any():
-        starts = np.flatnonzero(sent_start[1:] == 1) + 1
-    else:
-        punctuation = np.flatnonzero(is_punct)
-        ends = _sentence_ends(punctuation.tolist(), orths[punctuation].tolist())
-        starts = np.array([k for k in ends if k < len(doc) and not doc[k].is_lower], np.int64)
-    return np.diff(np.concatenate([[0], starts, [len(doc)]]))
+def split(array: NDArray, lengths: Iterable[int]) -> list[NDArray]:
+    """Part an array into pieces of some lengths: `np.split` takes longer for few of them."""
+    lengths = list(lengths)
+    ends = accumulate(lengths)
+    return [array[end - length : end] for length, end in zip(lengths, ends, strict=True)]
 
 
 def _sentence_ends(positions: list[int], orths: list[int]) -> list[int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,11 +113,16 @@ def entity_arrays(
     :param label_hashes: the string-store hash of each label. *Shape:* ``(n_labels,)``
     :return: ENT_IOB and ENT_TYPE values, uint64. *Shape:* ``(n_tokens,)`` each
     """
-    iob = np.concatenate([[ENT_OUT], np.tile([ENT_BEGIN, ENT_IN], len(label_hashes))]).astype(
-        np.uint64
-    )
-    types = np.concatenate([np.zeros(1, np.uint64), np.repeat(label_hashes, 2)])
+    iob, types = _entity_tables(tuple(label_hashes.tolist()))
     return iob[tag_ids], types[tag_ids]
+
+
+@lru_cache(maxsize=8)
+def _entity_tables(label_hashes: tuple[int, ...]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """ENT_IOB and ENT_TYPE by tag."""
+    iob = [ENT_OUT, *[ENT_BEGIN, ENT_IN] * len(label_hashes)]
+    types = [0, *(label_hash for label_hash in label_hashes for _ in range(2))]
+    return np.array(iob, np.uint64), np.array(types, np.uint64)
 
 
 def entity_spans(tag_ids: NDArray[np.integer]) -> NDArray[np.int64]:

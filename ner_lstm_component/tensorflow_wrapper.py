@@ -11,7 +11,10 @@ Keras 3, for any functional, Sequential or registered subclassed model:
   that a schedule of rates costs a bounded number of graphs;
 * weights are held as plain arrays beside Keras' JSON config: nothing is unpickled, and
   Keras deserializes in safe mode;
-* TensorFlow is imported when the network is first needed, not when this module is.
+* TensorFlow is imported when the network is first needed, not when this module is;
+* a network that was only loaded predicts with ONNX Runtime, without TensorFlow, where
+  `onnx_export` can express it. The Keras weights stay the only ones: nothing of ONNX is
+  saved, and a graph is made of the very weights it is to stand for.
 
 Shapes are those of the wrapped model; nothing here knows about text.
 """
@@ -24,6 +27,7 @@ import inspect
 import json
 import logging
 import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -36,12 +40,17 @@ from thinc.api import Model, Ops, Optimizer, Shim, get_current_ops
 from thinc.types import ArgsKwargs
 from thinc.util import convert_recursive, is_xp_array
 
+from .onnx_export import Exported, NotExpressible, export
+from .onnx_runtime import OnnxNetwork, is_installed
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
+RUNTIMES = ("auto", "onnx", "tensorflow")
+_CPU = "/CPU:0"
 _FORMAT = 1
 # What is saved of a wrapper without a network, and the keys of what is saved of others.
 _EMPTY: dict[str, Any] = {"format": _FORMAT, "config": None, "call": None, "weights": []}
@@ -55,6 +64,7 @@ def TensorFlowWrapper(
     model_class: type[Model] = Model,
     model_name: str = "tensorflow",
     imports: Sequence[str] = (),
+    runtime: str = "auto",
 ) -> Model:
     """Wrap a Keras 3 model so that it has the interface of a Thinc model.
 
@@ -69,23 +79,27 @@ def TensorFlowWrapper(
         arguments; ``ArgsKwargs`` is passed as it is, for instance with a ``mask``.
     :param convert_outputs: ``(model, tensors, is_train) -> (Y, callback from dY to the
         tensors' gradient)``. By default every tensor becomes an array of Thinc's ops.
+        From ONNX Runtime come NumPy arrays in place of tensors; ``np.asarray`` takes both.
     :param optimizer: a Keras optimizer that updates this network instead of the Thinc
         optimizer that ``finish_update`` is called with. Its state is not saved.
     :param model_class: the Thinc class to instantiate.
     :param model_name: the Thinc model's name.
     :param imports: modules that register the network's own classes with Keras. They are
         imported before a saved network is restored; what was saved names none itself.
+    :param runtime: what predicts; see :func:`set_runtime`.
     :return: a Thinc model with one shim. Its gradient ``dX`` has an array for every
         float input and None for every other. ``attrs["dropout_rate"]``, which
         ``set_dropout_rate`` writes, replaces the rate of every dropout layer and
         recurrent cell built with a rate above zero; None leaves their own rates.
-    :raises ValueError: if ``keras_model`` is not a Keras model.
+    :raises ValueError: if ``keras_model`` is not a Keras model, or for an unknown runtime.
     """
+    shim = TensorFlowShim(keras_model, {"imports": tuple(imports)}, optimizer)
+    shim.runtime = runtime
     return model_class(
         model_name,
         forward,
         init=init,
-        shims=[TensorFlowShim(keras_model, {"imports": tuple(imports)}, optimizer)],
+        shims=[shim],
         attrs={
             "convert_inputs": convert_inputs or convert_arguments,
             "convert_outputs": convert_outputs or convert_results,
@@ -120,6 +134,32 @@ def set_keras_model(model: Model, keras_model: keras.Model) -> None:
     _shim(model).set_model(keras_model)
 
 
+def set_runtime(model: Model, runtime: str) -> Model:
+    """Choose what predicts, for all wrapped networks in a model.
+
+    :param runtime: ``"auto"``, ``"onnx"`` or ``"tensorflow"``. ``auto`` is ONNX Runtime as
+        long as the network was only loaded, its device is a CPU, and it can be expressed
+        in ONNX; and TensorFlow for all else: from training on, or once the Keras network
+        is asked for. ``onnx`` computes in ONNX on the CPU in every state, after training
+        with the weights of the moment, and refuses a network that has no ONNX form.
+    :return: the model.
+    :raises ValueError: for another runtime.
+    """
+    for node in model.walk():
+        for shim in node.shims:
+            if isinstance(shim, TensorFlowShim):
+                shim.runtime = runtime
+    return model
+
+
+def uses_onnx(model: Model) -> bool:
+    """Whether a wrapper, as it is now, predicts with ONNX Runtime."""
+    try:
+        return _shim(model)._onnx_network() is not None
+    except NotExpressible:
+        return False
+
+
 def _shim(model: Model) -> TensorFlowShim:
     shim = model.shims[0]
     assert isinstance(shim, TensorFlowShim)
@@ -150,20 +190,25 @@ def convert_results(model: Model, tensors: Any, is_train: bool) -> tuple[Any, Ca
 
 
 def _to_ops(ops: Ops, structure: Any) -> Any:
-    """Tensors anywhere in a structure → arrays of Thinc's ops.
+    """Tensors or arrays anywhere in a structure → arrays of Thinc's ops.
 
     Arrays go through host memory: Thinc's buffers meet neither DLPack's alignment on a
     CPU nor, sliced, on a GPU, and TensorFlow aborts the process on a misaligned one.
     Half precision becomes float32, in which Thinc's layers compute.
     """
-    import tensorflow as tf
 
-    def to_array(tensor: Any) -> Any:
-        array = tensor.numpy()
-        is_half = tensor.dtype in (tf.float16, tf.bfloat16)
+    def to_array(value: Any) -> Any:
+        array: Any = value if isinstance(value, np.ndarray) else value.numpy()
+        is_half = array.dtype.name in ("float16", "bfloat16")
         return ops.asarray(array.astype(np.float32) if is_half else array)
 
-    return convert_recursive(tf.is_tensor, to_array, structure)
+    return convert_recursive(_is_tensor_or_array, to_array, structure)
+
+
+def _is_tensor_or_array(value: Any) -> bool:
+    # Where there are tensors, TensorFlow was imported.
+    tf = sys.modules.get("tensorflow")
+    return isinstance(value, np.ndarray) or (tf is not None and tf.is_tensor(value))
 
 
 def _to_numpy(array: Any) -> np.ndarray:
@@ -179,7 +224,7 @@ def device_name(device_type: str, device_id: int = 0) -> str:
     :param device_type: Thinc's ``ops.device_type``: ``"gpu"``, else the host.
     :param device_id: number of the GPU.
     """
-    return f"/GPU:{max(device_id, 0)}" if device_type == "gpu" else "/CPU:0"
+    return f"/GPU:{max(device_id, 0)}" if device_type == "gpu" else _CPU
 
 
 _starting = threading.Lock()
@@ -195,10 +240,17 @@ def import_tensorflow() -> Any:
 
     :raises RuntimeError: in a fork of a process that used TensorFlow, whose threads it
         lacks: it would wait for them forever.
+    :raises ImportError: if TensorFlow is not installed.
     """
     global _started_in
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ImportError(
+            "Training a network, and running one that has no ONNX form, needs TensorFlow, which "
+            "is not installed; run: pip install 'ner-lstm-component[train]'"
+        ) from error
 
     if _started_in is None:
         with _starting:
@@ -208,8 +260,8 @@ def import_tensorflow() -> Any:
     if _started_in != os.getpid():
         raise RuntimeError(
             "TensorFlow was started in the parent of this process and does not survive a "
-            "fork. Call multiprocessing.set_start_method('spawn') first, or start the "
-            "processes before the pipeline's first use."
+            "fork. Call multiprocessing.set_start_method('spawn') first, or save the pipeline "
+            "and load it again: one that was only loaded predicts without TensorFlow."
         )
     return tf
 
@@ -302,6 +354,9 @@ class TensorFlowShim(Shim):
         # then neither imports TensorFlow nor starts its threads, which do not survive
         # the fork of nlp.pipe(n_process=…).
         self._pending: dict[str, Any] | None = None
+        # The network in ONNX Runtime, and of one that is alive the weights it was made of.
+        self._onnx: OnnxNetwork | None = None
+        self._onnx_weights: list[np.ndarray] = []
         self._call_spec: dict[str, Any] | None = None
         self._names: list[str] = []
         self._device: str | None = None
@@ -350,6 +405,19 @@ class TensorFlowShim(Shim):
         return self._model
 
     @property
+    def runtime(self) -> str:
+        """What predicts; see :func:`set_runtime`."""
+        return self.cfg.get("runtime", "auto")
+
+    @runtime.setter
+    def runtime(self, runtime: str) -> None:
+        if runtime not in RUNTIMES:
+            raise ValueError(
+                f"'runtime' must be one of {', '.join(map(repr, RUNTIMES))}. Received: {runtime!r}"
+            )
+        self.cfg = {**self.cfg, "runtime": runtime}
+
+    @property
     def device(self) -> str:
         """Where the network lives: that of Thinc's current ops when first needed."""
         if self._device is None:
@@ -360,6 +428,10 @@ class TensorFlowShim(Shim):
     @property
     def call_parameters(self) -> list[str]:
         """Names of the parameters of the network's ``call``, without any ``**kwargs``."""
+        if self._model is None:
+            with contextlib.suppress(NotExpressible):
+                if (network := self._onnx_network()) is not None:
+                    return network.call_parameters
         parameters = inspect.signature(self.keras_model.call).parameters.values()
         return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
@@ -393,13 +465,57 @@ class TensorFlowShim(Shim):
         """Run the network in inference mode.
 
         :param inputs: arrays or tensors, as the network's call takes them.
-        :return: its output: tensors.
+        :return: its output: tensors, or arrays from ONNX Runtime.
+        :raises ValueError: for what has no ONNX form, if the runtime is ``"onnx"``.
         """
+        try:
+            if (network := self._onnx_network(inputs)) is not None:
+                return network.predict(inputs.args, inputs.kwargs)
+        except NotExpressible as error:
+            if self.runtime == "onnx":
+                raise _no_onnx_form(error) from error
+            logger.info("Not ONNX Runtime but TensorFlow predicts, because of %s.", error)
         tf = import_tensorflow()
         tensors, compiled = self._prepare(inputs, is_train=False)
         with tf.device(self.device):
             outputs, _ = compiled.function(*tensors)
         return outputs
+
+    def _onnx_network(self, inputs: ArgsKwargs | None = None) -> OnnxNetwork | None:
+        """The network as ONNX Runtime runs it, of the present weights; None for TensorFlow.
+
+        :param inputs: of a call, to build what is not built.
+        :raises NotExpressible: if the network has no ONNX form.
+        """
+        if self.runtime == "tensorflow" or self.is_empty:
+            return None
+        if self.runtime == "auto":
+            if self._model is not None or self.device != _CPU:
+                return None
+            if self._onnx is None and not is_installed():
+                return None
+        if self._model is None and self._onnx is not None:
+            return self._onnx
+        with self._lock:
+            # What is alive may have changed unnoticed: whoever asked for it can assign.
+            if self._model is not None:
+                self._refresh_onnx(inputs)
+            elif self._onnx is None and self._pending is not None:
+                state = self._pending
+                if not state["weights"] and self.runtime == "onnx" and inputs is not None:
+                    self._refresh_onnx(inputs)  # was saved before it was built
+                    return self._onnx
+                self._onnx = OnnxNetwork(lambda: _export(state))
+            return self._onnx
+
+    def _refresh_onnx(self, inputs: ArgsKwargs | None) -> None:
+        if inputs is not None:
+            self.build(inputs)
+        weights = [variable.numpy() for variable in self.keras_model.weights]
+        if self._onnx is None or not _are_equal(weights, self._onnx_weights):
+            self._onnx, state = None, self._state()
+            self._onnx = OnnxNetwork(lambda: _export(state))
+            self._onnx_weights = weights
 
     def begin_update(self, inputs: ArgsKwargs) -> tuple[Any, Callable[[Any], ArgsKwargs]]:
         """Run the network in training mode.
@@ -732,11 +848,30 @@ class TensorFlowShim(Shim):
         # Last: from here on other threads use the network.
         self._model = model
         self._pending = None
+        self._onnx = None
 
 
 def _renewed(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
     """A Keras optimizer of the same settings, for other variables."""
     return type(optimizer).from_config(optimizer.get_config())
+
+
+def _export(state: dict[str, Any]) -> Exported:
+    """A saved network in ONNX."""
+    weights = [(packed["name"], _unpack(packed)) for packed in state["weights"]]
+    return export(state["config"], weights)
+
+
+def _no_onnx_form(error: NotExpressible) -> ValueError:
+    return ValueError(
+        f"This network cannot run with runtime='onnx', because of {error}. Expected: layers, and "
+        "calls, that ner_lstm_component.onnx_export expresses. With runtime='auto' or "
+        "'tensorflow' TensorFlow predicts."
+    )
+
+
+def _are_equal(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
+    return len(some) == len(others) and all(map(np.array_equal, some, others))
 
 
 def _to_floats(ops: Ops, value: Any) -> Any:

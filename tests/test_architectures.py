@@ -7,12 +7,14 @@ from spacy.tokens import Doc
 from spacy.util import fix_random_seed
 from thinc.api import Adam, Model, set_dropout_rate
 
+from ner_lstm_component import architectures
 from ner_lstm_component.architectures import (
     Annotated,
     build_keras_lstm_tagger,
     build_tok2vec_keras_lstm_tagger,
 )
 from ner_lstm_component.crf import Potentials, iob2_allowed, negative_log_likelihood
+from ner_lstm_component.onnx_runtime import OnnxNetwork
 
 LABELS = 2
 TAGS = 2 * LABELS + 1
@@ -195,6 +197,26 @@ def test_no_retracing_as_lengths_change(model, vocab):
         run(length, copies)
     gradients(model)
     assert shim.traces == traces
+
+
+def test_batches_of_onnx_runtime_are_small(model, docs, monkeypatch):
+    expected = model.predict(docs)
+    loaded = make_model().from_bytes(model.to_bytes())
+    sizes = []
+    predict = OnnxNetwork.predict
+
+    def recorded(self, args, kwargs):
+        sizes.append(args[0].shape[:2])
+        return predict(self, args, kwargs)
+
+    monkeypatch.setattr(OnnxNetwork, "predict", recorded)
+    monkeypatch.setattr(architectures, "_ONNX_TOKENS", 12)
+    found = loaded.predict(docs)
+    assert len(sizes) > 1
+    assert all(n * length <= 12 or n == 1 for n, length in sizes)
+    for one, other in zip(found.emissions, expected.emissions, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    np.testing.assert_array_equal(found.transitions, expected.transitions)
 
 
 def test_constraints_reach_the_output(model, docs):

@@ -80,7 +80,7 @@ def test_overfitting_IO(tmp_path):
         model = other.get_pipe("ner_lstm").model
         again = model.predict([other.make_doc(text) for text in texts]).emissions
         for a, b in zip(emissions, again, strict=True):
-            np.testing.assert_array_equal(a, b)
+            np.testing.assert_allclose(a, b, atol=1e-5)
         assert other.to_bytes() == nlp.to_bytes()
     code = (
         "import pickle, sys; nlp = pickle.load(open(sys.argv[1], 'rb'));"
@@ -759,9 +759,10 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("method", "state"), [("fork", "fresh"), ("spawn", "used")])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("state", ["fresh", "used"])
 def test_processes(trained_nlp, tmp_path, texts, method, state):
-    """Forked before the first use, or spawned at any time: the same entities."""
+    """Before and after a first prediction in the parent: the same entities."""
     trained_nlp.to_disk(tmp_path / "nlp")
     (tmp_path / "run.py").write_text(RUN, encoding="utf-8")
     shown = subprocess.run(
@@ -775,10 +776,11 @@ def test_processes(trained_nlp, tmp_path, texts, method, state):
     assert json.loads(shown.stdout) == expected
 
 
-def test_processes_forked_after_use(trained_nlp, tmp_path, texts):
-    """TensorFlow would hang there: an error says so instead, and names the way out."""
+def test_processes_forked_after_tensorflow(trained_nlp, tmp_path, texts):
+    """It would hang there: an error says so instead, and names the way out."""
     trained_nlp.to_disk(tmp_path / "nlp")
-    (tmp_path / "run.py").write_text(RUN, encoding="utf-8")
+    run = RUN.replace("nlp = spacy.load(folder)", TENSORFLOW)
+    (tmp_path / "run.py").write_text(run, encoding="utf-8")
     shown = subprocess.run(
         [sys.executable, tmp_path / "run.py", "fork", "used", tmp_path / "nlp", *texts[:8]],
         capture_output=True,
@@ -787,6 +789,90 @@ def test_processes_forked_after_use(trained_nlp, tmp_path, texts):
     )
     assert shown.returncode != 0
     assert "set_start_method('spawn')" in shown.stderr
+
+
+TENSORFLOW = """nlp = spacy.load(
+        folder, config={"components": {"ner_lstm": {"model": {"runtime": "tensorflow"}}}}
+    )"""
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "keras"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+
+import json
+import spacy
+from spacy.training import Example
+from ner_lstm_component.app import create_app
+
+folder, text = sys.argv[1:]
+nlp = spacy.load(folder)
+component = nlp.get_pipe("ner_lstm")
+(probabilities,) = component.probabilities([nlp(text)])
+found = {
+    "entities": [[(e.start, e.end, e.label_) for e in doc.ents] for doc in nlp.pipe([text] * 3)],
+    "probabilities": probabilities.tags.tolist(),
+    "answer": create_app(nlp).test_client().post("/predict", json={"text": text}).json["tags"],
+    "saved": nlp.to_bytes() == spacy.load(folder).to_bytes(),
+}
+example = Example.from_dict(nlp.make_doc(text), {"entities": [(0, 4, "per")]})
+
+def said(action):
+    try:
+        action()
+    except ImportError as error:
+        return str(error)
+
+found["update"] = said(lambda: nlp.update([example]))
+found["initialize"] = said(lambda: nlp.initialize(lambda: [example]))
+print(json.dumps(found))
+"""
+
+
+def test_without_tensorflow(trained_nlp, tmp_path):
+    """A loaded pipeline does all but training; training says what to install."""
+    trained_nlp.to_disk(tmp_path)
+    text = "Anna Berg lives in Oslo ."
+    shown = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, tmp_path, text],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    found = json.loads(shown.stdout)
+    doc = trained_nlp(text)
+    assert found["entities"] == [[list(ent) for ent in entities(doc)]] * 3
+    (expected,) = trained_nlp.get_pipe("ner_lstm").probabilities([doc])
+    np.testing.assert_allclose(found["probabilities"], expected.tags, atol=1e-5)
+    assert found["answer"] == ["B-per", "I-per", "O", "O", "B-geo", "O"]
+    assert found["saved"] is True
+    for message in (found["update"], found["initialize"]):
+        assert "pip install 'ner-lstm-component[train]'" in message
+
+
+def test_runtimes_agree(trained_nlp, texts):
+    """Same tags, and emissions that differ by rounding only."""
+    found = {}
+    for runtime in ("auto", "onnx", "tensorflow"):
+        config = trained_nlp.config.copy()
+        config["components"]["ner_lstm"]["model"]["runtime"] = runtime
+        nlp = English.from_config(config).from_bytes(trained_nlp.to_bytes())
+        docs = list(nlp.pipe(texts))
+        model = nlp.get_pipe("ner_lstm").model
+        assert model.layers[1].shims[0].runtime == runtime
+        emissions, transitions = model.predict([nlp.make_doc(text) for text in texts])
+        found[runtime] = ([entities(doc) for doc in docs], np.concatenate(emissions), transitions)
+    for runtime in ("auto", "onnx"):
+        assert found[runtime][0] == found["tensorflow"][0]
+        np.testing.assert_allclose(found[runtime][1], found["tensorflow"][1], atol=1e-4)
+        np.testing.assert_array_equal(found[runtime][2], found["tensorflow"][2])
 
 
 def test_tensorflow_is_imported_when_needed():

@@ -76,6 +76,57 @@ def test_viterbi_tags_are_valid_whatever_the_emissions(case):
         assert find_invalid(part.tolist()) is None
 
 
+def plain_viterbi(emissions, transitions, lengths):
+    """Rabiner's recursion, word for word."""
+    tags = []
+    for part in np.split(emissions, np.cumsum(lengths)[:-1]):
+        score, came_from = transitions[-1, :-1] + part[0], []
+        for own in part[1:]:
+            ways = score[:, None] + transitions[:-1, :-1]
+            came_from.append(ways.argmax(axis=0))
+            score = ways.max(axis=0) + own
+        path = [(score + transitions[:-1, -1]).argmax()]
+        for back in reversed(came_from):
+            path.append(back[path[-1]])
+        tags += path[::-1]
+    return tags
+
+
+def outside_mostly(seed):
+    """Factors as of real text, in which most tokens are O beyond doubt; some with ties."""
+    rng = np.random.default_rng(seed)
+    n_labels = int(rng.integers(1, 9))
+    n_tags = 2 * n_labels + 1
+    lengths = rng.integers(1, 12, int(rng.integers(1, 30)))
+    emissions = rng.normal(0, rng.choice([1, 3, 10]), (lengths.sum(), n_tags))
+    emissions[:, 0] += rng.choice([0, 5, 10, 20], len(emissions))
+    transitions = rng.normal(0, rng.choice([0, 0.5, 2]), (n_tags + 1, n_tags + 1))
+    if seed % 3 == 0:
+        emissions, transitions = emissions.round(), transitions.round()
+    if seed % 4:
+        transitions[~crf.iob2_allowed(n_labels)] = crf.FORBIDDEN
+    if seed % 5 == 0:
+        emissions[rng.random(len(emissions)) < 0.2, 1:] = crf.FORBIDDEN
+    return emissions.astype(np.float32), transitions.astype(np.float32), lengths
+
+
+@pytest.mark.parametrize(("few", "chunk", "block"), [(0, 7, 2), (0, 10_000, 500), (10_000, 1, 1)])
+def test_viterbi_is_the_plain_recursion(monkeypatch, few, chunk, block):
+    """Also by way of the tokens that are certain, in pieces of any size; ties are equal too."""
+    for name, value in [("_FEW", few), ("_CHUNK", chunk), ("_BLOCK", block)]:
+        monkeypatch.setattr(crf, name, value)
+    n_certain = n_outside = 0
+    for seed in range(60):
+        emissions, transitions, lengths = outside_mostly(seed)
+        expected = np.array(plain_viterbi(emissions, transitions, lengths))
+        assert crf.viterbi(emissions, transitions, lengths).tolist() == expected.tolist()
+        certain = crf._surely_outside(emissions, transitions)
+        assert not expected[certain].any()
+        n_certain += certain.sum()
+        n_outside += (expected == 0).sum()
+    assert n_certain > n_outside / 2
+
+
 def test_viterbi_does_not_depend_on_the_batch(case):
     emissions, transitions, _ = case
     together = crf.viterbi(emissions, transitions, LENGTHS)

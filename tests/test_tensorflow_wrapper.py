@@ -6,6 +6,7 @@ import contextlib
 import copy
 import gc
 import importlib
+import inspect
 import json
 import multiprocessing
 import pickle
@@ -41,7 +42,6 @@ from thinc.util import has_cupy_gpu
 from ner_lstm_component import tensorflow_wrapper
 from ner_lstm_component.tensorflow_wrapper import (
     TensorFlowShim,
-    TensorFlowWrapper,
     device_name,
     import_tensorflow,
     set_keras_model,
@@ -54,6 +54,40 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Model .* had a build config"),
 ]
 register = keras.saving.register_keras_serializable("test_tensorflow_wrapper")
+
+
+# ---------------------------------------------------------------- runtimes
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Where something is predicted, the contract holds in each runtime."""
+    own = any(mark.args[0] == "runtime" for mark in metafunc.definition.iter_markers("parametrize"))
+    if "predict(" in inspect.getsource(metafunc.function) and not own:
+        metafunc.parametrize("runtime", ["tensorflow", "onnx"], indirect=True)
+
+
+# Of what there is in TensorFlow alone: its graphs, devices and threads.
+only_tensorflow = pytest.mark.parametrize("runtime", ["tensorflow"], indirect=True)
+by_default = pytest.mark.parametrize("runtime", ["auto"], indirect=True)
+_runtime = "auto"
+
+
+@pytest.fixture(autouse=True)
+def runtime(request, monkeypatch) -> str:
+    """The runtime of the wrappers that a test makes, where it does not say itself."""
+
+    def skip(error: Exception) -> None:
+        pytest.skip(f"no ONNX form: {error}")
+
+    chosen = getattr(request, "param", "auto")
+    monkeypatch.setitem(globals(), "_runtime", chosen)
+    if chosen == "onnx":
+        monkeypatch.setattr(tensorflow_wrapper, "_no_onnx_form", skip)
+    return chosen
+
+
+def TensorFlowWrapper(*args: Any, **kwargs: Any) -> Model:
+    return tensorflow_wrapper.TensorFlowWrapper(*args, **{"runtime": _runtime, **kwargs})
 
 
 # ---------------------------------------------------------------- networks
@@ -710,6 +744,7 @@ def test_networks_of_other_shapes(stack, shape):
 LENGTHS = [(2, 7), (3, 5), (1, 9), (3, 1), (2, 2)]
 
 
+@only_tensorflow
 def test_lengths_share_a_graph(wrapper):
     for n, length in LENGTHS:
         wrapper.predict(floats(n, length, 3))
@@ -1626,6 +1661,7 @@ def test_memory_growth_of_every_gpu(two_gpus, small):
     assert len(two_gpus) == 2
 
 
+@only_tensorflow
 def test_memory_growth_is_set_before_a_network_is_restored(two_gpus, monkeypatch, small):
     data = small.to_bytes()
     monkeypatch.setattr(tensorflow_wrapper, "_started_in", None)
@@ -1691,7 +1727,7 @@ def test_gpu():
 
 
 @pytest.mark.parametrize(("kind", "is_loaded"), [("unbuilt", False), ("recurrent", True)])
-def test_predict_in_threads(kind, is_loaded):
+def test_predict_in_threads(kind, is_loaded, runtime):
     """All at once, also the first call, which builds, restores and compiles."""
     wrapper = TensorFlowWrapper(KINDS[kind]())
     batches = [floats(2, 2 + i % 4, 3, seed=i) for i in range(16)]
@@ -1709,7 +1745,7 @@ def test_predict_in_threads(kind, is_loaded):
     expected = [wrapper.predict(batch) for batch in batches]
     for i, found in enumerate(results):
         assert_all_close(found, expected[i:] + expected[:i])
-    assert shim_of(wrapper).traces == 1
+    assert shim_of(wrapper).traces == (1 if runtime == "tensorflow" else 0)
 
 
 def report(action: Callable[[], Any], pipe: Any) -> None:
@@ -1720,6 +1756,7 @@ def report(action: Callable[[], Any], pipe: Any) -> None:
         pipe.send(f"{type(error).__name__}: {error}")
 
 
+@only_tensorflow
 @pytest.mark.parametrize("action", ["predict", "train", "to_bytes", "loaded", "new", "empty"])
 def test_forked_child_is_told(small, action):
     """TensorFlow's threads are missing in a fork: without a check it waits forever."""
@@ -1809,6 +1846,7 @@ print(json.dumps(found))
 """
 
 
+@only_tensorflow
 def test_other_process(tmp_path, monkeypatch):
     """Loads what was saved here, imports TensorFlow for the first call, and has a device."""
     (tmp_path / "networks.py").write_text(NETWORKS, encoding="utf-8")
@@ -1826,6 +1864,183 @@ def test_other_process(tmp_path, monkeypatch):
     assert_allclose(found["predicted"], expected, rtol=1e-5)
     assert_allclose(found["forked"], expected, rtol=1e-5)
     assert (tmp_path / "again").read_bytes() == (tmp_path / "network").read_bytes()
+
+
+@pytest.mark.parametrize("runtime", ["auto", "onnx"], indirect=True)
+def test_onnx_in_a_forked_child(small, runtime):
+    """Before and after the parent's own first prediction, and beside TensorFlow in it."""
+    expected = small.predict(X)
+    loaded = TensorFlowWrapper().from_bytes(small.to_bytes())
+    for _ in range(2):
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        check = lambda: assert_all_close([loaded.predict(X)], [expected])  # noqa: E731
+        child = context.Process(target=report, args=(check, sender), daemon=True)
+        child.start()
+        try:
+            assert receiver.poll(30), "the child hangs"
+            assert receiver.recv() == "it ran"
+        finally:
+            child.kill()
+            child.join(30)
+        loaded.predict(X)
+
+
+# ---------------------------------------------------------------- the choice of a runtime
+
+
+@pytest.fixture
+def made(monkeypatch) -> list[Any]:
+    """The networks that were made for ONNX Runtime."""
+    found: list[Any] = []
+
+    class Counting(tensorflow_wrapper.OnnxNetwork):
+        def __init__(self, export: Callable) -> None:
+            super().__init__(export)
+            found.append(self)
+
+    monkeypatch.setattr(tensorflow_wrapper, "OnnxNetwork", Counting)
+    return found
+
+
+@by_default
+def test_auto_is_onnx_for_what_was_only_loaded(small, made):
+    expected = small.predict(X)
+    assert made == []
+    loaded = TensorFlowWrapper().from_bytes(small.to_bytes())
+    assert_all_close([loaded.predict(X), loaded.predict(X[:2])], [expected, expected[:2]])
+    assert loaded.to_bytes() == small.to_bytes()
+    assert len(made) == 1
+    assert shim_of(loaded)._model is None
+
+
+@by_default
+def test_auto_is_tensorflow_once_trained(small, made):
+    loaded = TensorFlowWrapper().from_bytes(small.to_bytes())
+    before = loaded.predict(X)
+    update(loaded, SGD(0.5))
+    traces = shim_of(loaded).traces
+    assert np.abs(loaded.predict(X) - before).max() > 1e-3
+    assert shim_of(loaded).traces == traces + 1
+    assert len(made) == 1
+    again = TensorFlowWrapper().from_bytes(loaded.to_bytes())
+    assert_all_close([again.predict(X)], [loaded.predict(X)])
+    assert len(made) == 2
+
+
+@by_default
+@pytest.mark.parametrize("kind", ["subclassed", "batch_norm", "nested"])
+def test_auto_is_tensorflow_where_there_is_no_onnx_form(kind, made):
+    wrapper = TensorFlowWrapper(KINDS[kind]())
+    expected = wrapper.predict(X)
+    assert_all_close([TensorFlowWrapper().from_bytes(wrapper.to_bytes()).predict(X)], [expected])
+    assert made == []
+
+
+@by_default
+def test_auto_is_tensorflow_for_a_call_that_onnx_lacks(made):
+    wrapper = TensorFlowWrapper(recurrent())
+    wrapper.predict(X)
+    loaded = TensorFlowWrapper().from_bytes(wrapper.to_bytes())
+    assert loaded.predict(X[:0]).shape == (0, 5, 2)
+    assert_array_equal(loaded.predict(X), wrapper.predict(X))
+
+
+@by_default
+def test_auto_is_tensorflow_without_onnxruntime(small, made, monkeypatch):
+    monkeypatch.setattr(tensorflow_wrapper, "is_installed", lambda: False)
+    loaded = TensorFlowWrapper().from_bytes(small.to_bytes())
+    assert_array_equal(loaded.predict(X), small.predict(X))
+    assert made == []
+
+
+@by_default
+def test_auto_is_tensorflow_on_a_gpu(small, devices, monkeypatch, made):
+    ops = SimpleNamespace(device_type="gpu", device_id=1)
+    monkeypatch.setattr(tensorflow_wrapper, "get_current_ops", lambda: ops)
+    TensorFlowWrapper().from_bytes(small.to_bytes()).predict(X)
+    assert set(devices) == {"/GPU:1"}
+    assert made == []
+
+
+@by_default
+def test_tensorflow_is_tensorflow(small, made):
+    TensorFlowWrapper(runtime="tensorflow").from_bytes(small.to_bytes()).predict(X)
+    assert made == []
+
+
+CHANGES: dict[str, Callable[[Model], Any]] = {
+    "update": lambda wrapper: update(wrapper, SGD(0.5)),
+    "assign": lambda wrapper: keras_of(wrapper).weights[0].assign(np.ones((3, 2))),
+    "from_bytes": lambda wrapper: wrapper.from_bytes(TensorFlowWrapper(dense()).to_bytes()),
+    "set_keras_model": lambda wrapper: set_keras_model(wrapper, dense()),
+}
+
+
+@by_default
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_onnx_has_the_weights_of_the_moment(small, made, change, is_loaded):
+    wrapper = TensorFlowWrapper(runtime="onnx").from_bytes(small.to_bytes())
+    if not is_loaded:
+        assert keras_of(wrapper)
+    before = wrapper.predict(X)
+    change(wrapper)
+    after = wrapper.predict(X)
+    assert np.abs(after - before).max() > 1e-3
+    assert_array_equal(wrapper.predict(X), after)
+    assert len(made) == 2
+    assert_all_close([after], [keras_of(wrapper)(X)])
+
+
+@by_default
+def test_onnx_has_the_averages_within_use_params(small, made):
+    wrapper = TensorFlowWrapper(runtime="onnx").from_bytes(small.to_bytes())
+    optimizer = SGD(0.5)
+    for _ in range(3):
+        update(wrapper, optimizer)
+    own = wrapper.predict(X)
+    with wrapper.use_params(optimizer.averages):
+        averaged = wrapper.predict(X)
+        saved = wrapper.to_bytes()
+        assert_all_close([averaged], [keras_of(wrapper)(X)])
+    assert np.abs(averaged - own).max() > 1e-3
+    assert_array_equal(wrapper.predict(X), own)
+    assert_array_equal(TensorFlowWrapper(runtime="onnx").from_bytes(saved).predict(X), averaged)
+
+
+@by_default
+def test_onnx_says_which_layer_it_lacks():
+    wrapper = TensorFlowWrapper(KINDS["batch_norm"](), runtime="onnx")
+    with pytest.raises(ValueError, match=r"BatchNormalization.*runtime='auto'"):
+        wrapper.predict(X)
+
+
+@by_default
+def test_set_runtime(made):
+    small = TensorFlowWrapper(sequential(keras.Input((3,)), layers.Dense(2)))
+    model = chain(Linear(3, 3), TensorFlowWrapper().from_bytes(small.to_bytes()))
+    model.layers[0].initialize()
+    found = {}
+    for runtime in ("tensorflow", "onnx", "auto"):
+        assert tensorflow_wrapper.set_runtime(model, runtime) is model
+        found[runtime] = model.predict(X[0])
+    assert_all_close([found["onnx"], found["auto"]], [found["tensorflow"]] * 2)
+    assert len(made) == 1
+
+
+@by_default
+def test_unknown_runtime(small):
+    with pytest.raises(ValueError, match=r"'auto', 'onnx', 'tensorflow'.*Received: 'tf'"):
+        TensorFlowWrapper(runtime="tf")
+    with pytest.raises(ValueError, match="'tf'"):
+        tensorflow_wrapper.set_runtime(small, "tf")
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "tensorflow"], indirect=True)
+def test_clones_keep_the_runtime(clone, runtime):
+    wrapper = TensorFlowWrapper(dense())
+    assert shim_of(clone(wrapper)).runtime == runtime
 
 
 # ---------------------------------------------------------------- training

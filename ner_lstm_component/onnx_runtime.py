@@ -1,0 +1,182 @@
+"""Exported networks run by ONNX Runtime: sessions, their threads and their processes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .onnx_export import Exported, NotExpressible, Output
+from .onnx_graph import Input
+
+THREADS_VARIABLE = "NER_LSTM_THREADS"
+
+# Sessions of the process that this one was forked from. Their threads are missing here;
+# destroyed, they would wait for them.
+_inherited: list[Any] = []
+
+
+def is_installed() -> bool:
+    """Whether there is ONNX Runtime."""
+    return importlib.util.find_spec("onnxruntime") is not None
+
+
+def n_threads() -> int:
+    """Threads that a network runs on: what `THREADS_VARIABLE` says, by default one.
+
+    :raises ValueError: if it says something else than a positive number.
+    """
+    given = os.environ.get(THREADS_VARIABLE, "1")
+    if not given.isdecimal() or int(given) < 1:
+        raise ValueError(
+            f"The environment variable {THREADS_VARIABLE} is the number of threads that a "
+            f"network runs on. Expected: a positive integer. Received: {given!r}"
+        )
+    return int(given)
+
+
+class _Session(NamedTuple):
+    """A session, the process it runs in, and the weights that it computes with."""
+
+    process: int
+    session: Any
+    weights: list[Any]
+
+
+class OnnxNetwork:
+    """A network that ONNX Runtime runs, in any process and any number of threads.
+
+    :param export: makes the graph. It is called again in each forked process, so that
+        nothing but sessions need be held.
+    :raises NotExpressible: if the network has no ONNX form.
+    :raises ImportError: if ONNX Runtime is not installed.
+    """
+
+    def __init__(self, export: Callable[[], Exported]) -> None:
+        self._export = export
+        self._lock = threading.Lock()
+        exported = export()
+        self._current = _start(exported)
+        self._exported = exported._replace(model=b"", arrays={})
+
+    @property
+    def call_parameters(self) -> list[str]:
+        """Names of the parameters of the Keras network's ``call``."""
+        return list(self._exported.parameters)
+
+    def predict(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Run the network.
+
+        :param args: arrays or tensors, as the Keras network takes them.
+        :param kwargs: the same, by name.
+        :return: what it gives, as arrays.
+        :raises NotExpressible: for a call that the graph does not cover.
+        """
+        exported = self._exported
+        found: dict[int, Any] = {}
+        for structure, value in zip(exported.arguments, self._arguments(args, kwargs), strict=True):
+            _match(structure, value, exported.inputs, found)
+        feed = {
+            one.name: _fit(one, found[k], one.name in exported.right_padded)
+            for k, one in enumerate(exported.inputs)
+        }
+        return _fill(exported.outputs, self._session().run(None, feed))
+
+    def _arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """The values of the arguments that the graph has, in order."""
+        exported = self._exported
+        given = {**dict(zip(exported.parameters, args, strict=False)), **kwargs}
+        given = {name: value for name, value in given.items() if value is not None}
+        wanted = exported.parameters[: len(exported.arguments)]
+        if len(args) > len(exported.parameters) or given.keys() != set(wanted):
+            raise NotExpressible(f"a call with {', '.join(given) or 'nothing'}")
+        return [given[name] for name in wanted]
+
+    def _session(self) -> Any:
+        current = self._current
+        if current.process != os.getpid():
+            with self._lock:
+                if self._current.process != os.getpid():
+                    _inherited.append(self._current)
+                    self._current = _start(self._export())
+                current = self._current
+        return current.session
+
+
+def _start(exported: Exported) -> _Session:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(
+            "The runtime 'onnx' needs ONNX Runtime, which is not installed; "
+            "run: pip install onnxruntime"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = n_threads()
+    options.inter_op_num_threads = 1
+    # Threads that wait by spinning take the core from the tokenizer and from each other.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_mem_pattern = False  # which is for calls of one shape
+    options.log_severity_level = 3
+    # In place, not copied: the values refer to the arrays.
+    weights = [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in exported.arrays.values()]
+    options.add_external_initializers(list(exported.arrays), weights)
+    try:
+        session = onnxruntime.InferenceSession(
+            exported.model, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # of classes that ONNX Runtime makes up as it is loaded
+        raise NotExpressible(f"ONNX Runtime refuses it: {error}") from error
+    return _Session(os.getpid(), session, [weights, *exported.arrays.values()])
+
+
+# ---------------------------------------------------------------- arguments and results
+
+
+def _match(structure: Any, value: Any, inputs: Sequence[Input], found: dict[int, Any]) -> None:
+    """Find the value of each input in an argument of the network's structure."""
+    if isinstance(structure, int):
+        if isinstance(value, (dict, list, tuple)):
+            raise NotExpressible(f"a {type(value).__name__} as {inputs[structure].name!r}")
+        found[structure] = value
+    elif isinstance(structure, dict):
+        if not isinstance(value, dict) or value.keys() != structure.keys():
+            raise NotExpressible(f"an argument that is not a dict of {', '.join(structure)}")
+        for key, part in structure.items():
+            _match(part, value[key], inputs, found)
+    else:
+        if isinstance(value, dict):  # Keras takes inputs by their names, too.
+            names = [inputs[part].name for part in structure if isinstance(part, int)]
+            value = [value[name] for name in names] if set(names) == value.keys() else []
+        if not isinstance(value, (list, tuple)) or len(value) != len(structure):
+            raise NotExpressible(f"an argument that is not a list of {len(structure)}")
+        for part, one in zip(structure, value, strict=True):
+            _match(part, one, inputs, found)
+
+
+def _fit(one: Input, value: Any, is_right_padded: bool) -> NDArray:
+    """An argument as the array that an input takes."""
+    array = np.asarray(value.get() if hasattr(value, "get") else value, one.dtype)
+    shape = array.shape
+    if len(shape) != len(one.shape) or not all(
+        size and wanted in (None, size) for size, wanted in zip(shape, one.shape, strict=True)
+    ):
+        raise NotExpressible(f"the input {one.name!r} of shape {shape}")
+    if is_right_padded and (array[:, 1:] > array[:, :-1]).any():
+        raise NotExpressible(f"the mask {one.name!r}, which is not padded on the right")
+    return array
+
+
+def _fill(structure: Any, results: list[NDArray]) -> Any:
+    if isinstance(structure, Output):
+        return results[structure.number]
+    if isinstance(structure, dict):
+        return {key: _fill(part, results) for key, part in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(_fill(part, results) for part in structure)
+    return structure.copy()

@@ -1,0 +1,122 @@
+"""Sessions, and which calls they take. That they give what Keras gives: test_onnx_export."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from ner_lstm_component import onnx_runtime
+from ner_lstm_component.onnx_export import Exported, NotExpressible, Output
+from ner_lstm_component.onnx_graph import Graph
+from ner_lstm_component.onnx_runtime import THREADS_VARIABLE, OnnxNetwork, n_threads
+
+
+def doubled_sums() -> Exported:
+    """Twice the sums of sequences of which a mask says how long they are."""
+    graph = Graph()
+    x = graph.add_input("x", "float32", (None, None))
+    mask = graph.add_input("mask", "bool", (None, None))
+    kept = graph.add("Mul", [x, graph.add("Cast", [mask], to=1)])
+    axis = graph.add_constant(np.array([1], np.int64))
+    result = graph.add("ReduceSum", [kept, axis], keepdims=0)
+    doubled = graph.add("Mul", [result, graph.add_constant(np.array(2, np.float32))])
+    return Exported(
+        graph.to_bytes([doubled]),
+        graph.arrays,
+        graph.inputs,
+        ("x", "mask", "targets"),
+        (0, 1),
+        frozenset({"mask"}),
+        {"sums": Output(0), "table": np.arange(3)},
+    )
+
+
+X = np.arange(6, dtype=np.float32).reshape(2, 3)
+MASK = np.array([[True, True, False], [True, True, True]])
+
+
+@pytest.fixture
+def network() -> OnnxNetwork:
+    return OnnxNetwork(doubled_sums)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((X, MASK), {}),
+        ((X,), {"mask": MASK}),
+        ((), {"mask": MASK, "x": X}),
+        ((X, MASK), {"targets": None}),
+        ((X.astype("float64"), MASK.astype(int)), {}),
+    ],
+)
+def test_arguments_are_bound_as_python_does(network, args, kwargs):
+    found = network.predict(args, kwargs)
+    assert found["sums"].tolist() == [2.0, 24.0]
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "message"),
+    [
+        ((X, MASK), {"targets": X}, "x, mask, targets"),
+        ((X,), {}, "a call with x"),
+        ((X, MASK, None, None), {}, "a call with"),
+        (([X], MASK), {}, "a list as 'x'"),
+        ((X[0], MASK), {}, r"'x' of shape \(3,\)"),
+        ((X[:0], MASK[:0]), {}, r"'x' of shape \(0, 3\)"),
+        ((X, ~MASK), {}, "not padded on the right"),
+    ],
+)
+def test_other_calls_are_refused(network, args, kwargs, message):
+    with pytest.raises(NotExpressible, match=message):
+        network.predict(args, kwargs)
+
+
+def test_results_are_the_callers(network):
+    network.predict((X, MASK), {})["table"][:] = 7
+    assert network.predict((X, MASK), {})["table"].tolist() == [0, 1, 2]
+
+
+def test_graphs_that_onnx_runtime_refuses():
+    def export() -> Exported:
+        graph = Graph()
+        graph.add_input("x", "float32", (None,))
+        result = graph.add("NoSuchOperator", ["x"])
+        return Exported(
+            graph.to_bytes([result]), {}, graph.inputs, ("x",), (0,), frozenset(), Output(0)
+        )
+
+    with pytest.raises(NotExpressible, match="NoSuchOperator"):
+        OnnxNetwork(export)
+
+
+def test_a_session_belongs_to_a_process(network, monkeypatch):
+    first = network._session()
+    assert network._session() is first
+    pid = os.getpid()
+    monkeypatch.setattr(onnx_runtime.os, "getpid", lambda: pid + 1)
+    assert network._session() is not first
+    assert network.predict((X, MASK), {})["sums"].tolist() == [2.0, 24.0]
+    # Not destroyed: it would wait for threads that a fork lacks.
+    assert any(kept.session is first for kept in onnx_runtime._inherited)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(None, 1), ("1", 1), ("3", 3)])
+def test_threads_follow_the_variable(monkeypatch, value, expected):
+    if value is None:
+        monkeypatch.delenv(THREADS_VARIABLE, raising=False)
+    else:
+        monkeypatch.setenv(THREADS_VARIABLE, value)
+    assert n_threads() == expected
+    options = OnnxNetwork(doubled_sums)._session().get_session_options()
+    assert options.intra_op_num_threads == expected
+    assert options.inter_op_num_threads == 1
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", ""])
+def test_threads_that_are_no_number(monkeypatch, value):
+    monkeypatch.setenv(THREADS_VARIABLE, value)
+    with pytest.raises(ValueError, match=f"{THREADS_VARIABLE}.*Received: '{value}'"):
+        n_threads()
