@@ -27,7 +27,7 @@ def export(
         Path, typer.Option(metavar="DIR", help="Where the files go; created if missing.")
     ] = Path("models"),
 ) -> None:
-    """Write the plain network for Keras, with its transitions, tags and a sample."""
+    """Write the plain network for Keras and ONNX Runtime, its transitions, tags and a sample."""
     try:
         nlp = spacy.load(model)
     # Whatever is wrong with a folder's files comes out of the libraries that read them.

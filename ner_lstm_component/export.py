@@ -1,4 +1,4 @@
-"""The plain network as files that Keras opens without this package.
+"""The plain network as files that Keras and ONNX Runtime open without this package.
 
 It goes from feature ids (or word vectors) to emissions, by layers that Keras ships alone.
 What stands around it lies beside: the transitions, the tags, the settings, and what the
@@ -24,9 +24,10 @@ from spacy.tokens import Doc
 from . import crf
 from .component import LSTMEntityRecognizer
 
-KERAS, H5, TRANSITIONS, SETTINGS, SAMPLE = (
+KERAS, H5, ONNX, TRANSITIONS, SETTINGS, SAMPLE = (
     "model.keras",
     "ner_lstm.h5",
+    "ner_lstm.onnx",
     "transitions.npy",
     "network.json",
     "sample.npz",
@@ -72,6 +73,7 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
         new = Path(scratch)
         plain.save(new / KERAS)
         plain.save(new / H5)
+        (new / ONNX).write_bytes(wrapper.to_onnx())
         np.save(new / TRANSITIONS, potentials.transitions)
         np.savez_compressed(new / SAMPLE, features=features, mask=mask, tags=tags)
         text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"

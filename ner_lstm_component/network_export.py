@@ -23,9 +23,8 @@ def export_bilstm_crf(config: dict[str, Any], weights: Weights) -> Exported:
     names = [one.name for one in layers.graph.inputs]
     features, mask = (layers.value(one) for one in layers.config["input_layers"])
     return Exported(
-        layers.graph.to_bytes([emissions]),
-        layers.graph.arrays,
-        layers.graph.inputs,
+        layers.graph,
+        [emissions],
         ("features", "mask"),
         (names.index(features), names.index(mask)),
         layers.right_padded,

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .onnx_graph import Graph, Input
+from .onnx_graph import Graph
 
 Config = dict[str, Any]
 
@@ -38,9 +38,8 @@ class Output(NamedTuple):
 class Exported(NamedTuple):
     """A network in ONNX' format.
 
-    :param model: the graph, as ONNX Runtime reads it.
-    :param arrays: the weights that it refers to, by name.
-    :param inputs: the graph's inputs.
+    :param graph: the graph.
+    :param results: names of the values that it gives.
     :param parameters: the parameters of the network's ``call``.
     :param arguments: the structure of the network's arguments: those without a default,
         each an input's position, or a list, tuple or dict of such.
@@ -48,9 +47,8 @@ class Exported(NamedTuple):
     :param outputs: what the network gives: a structure of :class:`Output` and arrays.
     """
 
-    model: bytes
-    arrays: dict[str, NDArray]
-    inputs: Sequence[Input]
+    graph: Graph
+    results: Sequence[str]
     parameters: Sequence[str]
     arguments: Sequence[Any]
     right_padded: frozenset[str]
@@ -269,9 +267,8 @@ def _export_layers(network: Config, weights: Weights) -> Exported:
     outputs = _map_references(position, layers.config["output_layers"])
     inputs = layers.config["input_layers"]
     return Exported(
-        layers.graph.to_bytes(wanted),
-        layers.graph.arrays,
-        layers.graph.inputs,
+        layers.graph,
+        wanted,
         ("inputs", "training", "mask"),
         (_map_references(lambda reference: names.index(layers.value(reference)), inputs),),
         layers.right_padded,

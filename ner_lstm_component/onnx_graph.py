@@ -43,10 +43,8 @@ class Graph:
 
     def __init__(self) -> None:
         self.inputs: list[Input] = []
-        # By name: what the model refers to, to be given to the session beside it.
-        self.arrays: dict[str, NDArray] = {}
         self._nodes: list[_Pieces] = []
-        self._constants: list[_Pieces] = []
+        self._constants: dict[str, NDArray] = {}
         self._count = 0
 
     def add_input(self, name: str, dtype: str, shape: Sequence[int | None]) -> str:
@@ -55,22 +53,15 @@ class Graph:
         return name
 
     def add_constant(self, array: NDArray) -> str:
-        """Add an array: a small one to the model, a large one to `arrays`."""
+        """Add an array."""
         name = self._new_name("constant")
-        constant = [
-            *(piece for size in array.shape for piece in _varint_field(1, size)),
-            *_varint_field(2, _DATA_TYPES[array.dtype.name]),
-            *_bytes_field(8, [name.encode()]),
-        ]
-        if array.nbytes < _LARGE:
-            little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-            constant += _bytes_field(9, [little.tobytes()])
-        else:
-            self.arrays[name] = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-            place = [*_bytes_field(1, [b"location"]), *_bytes_field(2, [b"arrays"])]
-            constant += [*_bytes_field(13, place), *_varint_field(14, _EXTERNAL)]
-        self._constants.append(constant)
+        self._constants[name] = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
         return name
+
+    @property
+    def arrays(self) -> dict[str, NDArray]:
+        """By name: what the model refers to, to be given to the session beside it."""
+        return {name: a for name, a in self._constants.items() if a.nbytes >= _LARGE}
 
     def add(
         self, op_type: str, inputs: Iterable[str], n_outputs: int = 1, **attributes: Any
@@ -98,17 +89,19 @@ class Graph:
         self._count += 1
         return f"{kind}_{self._count}"
 
-    def to_bytes(self, outputs: Sequence[str]) -> bytes:
+    def to_bytes(self, outputs: Sequence[str], *, with_arrays: bool = False) -> bytes:
         """The model, as ONNX Runtime reads it.
 
         :param outputs: names of the values that it gives.
+        :param with_arrays: have :attr:`arrays` in it too, for a file that stands alone.
         """
         graph: _Pieces = []
         for node in self._nodes:
             graph += _bytes_field(1, node)
         graph += _bytes_field(2, [b"network"])
-        for constant in self._constants:
-            graph += _bytes_field(5, constant)
+        for name, array in self._constants.items():
+            is_inside = with_arrays or array.nbytes < _LARGE
+            graph += _bytes_field(5, _tensor(name, array, is_inside))
         for one in self.inputs:
             graph += _bytes_field(11, _value_info(one))
         for name in outputs:
@@ -119,6 +112,19 @@ class Graph:
             *_bytes_field(8, _varint_field(2, OPSET)),
         ]
         return b"".join(model)
+
+
+def _tensor(name: str, array: NDArray, is_inside: bool) -> _Pieces:
+    tensor = [
+        *(piece for size in array.shape for piece in _varint_field(1, size)),
+        *_varint_field(2, _DATA_TYPES[array.dtype.name]),
+        *_bytes_field(8, [name.encode()]),
+    ]
+    if is_inside:
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        return tensor + _bytes_field(9, [little.tobytes()])
+    place = [*_bytes_field(1, [b"location"]), *_bytes_field(2, [b"arrays"])]
+    return [*tensor, *_bytes_field(13, place), *_varint_field(14, _EXTERNAL)]
 
 
 def _varint(value: int) -> bytes:

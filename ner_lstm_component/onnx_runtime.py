@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .onnx_export import Exported, NotExpressible, Output
-from .onnx_graph import Input
+from .onnx_graph import Graph, Input
 
 THREADS_VARIABLE = "NER_LSTM_THREADS"
 
@@ -62,7 +62,9 @@ class OnnxNetwork:
         self._lock = threading.Lock()
         exported = export()
         self._current = _start(exported)
-        self._exported = exported._replace(model=b"", arrays={})
+        # Without the graph, which holds the weights.
+        self._inputs = exported.graph.inputs
+        self._exported = exported._replace(graph=Graph())
 
     @property
     def call_parameters(self) -> list[str]:
@@ -80,10 +82,10 @@ class OnnxNetwork:
         exported = self._exported
         found: dict[int, Any] = {}
         for structure, value in zip(exported.arguments, self._arguments(args, kwargs), strict=True):
-            _match(structure, value, exported.inputs, found)
+            _match(structure, value, self._inputs, found)
         feed = {
             one.name: _fit(one, found[k], one.name in exported.right_padded)
-            for k, one in enumerate(exported.inputs)
+            for k, one in enumerate(self._inputs)
         }
         return _fill(exported.outputs, self._session().run(None, feed))
 
@@ -124,15 +126,16 @@ def _start(exported: Exported) -> _Session:
     options.enable_mem_pattern = False  # which is for calls of one shape
     options.log_severity_level = 3
     # In place, not copied: the values refer to the arrays.
-    weights = [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in exported.arrays.values()]
-    options.add_external_initializers(list(exported.arrays), weights)
+    arrays = exported.graph.arrays
+    weights = [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in arrays.values()]
+    options.add_external_initializers(list(arrays), weights)
     try:
         session = onnxruntime.InferenceSession(
-            exported.model, options, providers=["CPUExecutionProvider"]
+            exported.graph.to_bytes(exported.results), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # of classes that ONNX Runtime makes up as it is loaded
         raise NotExpressible(f"ONNX Runtime refuses it: {error}") from error
-    return _Session(os.getpid(), session, [weights, *exported.arrays.values()])
+    return _Session(os.getpid(), session, [weights, *arrays.values()])
 
 
 # ---------------------------------------------------------------- arguments and results

@@ -737,6 +737,20 @@ class TensorFlowShim(Shim):
         """
         return srsly.msgpack_dumps(self._state())
 
+    def to_onnx(self) -> bytes:
+        """The network in ONNX' format, as a file that stands alone.
+
+        :raises ValueError: if there is none, or it has no ONNX form.
+        """
+        state = self._state()
+        if state["config"] is None:
+            raise ValueError("This TensorFlowWrapper holds no network yet: initialize it first.")
+        try:
+            exported = _export(state)
+        except NotExpressible as error:
+            raise _no_onnx_form(error) from error
+        return exported.graph.to_bytes(exported.results, with_arrays=True)
+
     def from_bytes(self, data: bytes) -> TensorFlowShim:
         """Take over a network from what :meth:`to_bytes` gave.
 

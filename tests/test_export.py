@@ -18,7 +18,14 @@ from ner_lstm_component.cli import app
 from ner_lstm_component.export import SENTENCES, export_network, plain_network
 
 README = Path(__file__).parents[1] / "README.md"
-NAMES = ["model.keras", "ner_lstm.h5", "network.json", "sample.npz", "transitions.npy"]
+NAMES = [
+    "model.keras",
+    "ner_lstm.h5",
+    "ner_lstm.onnx",
+    "network.json",
+    "sample.npz",
+    "transitions.npy",
+]
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +56,23 @@ def test_files(folder, trained_nlp):
     assert settings["model"]["features"] == ["LOWER", "SHAPE", "PREFIX3", "SUFFIX3"]
 
 
-@pytest.mark.parametrize("name", ["model.keras", "ner_lstm.h5"])
+def onnx_snippet() -> str:
+    """The documented code with ONNX Runtime in place of Keras, as the README tells."""
+    (code,) = re.findall(
+        r"With ONNX Runtime in place of Keras.*?```python\n(.*?)```", README.read_text(), re.S
+    )
+    lines = snippet().splitlines()
+    kept = [line for line in lines if "keras" not in line and not line.startswith("emissions = ")]
+    place = next(k for k, line in enumerate(kept) if line.startswith("for scores"))
+    return "\n".join([*kept[:place], code, *kept[place:]])
+
+
+@pytest.mark.parametrize("name", ["model.keras", "ner_lstm.h5", "ner_lstm.onnx"])
 def test_documented_snippet_gives_the_pipelines_tags(folder, trained_nlp, name):
-    code = snippet().replace("model.keras", name)
+    is_onnx = name.endswith("onnx")
+    code = onnx_snippet() if is_onnx else snippet().replace("model.keras", name)
+    assert name in code
+    assert ("keras" in code) is not is_onnx
     code += "\nimport sys\nassert 'ner_lstm_component' not in sys.modules"
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, check=True, capture_output=True, text=True

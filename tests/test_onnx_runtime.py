@@ -23,9 +23,8 @@ def doubled_sums() -> Exported:
     result = graph.add("ReduceSum", [kept, axis], keepdims=0)
     doubled = graph.add("Mul", [result, graph.add_constant(np.array(2, np.float32))])
     return Exported(
-        graph.to_bytes([doubled]),
-        graph.arrays,
-        graph.inputs,
+        graph,
+        [doubled],
         ("x", "mask", "targets"),
         (0, 1),
         frozenset({"mask"}),
@@ -84,9 +83,7 @@ def test_graphs_that_onnx_runtime_refuses():
         graph = Graph()
         graph.add_input("x", "float32", (None,))
         result = graph.add("NoSuchOperator", ["x"])
-        return Exported(
-            graph.to_bytes([result]), {}, graph.inputs, ("x",), (0,), frozenset(), Output(0)
-        )
+        return Exported(graph, [result], ("x",), (0,), frozenset(), Output(0))
 
     with pytest.raises(NotExpressible, match="NoSuchOperator"):
         OnnxNetwork(export)
