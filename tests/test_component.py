@@ -14,6 +14,7 @@ from spacy.training import Example
 from spacy.util import fix_random_seed
 from thinc.api import Adam, set_dropout_rate
 
+from ner_lstm_component.lexicon import lexicon_of
 from ner_lstm_component.tags import find_invalid
 
 TRAIN = [
@@ -884,3 +885,102 @@ def test_tensorflow_is_imported_when_needed():
     )
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert shown.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------- what training data tells
+
+
+def tagged_example(nlp, words, pos, spaces=None, predicted=None):
+    reference = Doc(nlp.vocab, words=words, spaces=spaces, tags=pos)
+    reference.ents = [Span(reference, 0, 1, label="LOC")]
+    return Example(predicted or Doc(nlp.vocab, words=words, spaces=spaces), reference)
+
+
+def test_parts_of_speech_are_learnt_where_the_data_has_them(small):
+    nlp, _ = small
+    examples = [
+        tagged_example(nlp, ["Rome", "fell"], ["NNP", "VBD"]),
+        tagged_example(nlp, ["Oslo", "grew", "."], ["NNP", "VBD", ""]),
+    ]
+    nlp.initialize(lambda: examples)
+    ner = nlp.get_pipe("ner_lstm")
+    assert ner.cfg["pos"] == ["NNP", "VBD"]
+    assert ner._pos(examples[1]).tolist() == [0, 1, -1]
+    pos = ner.model.layers[1].shims[0].keras_model.pos
+    before = pos.get_weights()[0].copy()
+    ner.update(examples, sgd=Adam(0.01))
+    assert (pos.get_weights()[0] != before).any()
+    # They are no part of what is predicted.
+    assert not nlp("Rome fell").has_annotation("TAG")
+
+
+def test_parts_of_speech_are_aligned(small):
+    nlp, _ = small
+    split = tagged_example(
+        nlp,
+        ["Al-Qaida", "fell"],
+        ["NNP", "VBD"],
+        spaces=[True, False],
+        predicted=nlp.make_doc("Al-Qaida fell"),
+    )
+    nlp.initialize(lambda: [split])
+    assert len(split.predicted) == 4
+    assert nlp.get_pipe("ner_lstm")._pos(split).tolist() == [0, 0, 0, 1]
+
+
+def test_without_parts_of_speech_there_is_nothing_to_learn_of_them(small):
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    ner = nlp.get_pipe("ner_lstm")
+    assert ner.cfg["pos"] == []
+    assert ner.model.layers[1].shims[0].keras_model.pos is None
+
+
+def test_the_lexicon_is_learnt_at_initialize_and_saved(small, tmp_path):
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    ner = nlp.get_pipe("ner_lstm")
+    lexicon = lexicon_of(ner.model.get_ref("lexicon"))
+    docs = [nlp.make_doc("I like London and Oslo.")]
+    ids = lexicon.ids(docs)
+    unseen = lexicon.ids([nlp.make_doc("xyz")])[0]
+    # The word itself comes first, in two ids: London is known, Oslo is not.
+    assert (ids[2, :2] != unseen[:2]).all()
+    assert (ids[4, :2] == unseen[:2]).all()
+    nlp.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path).get_pipe("ner_lstm").model
+    np.testing.assert_array_equal(lexicon_of(loaded.get_ref("lexicon")).ids(docs), ids)
+    np.testing.assert_array_equal(loaded.layers[0].predict(docs), ner.model.layers[0].predict(docs))
+
+
+def test_in_training_an_example_does_not_see_its_own_tags(small):
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    features = nlp.get_pipe("ner_lstm").model.layers[0]
+    docs = [eg.predicted for eg in examples]
+    shown, _ = features(docs, is_train=True)
+    full, _ = features(docs, is_train=False)
+    assert any((a != b).any() for a, b in zip(shown, full, strict=True))
+
+
+def test_a_tagger_without_lexicon(small_model):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm", config={"model": {**small_model, "ngrams": None, "pos_weight": 0.0}})
+    nlp.initialize(lambda: examples_of(nlp))
+    ner = nlp.get_pipe("ner_lstm")
+    assert ner.model.maybe_get_ref("lexicon") is None
+    (features,) = ner.model.layers[0].predict([nlp.make_doc("Rome")])
+    assert features.shape == (1, 2 * len(small_model["features"]))
+
+
+def test_an_entity_across_a_sentence_border_begins_anew(small):
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    words = ["Mr", ".", "Lee", "left"]
+    reference = Doc(nlp.vocab, words=words)
+    reference.ents = [Span(reference, 0, 3, label="PERSON")]
+    example = Example(Doc(nlp.vocab, words=words), reference)
+    ner = nlp.get_pipe("ner_lstm")
+    named = [ner.tags[k] for k in ner._columns(example)]
+    assert named == ["B-PERSON", "I-PERSON", "B-PERSON", "O"]
+    assert 0 < ner.update([example])["ner_lstm"] < 100
