@@ -78,11 +78,12 @@ def train(
         options = ["--system.seed", str(seed), *context.args]
         command = [sys.executable, "-m", "spacy", "train", str(config), "--output", str(folder)]
         command += ["--paths.train", str(part), "--paths.dev", str(data / "dev.spacy"), *options]
+        started_on = commit()
         start, cpu = time.monotonic(), _cpu_of_children()
         if subprocess.run(command, check=False).returncode != 0:
             raise typer.Exit(1)
         row = {
-            "commit": commit(),
+            "commit": started_on,
             "system": system_of(config),
             "config": config.name,
             "split": split,
@@ -303,7 +304,7 @@ def _scores(gold: Sequence[Doc], tagged: Iterable[Doc]) -> dict[str, Any]:
 
 
 def _percent(part: int, whole: int) -> float:
-    return round(100 * part / whole, 2) if whole else 0.0
+    return round(float(100 * part / whole), 2) if whole else 0.0
 
 
 def commit() -> str:
