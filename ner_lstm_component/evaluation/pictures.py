@@ -283,18 +283,21 @@ def draw_learning_curve(log: Sequence[LogStep], title: str) -> Figure:
         ha="right" if 2 * best.step > steps[-1] + steps[0] else "left",
     )
     upper.set_ylabel("on the dev part in %")
-    upper.legend(frameon=False)
+    # Beside the curves, which may run anywhere.
+    upper.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     for style, name in zip(("-", "--", ":", "-."), loss_names(log), strict=False):
         points = [(e.step, e.losses[name]) for e in trained if name in e.losses]
         if points:
             lower.plot(
                 *zip(*points, strict=True), color=GREY, linestyle=style, marker=".", label=name
             )
-    lower.set_ylim(bottom=0)
+    if any(y > 0 for line in lower.lines for y in line.get_ydata()):
+        # The first interval's loss is often ten times the next one's.
+        lower.set_yscale("log")
     lower.set_ylabel("loss")
     lower.set_xlabel("step")
     if lower.lines:
-        lower.legend(frameon=False)
+        lower.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     for ax in (upper, lower):
         ax.grid(color="#DDDDDD", linewidth=0.6)
