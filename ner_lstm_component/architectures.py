@@ -21,7 +21,7 @@ from thinc.types import ArgsKwargs, Floats2d
 
 from . import network_export as network_export  # registers how the network is exported
 from .crf import Potentials
-from .features import LexicalFeatures
+from .features import LexicalFeatures, no_gradient
 from .lexicon import Lexicon
 from .segments import Batch, Reading, Segments, batches, cut, sentence_lengths, split
 from .settings import NetworkSettings, TaggerSettings
@@ -125,7 +125,7 @@ def _forward_both(
     lexical, lexicon = model.layers
     n_rows = sum(lexical.attrs["table"].rows)
     both = zip(lexical(docs, is_train)[0], lexicon(docs, is_train)[0], strict=True)
-    return [np.concatenate([a, b + n_rows], axis=1) for a, b in both], lambda d_ids: []
+    return [np.concatenate([a, b + n_rows], axis=1) for a, b in both], no_gradient
 
 
 def build_tok2vec_keras_lstm_tagger(

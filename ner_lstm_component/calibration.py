@@ -124,6 +124,7 @@ def _are_correct(
 ) -> NDArray[np.bool_]:
     """Which spans on the predicted Docs, counted through, are annotated entities."""
     ends = np.cumsum([len(eg.predicted) for eg in examples])
+    gold = [annotated(eg.reference) for eg in examples]
     correct = []
     for (start, end, label), k in zip(
         spans.tolist(), np.searchsorted(ends, spans[:, 0], side="right"), strict=True
@@ -131,8 +132,7 @@ def _are_correct(
         doc = examples[k].predicted
         offset = int(ends[k]) - len(doc)
         ent = doc[start - offset : end - offset]
-        gold = (ent.start_char, ent.end_char, labels[label])
-        correct.append(gold in annotated(examples[k].reference))
+        correct.append((ent.start_char, ent.end_char, labels[label]) in gold[k])
     return np.array(correct, bool)
 
 

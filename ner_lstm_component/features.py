@@ -55,10 +55,10 @@ def LexicalFeatures(
 def _forward(
     model: Model, docs: list[Doc], is_train: bool
 ) -> tuple[list[NDArray[np.int32]], Callable[[Any], list]]:
-    return model.attrs["table"](docs), _no_gradient
+    return model.attrs["table"](docs), no_gradient
 
 
-def _no_gradient(d_features: Any) -> list:
+def no_gradient(d_features: Any) -> list:
     """Text has no gradient."""
     return []
 

@@ -28,6 +28,7 @@ from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from thinc.api import Model, Shim
 
+from .features import no_gradient
 from .segments import sentence_lengths, split
 
 # From which count, and from which share of its most frequent tag, an n-gram is one level
@@ -251,7 +252,7 @@ def _forward(
     model: Model, docs: list[Doc], is_train: bool
 ) -> tuple[list[NDArray[np.int32]], Callable[[Any], list]]:
     ids = lexicon_of(model).ids(docs, is_train)
-    return split(ids, map(len, docs)), _no_gradient
+    return split(ids, map(len, docs)), no_gradient
 
 
 def lexicon_of(model: Model) -> TagLexicon:
@@ -259,11 +260,6 @@ def lexicon_of(model: Model) -> TagLexicon:
     lexicon = model.shims[0]
     assert isinstance(lexicon, TagLexicon)
     return lexicon
-
-
-def _no_gradient(d_ids: Any) -> list:
-    """Text has no gradient."""
-    return []
 
 
 def _levels(counts: NDArray[np.float32]) -> NDArray[np.uint16]:

@@ -28,6 +28,7 @@ import typer
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
+from ner_lstm_component.calibration import annotated
 from ner_lstm_component.dataset import PARTS
 from ner_lstm_component.raw_text import with_spaces
 
@@ -45,6 +46,7 @@ Row = dict[str, Any]
 
 DataOption = Annotated[Path, typer.Argument(metavar="DATA", help="A folder that convert.py wrote.")]
 SplitOption = Annotated[str, typer.Option(help="What the split is called in the tables.")]
+TestOption = Annotated[bool, typer.Option("--test", help="Score the test part too, not only dev.")]
 RunsOption = Annotated[Path, typer.Option(metavar="FILE", help="Where the run is appended.")]
 
 
@@ -62,9 +64,7 @@ def train(
         Path | None, typer.Option(metavar="DIR", help="Keep the trained pipelines here.")
     ] = None,
     note: Annotated[str, typer.Option(help="What is different in this run.")] = "",
-    with_test: Annotated[
-        bool, typer.Option("--test", help="Score the test part too, not only dev.")
-    ] = False,
+    with_test: TestOption = False,
     runs: RunsOption = RUNS,
 ) -> None:
     """Run `spacy train`; every further option overrides a value of the config."""
@@ -105,9 +105,7 @@ def score(
     system: Annotated[str, typer.Option(help="What it is called in the tables.")],
     seed: Annotated[int, typer.Option(help="It was trained with.")] = 0,
     note: Annotated[str, typer.Option()] = "",
-    with_test: Annotated[
-        bool, typer.Option("--test", help="Score the test part too, not only dev.")
-    ] = False,
+    with_test: TestOption = False,
     runs: RunsOption = RUNS,
 ) -> None:
     """Score a pipeline that is trained already."""
@@ -285,9 +283,7 @@ def _borders_inside_tokens(tokens: Doc, doc: Doc) -> int:
 def _scores(gold: Sequence[Doc], tagged: Iterable[Doc]) -> dict[str, Any]:
     found: dict[str, np.ndarray] = {}
     for doc, predicted in zip(gold, tagged, strict=True):
-        expected, given = (
-            {(ent.start_char, ent.end_char, ent.label_) for ent in d.ents} for d in (doc, predicted)
-        )
+        expected, given = annotated(doc), annotated(predicted)
         for column, entities in enumerate((expected & given, expected, given)):
             for *_, label in entities:
                 found.setdefault(label, np.zeros(3, int))[column] += 1

@@ -1,27 +1,17 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import spacy
+from loading import load_script
 from spacy.tokens import DocBin
 from spacy.training import Corpus
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
-
-
-def load_script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"{name}_script", ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 calibration = load_script("calibration")

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from loading import load_script
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from typer.testing import CliRunner
@@ -19,16 +18,7 @@ HEADER = "Sentence #,Word,POS,Tag\n"
 NAMES = ("train.spacy", "dev.spacy", "test.spacy")
 
 
-def load_script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("convert_script", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-convert = load_script()
+convert = load_script("convert")
 
 
 def run(*arguments: object):

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
+from loading import load_script
 from spacy.util import load_config
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
-_spec = importlib.util.spec_from_file_location("draw_network", ROOT / "scripts" / "draw_network.py")
-draw_network = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(draw_network)
+draw_network = load_script("draw_network")
 
 
 @pytest.fixture

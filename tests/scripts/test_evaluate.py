@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import spacy
+from loading import load_script
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 from spacy.language import Language
@@ -21,15 +20,6 @@ from ner_lstm_component.evaluation.report import as_json
 from ner_lstm_component.evaluation.summary import summarize
 
 ROOT = Path(__file__).parents[2]
-
-
-def load_script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"{name}_script", ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 evaluate = load_script("evaluate")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 import spacy
+from loading import load_script
 from spacy.tokens import Doc, DocBin, Span
 from typer.testing import CliRunner
 
@@ -16,11 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def experiment():
-    path = ROOT / "scripts" / "experiment.py"
-    spec = importlib.util.spec_from_file_location("experiment_script", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("experiment")
 
 
 SENTENCES = ["He left Rome .", "She saw al-Qaida men .", "Rome is n't here ."]
@@ -86,7 +82,6 @@ def test_borders_inside_tokens_are_counted(experiment):
 
 def test_training_appends_a_row(experiment, data, tmp_path):
     config = tmp_path / "own.cfg"
-    (ROOT / "configs" / "spacy_ner.cfg").read_text()
     config.write_text((ROOT / "configs" / "spacy_ner.cfg").read_text())
     runs = tmp_path / "runs.jsonl"
     arguments = ["train", str(config), str(data), "--split", "own", "--seed", "3"]

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 import spacy
 import srsly
+from loading import load_script
 from spacy.cli.package import package
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
-_spec = importlib.util.spec_from_file_location("model_card", ROOT / "scripts" / "model_card.py")
-model_card = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(model_card)
+model_card = load_script("model_card")
 
 
 def score(f1: float, gold: int, **more: object) -> dict[str, object]:
