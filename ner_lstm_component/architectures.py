@@ -23,7 +23,7 @@ from . import network_export as network_export  # registers how the network is e
 from .crf import Potentials
 from .features import LexicalFeatures, no_gradient
 from .lexicon import Lexicon
-from .segments import Batch, Reading, Segments, batches, cut, sentence_lengths, split
+from .segments import Batch, Reading, Segments, Text, batches, cut, read
 from .settings import NetworkSettings, TaggerSettings
 from .tensorflow_wrapper import (
     TensorFlowWrapper,
@@ -114,18 +114,18 @@ def build_keras_lstm_tagger(
     return set_runtime(model, runtime)
 
 
-def _side_by_side(lexical: Model, lexicon: Model) -> Model[Sequence[Doc], list[NDArray[np.int32]]]:
+def _side_by_side(lexical: Model, lexicon: Model) -> Model[Text, NDArray[np.int32]]:
     """The ids of both layers; the lexicon's have the embedding table's last rows."""
     return Model("word_features", _forward_both, layers=[lexical, lexicon])
 
 
 def _forward_both(
-    model: Model, docs: Sequence[Doc], is_train: bool
-) -> tuple[list[NDArray[np.int32]], Callable[[Any], list]]:
+    model: Model, text: Text, is_train: bool
+) -> tuple[NDArray[np.int32], Callable[[Any], list]]:
     lexical, lexicon = model.layers
-    n_rows = sum(lexical.attrs["table"].rows)
-    both = zip(lexical(docs, is_train)[0], lexicon(docs, is_train)[0], strict=True)
-    return [np.concatenate([a, b + n_rows], axis=1) for a, b in both], no_gradient
+    n_rows = np.int32(sum(lexical.attrs["table"].rows))
+    ids = lexical(text, is_train)[0], lexicon(text, is_train)[0] + n_rows
+    return np.concatenate(ids, axis=1), no_gradient
 
 
 def build_tok2vec_keras_lstm_tagger(
@@ -156,9 +156,26 @@ def build_tok2vec_keras_lstm_tagger(
     """
     settings = TaggerSettings(hidden_width, depth)
     reading = Reading(window, context, batch_tokens)
-    model = _tagger("tok2vec_keras_lstm_tagger", tok2vec, _init_tok2vec, settings, reading, nO)
+    vectors: Model = Model("word_vectors", _forward_vectors, layers=[tok2vec])
+    model = _tagger("tok2vec_keras_lstm_tagger", vectors, _init_tok2vec, settings, reading, nO)
     model.set_ref("tok2vec", tok2vec)
     return set_runtime(model, runtime)
+
+
+def _forward_vectors(
+    model: Model, text: Text, is_train: bool
+) -> tuple[NDArray[np.float32], Callable[[Any], list]]:
+    """The vectors of all words, on the host."""
+    ops = model.ops
+    by_doc, backprop_by_doc = model.layers[0](text.docs, is_train)
+    flat = np.concatenate([ops.to_numpy(array) for array in by_doc])
+    ends = np.cumsum([len(doc) for doc in text.docs])[:-1]
+
+    def backprop(d_flat: Any) -> Any:
+        by_doc: list[Any] = np.split(d_flat, ends)
+        return backprop_by_doc([ops.asarray2f(d_vectors) for d_vectors in by_doc])
+
+    return flat, backprop
 
 
 def _tagger(
@@ -202,7 +219,7 @@ def _init_tok2vec(model: Model, X: Any = None, Y: Any = None) -> None:
     from .network import build_vector_network
 
     # Not a reference kept elsewhere: Language.replace_listeners() may have put another here.
-    tok2vec = model.layers[0]
+    tok2vec = model.layers[0].layers[0]
     tok2vec.initialize(X=X)
     width = tok2vec.maybe_get_dim("nO")
     if width is None:  # Listeners to transformers know it from what they give.
@@ -220,10 +237,12 @@ def _n_labels(model: Model) -> int:
 def _forward(
     model: Model, X: Sequence[Doc] | Annotated, is_train: bool
 ) -> tuple[Potentials | float, Callable]:
-    docs: Sequence[Doc] = X.docs if isinstance(X, Annotated) else X
-    features, backprop_features = _embed(model.layers[0], docs, is_train)
+    text = read(X.docs if isinstance(X, Annotated) else X)
+    if not len(text.orths):
+        return _nothing(model, X)
+    features, backprop_features = model.layers[0](text, is_train)
     reading = model.attrs["reading"]
-    segments = cut(sentence_lengths(docs), reading)
+    segments = cut(text.lengths, reading)
     result: Potentials | float
     backprop_batches: Callable[[Any], list[ArgsKwargs]]
     if isinstance(X, Annotated):
@@ -235,8 +254,7 @@ def _forward(
         if not is_train and uses_onnx(model.layers[1]):
             reading = replace(reading, batch_tokens=min(reading.batch_tokens, _ONNX_TOKENS))
         batched = list(batches(segments, reading))
-        lengths = [len(doc) for doc in docs]
-        result, backprop_batches = _potentials(model, features, lengths, batched, is_train)
+        result, backprop_batches = _potentials(model, features, text, batched, is_train)
 
     def backprop(d_result: Any) -> Any:
         d_inputs = backprop_batches(d_result)
@@ -247,23 +265,16 @@ def _forward(
     return result, backprop
 
 
-def _embed(embedding: Model, docs: Sequence[Doc], is_train: bool) -> tuple[NDArray, Callable]:
-    """All tokens' features or vectors, on the host.
-
-    :return: *Shape:* ``(n_tokens, width)``, and the callback that takes their gradient.
-    """
-    if not any(len(doc) for doc in docs):
-        return np.zeros((0, 0), np.float32), lambda d_flat: []
-    by_doc, backprop_by_doc = embedding(docs, is_train)
-    ops = embedding.ops
-    flat = np.concatenate([ops.to_numpy(array) for array in by_doc])
-    ends = np.cumsum([len(doc) for doc in docs])[:-1]
-
-    def backprop(d_flat: Any) -> Any:
-        by_doc: list[Any] = np.split(d_flat, ends)
-        return backprop_by_doc([ops.asarray2f(d_vectors) for d_vectors in by_doc])
-
-    return flat, backprop
+def _nothing(
+    model: Model, X: Sequence[Doc] | Annotated
+) -> tuple[Potentials | float, Callable[[Any], list]]:
+    """The result for Docs without a token."""
+    if isinstance(X, Annotated):
+        return 0.0, no_gradient
+    n_tags = model.get_dim("nO")
+    emissions = np.zeros((0, n_tags), np.float32)
+    transitions = np.zeros((n_tags + 1, n_tags + 1), np.float32)
+    return Potentials(emissions, transitions, np.zeros(0, np.int64)), no_gradient
 
 
 def _annotated(segments: Segments, targets: NDArray[np.bool_]) -> Segments:
@@ -295,14 +306,12 @@ def _sum_by_token(
 def _potentials(
     model: Model,
     features: NDArray,
-    lengths: list[int],
+    text: Text,
     batched: Sequence[Batch],
     is_train: bool,
 ) -> tuple[Potentials, Callable[[Potentials], list[ArgsKwargs]]]:
     """Run the network on each batch, and put what it gives for the cores in its place."""
-    n_tags = model.get_dim("nO")
-    emissions = np.zeros((len(features), n_tags), np.float32)
-    transitions = np.zeros((n_tags + 1, n_tags + 1), np.float32)
+    emissions = np.empty((len(features), model.get_dim("nO")), np.float32)
     callbacks = []
     for batch in batched:
         inputs = ArgsKwargs((features[batch.tokens], batch.mask), {})
@@ -311,17 +320,16 @@ def _potentials(
         callbacks.append(backprop_batch)
 
     def backprop(d: Potentials) -> list[ArgsKwargs]:
-        d_emissions = np.concatenate(d.emissions)
         # The transitions are the same in every batch: their gradient goes back once.
         d_transitions: Any = d.transitions
         d_inputs = []
         for batch, backprop_batch in zip(batched, callbacks, strict=True):
-            d_scores = d_emissions[batch.tokens] * batch.core[:, :, None]
+            d_scores = d.emissions[batch.tokens] * batch.core[:, :, None]
             d_inputs.append(backprop_batch((d_scores, d_transitions)))
             d_transitions = None
         return d_inputs
 
-    return Potentials(split(emissions, lengths), transitions), backprop
+    return Potentials(emissions, transitions, text.lengths), backprop
 
 
 def _loss(

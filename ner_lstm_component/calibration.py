@@ -22,7 +22,6 @@ from spacy.training import Corpus, Example
 
 from . import crf
 from .component import LSTMEntityRecognizer, entity_marginals
-from .segments import sentence_lengths
 from .tags import entity_spans
 
 # Of the temperature, and how often the interval is narrowed: to about a hundredth.
@@ -90,17 +89,14 @@ def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]
         predicted.
     """
     docs = [eg.predicted for eg in examples]
-    emissions, transitions = component.factors(docs)
-    lengths = sentence_lengths(docs)
-    spans = entity_spans(crf.viterbi(emissions, transitions, lengths))
+    factors = component.factors(docs)
+    spans = entity_spans(crf.viterbi(*factors))
     if len(spans) == 0:
         return component.temperature
     correct = _are_correct(spans, component.labels, examples)
 
     def cross_entropy(log_temperature: float) -> float:
-        p = entity_marginals(
-            emissions, transitions, lengths, spans, temperature=float(np.exp(log_temperature))
-        )
+        p = entity_marginals(factors, spans, float(np.exp(log_temperature)))
         return -float(np.log(np.clip(np.where(correct, p, 1 - p), 1e-12, None)).mean())
 
     low, high = np.log(_LOWEST), np.log(_HIGHEST)

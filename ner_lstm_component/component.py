@@ -28,7 +28,7 @@ from .architectures import Annotated
 from .confidence import set_confidence
 from .crf import Potentials
 from .lexicon import lexicon_of
-from .segments import sentence_lengths, split
+from .segments import read, split
 from .tags import (
     ENT_BEGIN,
     ENT_IN,
@@ -287,15 +287,12 @@ class LSTMEntityRecognizer(TrainablePipe):
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """The best IOB2 tags of each Doc, its existing entities taken as given."""
         docs = list(docs)
-        emissions, transitions = self.factors(docs)
-        lengths = sentence_lengths(docs)
-        tags = crf.viterbi(emissions, transitions, lengths)
+        factors = self.factors(docs)
+        tags = crf.viterbi(*factors)
         if not self.confidence and self.threshold == 0:
             return [Prediction(part, None) for part in _split(tags, docs)]
         spans = entity_spans(tags)
-        probabilities = entity_marginals(
-            emissions, transitions, lengths, spans, temperature=self.temperature
-        )
+        probabilities = entity_marginals(factors, spans, self.temperature)
         is_sure = probabilities >= self.threshold
         for start, end, _ in spans[~is_sure]:
             tags[start:end] = 0
@@ -312,10 +309,8 @@ class LSTMEntityRecognizer(TrainablePipe):
         :attr:`temperature`.
         """
         docs = list(docs)
-        potentials = self._potentials(docs)
-        lengths = sentence_lengths(docs)
-        emissions = _concatenate(potentials.emissions) / self.temperature
-        transitions = potentials.transitions / self.temperature
+        emissions, transitions, lengths = self._potentials(docs)
+        emissions, transitions = emissions / self.temperature, transitions / self.temperature
         lattice = crf.forward_backward(emissions, transitions, lengths)
         spans, scored = self._spans(docs, lengths)
         marginals = np.full(len(scored), np.nan)
@@ -347,19 +342,16 @@ class LSTMEntityRecognizer(TrainablePipe):
             raise ValueError(Errors.E109.format(name=self.name))
         return self.model.predict(docs)
 
-    def factors(self, docs: Sequence[Doc]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The CRF's factors given what is on the Docs: taken tokens begin and continue nothing.
-
-        :return: the emissions of all tokens, and the transitions.
-        """
+    def factors(self, docs: Sequence[Doc]) -> Potentials:
+        """The CRF's factors given what is on the Docs: taken tokens begin and continue nothing."""
         potentials = self._potentials(docs)
-        emissions = _concatenate(potentials.emissions)
-        if len(emissions):
-            taken = np.concatenate([_taken(doc) for doc in docs])
-            if taken.any():
-                emissions = emissions.copy()
-                emissions[taken, 1:] = crf.FORBIDDEN
-        return emissions, potentials.transitions
+        annotated = [doc.has_annotation("ENT_IOB") for doc in docs]
+        if not any(annotated) or not len(potentials.emissions):
+            return potentials
+        taken = np.concatenate([_taken(doc) for doc in docs])
+        emissions = potentials.emissions.copy()
+        emissions[taken, 1:] = crf.FORBIDDEN
+        return potentials._replace(emissions=emissions)
 
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[Prediction]) -> None:
         """Write predicted tags to ``doc.ents``, and confidences if asked for.
@@ -478,15 +470,11 @@ class LSTMEntityRecognizer(TrainablePipe):
         validate_examples(examples, "LSTMEntityRecognizer.get_loss")
         targets = [self._targets(eg) for eg in examples]
         n_known = max(1, sum(not target.all() for target in targets))
-        docs = [eg.predicted for eg in examples]
         loss, d_emissions, d_transitions = crf.negative_log_likelihood(
-            _concatenate(scores.emissions),
-            scores.transitions,
-            sentence_lengths(docs),
-            np.concatenate(targets),
+            *scores, np.concatenate(targets)
         )
         factor = np.float32(1 / n_known)
-        gradient = Potentials(_split(d_emissions * factor, docs), d_transitions * factor)
+        gradient = Potentials(d_emissions * factor, d_transitions * factor, scores.lengths)
         return loss / n_known, gradient
 
     def _targets(self, example: Example) -> NDArray[np.bool_]:
@@ -517,7 +505,7 @@ class LSTMEntityRecognizer(TrainablePipe):
                 f"{', '.join(self.labels) or 'no labels'}. Initialize it with examples of all "
                 "types or with initialize(labels=…), or take this type out of the examples."
             ) from None
-        starts = np.cumsum(sentence_lengths([example.predicted]))[:-1]
+        starts = np.cumsum(read([example.predicted]).lengths)[:-1]
         columns[starts] = begin_entity(columns[starts])
         return columns
 
@@ -554,16 +542,12 @@ class LSTMEntityRecognizer(TrainablePipe):
 
 
 def entity_marginals(
-    emissions: NDArray[np.float32],
-    transitions: NDArray[np.float32],
-    lengths: NDArray[np.int64],
-    spans: NDArray[np.int64],
-    temperature: float,
+    factors: Potentials, spans: NDArray[np.int64], temperature: float
 ) -> NDArray[np.float64]:
     """The probability of each entity at a temperature; see `crf.span_marginals`."""
-    emissions, transitions = emissions / temperature, transitions / temperature
-    lattice = crf.forward_backward(emissions, transitions, lengths)
-    return crf.span_marginals(lattice, emissions, transitions, lengths, spans)
+    emissions, transitions = factors.emissions / temperature, factors.transitions / temperature
+    lattice = crf.forward_backward(emissions, transitions, factors.lengths)
+    return crf.span_marginals(lattice, emissions, transitions, factors.lengths, spans)
 
 
 def _check_label(label: str) -> None:
@@ -572,10 +556,6 @@ def _check_label(label: str) -> None:
             "An entity type must be a non-empty string without white space (it becomes part of "
             f"an IOB2 tag). Received: {label!r}"
         )
-
-
-def _concatenate(arrays: Sequence[NDArray]) -> NDArray:
-    return np.concatenate(arrays) if arrays else np.zeros((0, 1), np.float32)
 
 
 def _split(array: NDArray, docs: Sequence[Doc]) -> list[NDArray]:

@@ -28,14 +28,18 @@ FORBIDDEN = -1e4
 class Potentials(NamedTuple):
     """What the network gives for some Docs: the factors of the CRF.
 
-    :param emissions: a Doc's scores of each tag. *Shape:* ``(n_tokens, n_tags)`` each
-    :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
-
     A gradient has the same form.
+
+    :param emissions: of all tokens, one Doc's after the other's: scores of each tag.
+        *Shape:* ``(n_tokens, n_tags)``
+    :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
+    :param lengths: of the sequences that stand in ``emissions``, the Docs' sentences.
+        *Shape:* ``(n_sequences,)``
     """
 
-    emissions: list[NDArray[np.float32]]
+    emissions: NDArray[np.float32]
     transitions: NDArray[np.float32]
+    lengths: NDArray[np.int64]
 
 
 def iob2_allowed(n_labels: int) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ from spacy.tokens import Doc
 
 from . import crf
 from .component import LSTMEntityRecognizer
+from .segments import read
 
 KERAS, H5, ONNX, TRANSITIONS, SETTINGS, SAMPLE = (
     "model.keras",
@@ -60,7 +61,7 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
     wrapper: Any = component.model.layers[1].shims[0]
     docs = [_one_sentence(nlp, text) for text in SENTENCES]
     potentials = component.model.predict(docs)
-    features, mask, tags = _sample(component, docs, potentials.emissions, potentials.transitions)
+    features, mask, tags = _sample(component, docs, potentials)
     settings = {
         "labels": component.labels,
         "tags": component.tags,
@@ -138,8 +139,7 @@ def _one_sentence(nlp: Language, text: str) -> Doc:
 def _sample(
     component: LSTMEntityRecognizer,
     docs: Sequence[Doc],
-    emissions: Sequence[NDArray[np.float32]],
-    transitions: NDArray[np.float32],
+    potentials: crf.Potentials,
 ) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.int64]]:
     """What the network is given for some sentences, and the tags that come of it.
 
@@ -147,10 +147,9 @@ def _sample(
     """
     lengths = np.array([len(doc) for doc in docs])
     mask = np.arange(lengths.max()) < lengths[:, None]
-    by_doc = component.model.layers[0].predict(docs)
-    features = np.concatenate([component.model.ops.to_numpy(array) for array in by_doc])
+    features = component.model.layers[0].predict(read(docs))
     padded = np.zeros((*mask.shape, features.shape[1]), features.dtype)
     padded[mask] = features
     tags = np.full(mask.shape, -1)
-    tags[mask] = crf.viterbi(np.concatenate(emissions), transitions, lengths)
+    tags[mask] = crf.viterbi(*potentials)
     return padded, mask, tags

@@ -1,4 +1,4 @@
-"""Lexical features: Docs → integer ids, rows of the network's embedding table.
+"""Lexical features: words → integer ids, rows of the network's embedding table.
 
 Every feature of a word (its lower-cased form, its shape, its first and last characters)
 is hashed to ``HASHES`` rows in its own part of one table, and the network sums their
@@ -18,13 +18,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import ORTH
 from spacy.lang.lex_attrs import word_shape
 from spacy.strings import get_string_id
-from spacy.tokens import Doc
 from thinc.api import Model, NumpyOps
 
-from .segments import split
+from .segments import Text
 
 HASHES = 2
 _CACHE_SIZE = 100_000
@@ -32,16 +30,14 @@ _CACHE_SIZE = 100_000
 _FEW = 64
 
 
-def LexicalFeatures(
-    names: Sequence[str], rows: Sequence[int]
-) -> Model[list[Doc], list[NDArray[np.int32]]]:
-    """The Thinc layer that reads a Doc's lexical features.
+def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[Text, NDArray[np.int32]]:
+    """The Thinc layer that gives words' lexical features.
 
     :param names: features, each one of ``ORTH``, ``LOWER``, ``SHAPE``, ``PREFIXn``,
         ``SUFFIXn`` (the first or last *n* characters).
     :param rows: rows of the embedding table that each feature has to itself.
-    :return: a layer from Docs to ids. *Shape:* ``(n_tokens, len(names) * HASHES)`` a Doc,
-        int32, below ``sum(rows)``, the ids of one feature side by side.
+    :return: a layer to ids. *Shape:* ``(n_tokens, len(names) * HASHES)``, int32, below
+        ``sum(rows)``, the ids of one feature side by side.
     :raises ValueError: for an unknown feature, or lists that do not match.
     """
     return Model(
@@ -53,9 +49,9 @@ def LexicalFeatures(
 
 
 def _forward(
-    model: Model, docs: list[Doc], is_train: bool
-) -> tuple[list[NDArray[np.int32]], Callable[[Any], list]]:
-    return model.attrs["table"](docs), no_gradient
+    model: Model, text: Text, is_train: bool
+) -> tuple[NDArray[np.int32], Callable[[Any], list]]:
+    return model.attrs["table"](text), no_gradient
 
 
 def no_gradient(d_features: Any) -> list:
@@ -119,18 +115,15 @@ class FeatureTable:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["names"], state["rows"])  # type: ignore[misc]
 
-    def __call__(self, docs: Sequence[Doc]) -> list[NDArray[np.int32]]:
-        """The ids of some Docs. *Shape:* ``(n_tokens, len(names) * HASHES)`` each."""
-        if not docs:
-            return []
-        orths = np.concatenate([doc.to_array(ORTH) for doc in docs])
-        strings = docs[0].vocab.strings
-        if len(orths) <= _FEW:
-            features = self._look_up(orths, strings)
-        else:
-            words, inverse = np.unique(orths, return_inverse=True)
-            features = self._look_up(words, strings)[inverse]
-        return split(features, map(len, docs))
+    def __call__(self, text: Text) -> NDArray[np.int32]:
+        """The ids of all words. *Shape:* ``(n_tokens, len(names) * HASHES)``."""
+        if not len(text.orths):
+            return np.zeros((0, len(self.names) * HASHES), np.int32)
+        strings = text.docs[0].vocab.strings
+        if len(text.orths) <= _FEW:
+            return self._look_up(text.orths, strings)
+        words, inverse = np.unique(text.orths, return_inverse=True)
+        return self._look_up(words, strings)[inverse]
 
     def _look_up(self, orths: NDArray[np.uint64], strings: Any) -> NDArray[np.int32]:
         """The ids of words, one row a word."""

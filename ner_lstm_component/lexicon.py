@@ -23,13 +23,12 @@ from typing import Any
 import numpy as np
 import srsly
 from numpy.typing import NDArray
-from spacy.attrs import ORTH
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from thinc.api import Model, Shim
 
 from .features import no_gradient
-from .segments import sentence_lengths, split
+from .segments import Text, read
 
 # From which count, and from which share of its most frequent tag, an n-gram is one level
 # higher.
@@ -41,10 +40,11 @@ _REACH = 8
 PER_NGRAM = 2
 FOLDS = 10
 
-_FORMAT = 1
+_FORMAT = 2
 # Stand-ins for the words before and after a sentence.
 _BEFORE, _AFTER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-_MIX = np.uint64(0xFF51AFD7ED558CCD)
+# Stands after all n-grams' hashes.
+_NO_KEY = np.uint32(2**32 - 1)
 
 
 def check_ngrams(ngrams: Sequence[Sequence[int]]) -> None:
@@ -82,13 +82,19 @@ class TagLexicon(Shim):
         super().__init__(None)
         check_ngrams(ngrams)
         self.ngrams = tuple(tuple(offsets) for offsets in ngrams)
+        self._offsets = np.array(sorted({k for offsets in ngrams for k in offsets}), np.int64)
+        self._factors, self._terms = _hash_parameters(self.ngrams, self._offsets.tolist())
         self._set(1, np.zeros(0, np.uint32), np.zeros((0, PER_NGRAM), np.uint16))
 
     def _set(self, n_tags: int, ngram_keys: NDArray[np.uint32], levels: NDArray[np.uint16]) -> None:
         """Hold n-grams' hashes, ascending, and what :func:`_levels` says of each."""
         self.n_tags = n_tags
-        self._ngram_keys = ngram_keys
-        self._levels = levels
+        # One more n-gram after the last, of which nothing is known: where others are sought.
+        self._ngram_keys = np.append(ngram_keys, _NO_KEY)
+        self._levels = _with_unknown(levels)
+        first, second = _rows(n_tags)
+        kinds = np.arange(len(self.ngrams)) * (first + second)
+        self._first_rows = (kinds[:, None, None] + [0, first]).astype(np.int32)
         # What is known while learning and not saved: the levels without each fold, and
         # the fold of each document, by its text.
         self._levels_without: list[NDArray[np.uint16]] = []
@@ -102,17 +108,17 @@ class TagLexicon(Shim):
         :param tags: a Doc's tags, -1 where unknown. *Shape:* ``(n_tokens,)`` each
         :param n_tags: number of tags.
         """
-        keys = self._keys(docs)
+        keys = self._keys(read(docs))
         columns = np.concatenate([*tags, np.zeros(0, np.int64)])
         document = np.repeat(np.arange(len(docs)), [len(doc) for doc in docs])
         hashes = [_document_hash(doc) for doc in docs]
         folds = np.array([key % FOLDS for key in hashes], np.int64)
         known = columns >= 0
-        ngrams, row = np.unique(keys[known], return_inverse=True)
+        ngrams, row = np.unique(keys[:, known], return_inverse=True)
         row = row.reshape(-1)
         n_kinds = len(self.ngrams)
-        column = np.repeat(columns[known], n_kinds)
-        fold = np.repeat(folds[document[known]], n_kinds)
+        column = np.tile(columns[known], n_kinds)
+        fold = np.tile(folds[document[known]], n_kinds)
         counts = np.zeros((len(ngrams), n_tags), np.float32)
         np.add.at(counts, (row, column), 1)
         self._set(n_tags, ngrams, _levels(counts))
@@ -128,56 +134,42 @@ class TagLexicon(Shim):
 
     # -- looking up
 
-    def ids(self, docs: Sequence[Doc], is_train: bool = False) -> NDArray[np.int32]:
-        """Ids of all tokens of some Docs, two for each kind of n-gram.
+    def ids(self, text: Text, is_train: bool = False) -> NDArray[np.int32]:
+        """Ids of all tokens, two for each kind of n-gram.
 
         :param is_train: look Docs that were counted up in counts that lack them.
         :return: *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))``, below
             :func:`n_lexicon_rows`
         """
-        keys = self._keys(docs)
-        place = np.searchsorted(self._ngram_keys, keys)
-        place[place == len(self._ngram_keys)] = 0
-        is_known = self._ngram_keys[place] == keys if len(self._ngram_keys) else place < 0
-        levels = np.zeros((*keys.shape, PER_NGRAM), np.int32)
-        levels[is_known] = self._levels[place[is_known]]
+        keys = self._keys(text)
+        place = self._ngram_keys.searchsorted(keys)
+        place[self._ngram_keys[place] != keys] = len(self._ngram_keys) - 1
+        levels = self._levels[place]
         if is_train and self._fold:
-            fold_of_doc = [self._fold.get(_document_hash(doc), -1) for doc in docs]
-            fold = np.repeat(fold_of_doc, [len(doc) for doc in docs])
+            fold_of_doc = [self._fold.get(_document_hash(doc), -1) for doc in text.docs]
+            fold = np.repeat(fold_of_doc, [len(doc) for doc in text.docs])
             for k in set(fold_of_doc) - {-1}:
-                mine = is_known & (fold == k)[:, None]
-                levels[mine] = self._levels_without[k][place[mine]]
-        first, second = _rows(self.n_tags)
-        kinds = np.arange(len(self.ngrams))[:, None] * (first + second)
-        width = PER_NGRAM * len(self.ngrams)
-        return (levels + kinds + [0, first]).reshape(len(keys), width).astype(np.int32)
+                mine = fold == k
+                levels[:, mine] = self._levels_without[k][place[:, mine]]
+        ids = levels + self._first_rows
+        return ids.transpose(1, 0, 2).reshape(keys.shape[1], PER_NGRAM * len(self.ngrams))
 
-    def _keys(self, docs: Sequence[Doc]) -> NDArray[np.uint32]:
-        """Hashes of the tokens' n-grams. *Shape:* ``(n_tokens, len(ngrams))``."""
-        lengths = sentence_lengths(docs)
-        n_tokens = int(lengths.sum())
-        if not n_tokens:
-            return np.zeros((0, len(self.ngrams)), np.uint32)
-        words = np.concatenate([doc.to_array(ORTH) for doc in docs])
-        first = np.repeat(np.cumsum(lengths) - lengths, lengths)
-        last = first + np.repeat(lengths, lengths) - 1
-        at = np.arange(n_tokens)
-        neighbour = {}
-        for offset in {offset for offsets in self.ngrams for offset in offsets}:
-            place = at + offset
-            word = words[np.clip(place, first, last)]
-            neighbour[offset] = np.where(
-                place < first, _BEFORE, np.where(place > last, _AFTER, word)
-            )
-        keys = np.empty((n_tokens, len(self.ngrams)), np.uint32)
-        for kind, offsets in enumerate(self.ngrams):
-            key = np.full(n_tokens, kind + 1, np.uint64)
-            for offset in offsets:
-                # As the finalizer of MurmurHash3, a word at a time.
-                key = (key ^ neighbour[offset]) * _MIX
-                key ^= key >> np.uint64(32)
-            keys[:, kind] = key >> np.uint64(32)
-        return keys
+    def _keys(self, text: Text) -> NDArray[np.uint32]:
+        """Hashes of the tokens' n-grams. *Shape:* ``(len(ngrams), n_tokens)``.
+
+        Multilinear hashing (Dietzfelbinger, 1996; Lemire and Kaser, 2014): the high bits
+        of a sum of the words, each times a factor for its place and the kind.
+        """
+        before, after = max(0, -self._offsets.min(initial=0)), self._offsets.max(initial=0)
+        # What stands around sentences, after one and before the next.
+        around = np.arange(len(text.lengths)) * (before + after) + before
+        places = np.arange(len(text.orths)) + np.repeat(around, text.lengths)
+        words = np.full(len(text.orths) + len(text.lengths) * (before + after), _BEFORE)
+        words[places] = text.orths
+        ends = np.cumsum(text.lengths) + around
+        words[ends[:, None] + np.arange(after)] = _AFTER
+        hashes = self._factors @ words[places + self._offsets[:, None]] + self._terms
+        return (hashes >> np.uint64(32)).astype(np.uint32)
 
     # -- what Thinc asks of a shim
 
@@ -187,7 +179,7 @@ class TagLexicon(Shim):
     def copy(self) -> TagLexicon:
         """An independent lexicon of equal n-grams, which can go on learning from them."""
         copied = TagLexicon(self.ngrams)
-        copied._set(self.n_tags, self._ngram_keys, self._levels)
+        copied._set(self.n_tags, self._ngram_keys[:-1], self._levels[:-1])
         copied._levels_without, copied._fold = self._levels_without, self._fold
         return copied
 
@@ -209,8 +201,8 @@ class TagLexicon(Shim):
                 "format": _FORMAT,
                 "ngrams": [list(offsets) for offsets in self.ngrams],
                 "n_tags": self.n_tags,
-                "keys": self._ngram_keys.astype("<u4", copy=False).tobytes(),
-                "levels": self._levels.astype("<u2", copy=False).tobytes(),
+                "keys": self._ngram_keys[:-1].astype("<u4", copy=False).tobytes(),
+                "levels": self._levels[:-1].astype("<u2", copy=False).tobytes(),
             }
         )
 
@@ -239,20 +231,18 @@ class TagLexicon(Shim):
         return self
 
 
-def Lexicon(ngrams: Sequence[Sequence[int]]) -> Model[list[Doc], list[NDArray[np.int32]]]:
-    """The Thinc layer that looks a Doc's n-grams up, in a :class:`TagLexicon`.
+def Lexicon(ngrams: Sequence[Sequence[int]]) -> Model[Text, NDArray[np.int32]]:
+    """The Thinc layer that looks n-grams up, in a :class:`TagLexicon`.
 
-    :return: a layer from Docs to ids. *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))`` a
-        Doc
+    :return: a layer to ids. *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))``
     """
     return Model("lexicon", _forward, shims=[TagLexicon(ngrams)])
 
 
 def _forward(
-    model: Model, docs: list[Doc], is_train: bool
-) -> tuple[list[NDArray[np.int32]], Callable[[Any], list]]:
-    ids = lexicon_of(model).ids(docs, is_train)
-    return split(ids, map(len, docs)), no_gradient
+    model: Model, text: Text, is_train: bool
+) -> tuple[NDArray[np.int32], Callable[[Any], list]]:
+    return lexicon_of(model).ids(text, is_train), no_gradient
 
 
 def lexicon_of(model: Model) -> TagLexicon:
@@ -275,6 +265,36 @@ def _levels(counts: NDArray[np.float32]) -> NDArray[np.uint16]:
     by_share = 1 + best * (len(_SHARE) + 1) + np.digitize(share, _SHARE)
     levels = np.stack([by_count, by_share], axis=1)
     return np.where(seen[:, None] > 0, levels, 0).astype(np.uint16)
+
+
+def _with_unknown(levels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    return np.append(levels, np.zeros((1, PER_NGRAM), np.uint16), axis=0)
+
+
+def _hash_parameters(
+    ngrams: Sequence[Sequence[int]], offsets: Sequence[int]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """What a word at each offset is multiplied with in each kind of n-gram, and what is added.
+
+    :return: *Shape:* ``(len(ngrams), len(offsets))`` and ``(len(ngrams), 1)``
+    """
+    factors = np.zeros((len(ngrams), len(offsets)), np.uint64)
+    terms = np.zeros((len(ngrams), 1), np.uint64)
+    for kind, ngram in enumerate(ngrams):
+        terms[kind] = _scrambled(kind)
+        for offset in ngram:
+            # By kind and offset, whatever other kinds there are.
+            factors[kind, offsets.index(offset)] = _scrambled((kind << 8) + offset + 128) | 1
+    return factors, terms
+
+
+def _scrambled(number: int) -> int:
+    """A random-looking number of 64 bits (the output function of SplitMix64)."""
+    bits = 2**64 - 1
+    number = (number + 1) * 0x9E3779B97F4A7C15 & bits
+    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 & bits
+    number = (number ^ (number >> 27)) * 0x94D049BB133111EB & bits
+    return number ^ (number >> 31)
 
 
 def _document_hash(doc: Doc) -> int:

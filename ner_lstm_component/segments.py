@@ -10,10 +10,11 @@ depend on its batch.
 
 from __future__ import annotations
 
-from bisect import bisect
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,24 @@ from spacy.pipeline import Sentencizer
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
 
+_WANTED = [ORTH, IS_PUNCT]
 _TERMINATORS = frozenset(map(get_string_id, Sentencizer.default_punct_chars))
 _OPENING = frozenset(map(get_string_id, "([{<«‘“„‚‹¿¡"))
 _QUOTE = get_string_id('"')
+
+
+class Text(NamedTuple):
+    """Some Docs as all layers read them.
+
+    :param docs: the Docs.
+    :param orths: hashes of all words, one Doc's after the other's. *Shape:* ``(n_tokens,)``
+    :param lengths: of the Docs' sentences in tokens, in order, an empty Doc having none.
+        *Shape:* ``(n_sentences,)``
+    """
+
+    docs: Sequence[Doc]
+    orths: NDArray[np.uint64]
+    lengths: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -86,39 +102,36 @@ class Batch:
     core: NDArray[np.bool_]
 
 
-def sentence_lengths(docs: Sequence[Doc]) -> NDArray[np.int64]:
-    """Lengths in tokens of the Docs' sentences, in order, an empty Doc having none.
+def read(docs: Sequence[Doc]) -> Text:
+    """Read Docs' words, and find their sentences.
 
-    They are the Doc's own where it has boundaries (of a parser, a sentencizer or an
-    annotator). Else its punctuation tells where one ends, unless the next token is in
+    The sentences are the Doc's own where it has boundaries (of a parser, a sentencizer or
+    an annotator). Else its punctuation tells where one ends, unless the next token is in
     lower case.
     """
-    docs = [doc for doc in docs if len(doc)]
-    if not docs:
-        return np.zeros(0, np.int64)
-    wanted = [SENT_START, IS_PUNCT, ORTH]
-    attributes = np.concatenate([doc.to_array(wanted).reshape(-1, 3) for doc in docs])
-    sent_start, is_punct, orths = attributes.T
-    lengths = np.fromiter(map(len, docs), np.int64, len(docs))
-    first = np.cumsum(lengths) - lengths
-    # A Doc's first token begins a sentence, whatever is set there.
-    sent_start[first] = 0
-    lacks_own = ~np.logical_or.reduceat(sent_start != 0, first)
-    is_start = sent_start == 1
-    is_start[first] = True
-    punctuation = np.flatnonzero(is_punct)
-    positions, marks = punctuation.tolist(), orths[punctuation].tolist()
-    for doc, start, is_judged in zip(docs, first.tolist(), lacks_own.tolist(), strict=True):
-        if is_judged:
-            here = slice(bisect(positions, start - 1), bisect(positions, start + len(doc) - 1))
-            for end in _sentence_ends(positions[here], marks[here]):
-                if end < start + len(doc) and not doc[end - start].is_lower:
-                    is_start[end] = True
-    starts = np.flatnonzero(is_start)
-    found = np.empty(len(starts), np.int64)
-    np.subtract(starts[1:], starts[:-1], out=found[:-1])
-    found[-1] = len(orths) - starts[-1]
-    return found
+    filled = [doc for doc in docs if len(doc)]
+    if not filled:
+        return Text(docs, np.zeros(0, np.uint64), np.zeros(0, np.int64))
+    arrays = [doc.to_array(_WANTED) for doc in filled]
+    attributes = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    orths = attributes[:, 0].copy()
+    marks = attributes[:, 1].nonzero()[0]
+    positions, marks_orths = marks.tolist(), orths[marks].tolist()
+    starts: list[int] = []
+    n_tokens = mark = 0
+    for doc in filled:
+        starts.append(n_tokens)
+        if doc.has_annotation("SENT_START"):
+            is_start = doc.to_array(SENT_START) == 1
+            starts += (is_start[1:].nonzero()[0] + (n_tokens + 1)).tolist()
+        else:
+            first, mark = mark, bisect_left(positions, n_tokens + len(doc), mark)
+            for end in _sentence_ends(positions[first:mark], marks_orths[first:mark]):
+                if end < n_tokens + len(doc) and not doc[end - n_tokens].is_lower:
+                    starts.append(end)
+        n_tokens += len(doc)
+    borders = np.array([*starts, n_tokens], np.int64)
+    return Text(docs, orths, borders[1:] - borders[:-1])
 
 
 def split(array: NDArray, lengths: Iterable[int]) -> list[NDArray]:
@@ -183,6 +196,9 @@ def batches(segments: Segments, reading: Reading) -> Iterator[Batch]:
     :param segments: all segments of some Docs.
     :param reading: how large a batch may be.
     """
+    if len(segments.start) == 1:
+        yield _alone(segments)
+        return
     order = np.argsort(-segments.lengths, kind="stable")
     lengths = segments.lengths[order]
     first = 0
@@ -190,6 +206,14 @@ def batches(segments: Segments, reading: Reading) -> Iterator[Batch]:
         last = first + max(1, reading.batch_tokens // int(lengths[first]))
         yield _pad(segments, order[first:last])
         first = last
+
+
+def _alone(segments: Segments) -> Batch:
+    """What :func:`_pad` gives for one segment, in less time."""
+    (start,), (end,) = segments.start.tolist(), segments.end.tolist()
+    tokens = np.arange(start, end)[None]
+    is_token = np.ones(tokens.shape, bool)
+    return Batch(tokens, is_token, is_token)
 
 
 def _pad(segments: Segments, chosen: NDArray[np.int64]) -> Batch:

@@ -65,26 +65,34 @@ def gradients(model):
     return found
 
 
+def by_doc(model, docs):
+    ends = np.cumsum([len(doc) for doc in docs])[:-1]
+    return np.split(model.predict(docs).emissions, ends)
+
+
 def test_shapes(model, docs):
-    emissions, transitions = model.predict(docs)
-    assert [e.shape for e in emissions] == [(len(doc), TAGS) for doc in docs]
+    emissions, transitions, lengths = model.predict(docs)
+    assert emissions.shape == (sum(map(len, docs)), TAGS)
+    assert lengths.tolist() == [len(doc) for doc in docs if len(doc)]
     assert transitions.shape == (TAGS + 1, TAGS + 1)
 
 
 def test_nothing_to_predict(model, vocab):
-    assert model.predict([]).emissions == []
-    (emissions,) = model.predict([Doc(vocab)]).emissions
-    assert emissions.shape == (0, TAGS)
+    for docs in ([], [Doc(vocab)]):
+        emissions, transitions, lengths = model.predict(docs)
+        assert emissions.shape == (0, TAGS)
+        assert transitions.shape == (TAGS + 1, TAGS + 1)
+        assert lengths.tolist() == []
 
 
 def test_a_docs_emissions_do_not_depend_on_its_batch(model, docs):
-    together = model.predict(docs).emissions
-    backwards = model.predict(docs[::-1]).emissions[::-1]
+    together = by_doc(model, docs)
+    backwards = by_doc(model, docs[::-1])[::-1]
     for doc, a, b in zip(docs, together, backwards, strict=True):
-        (alone,) = model.predict([doc]).emissions
+        alone = model.predict([doc]).emissions
         np.testing.assert_allclose(a, alone, atol=1e-5)
         np.testing.assert_allclose(a, b, atol=1e-5)
-    np.testing.assert_array_equal(together[2], model.predict(docs).emissions[2])
+    np.testing.assert_array_equal(together[2], by_doc(model, docs)[2])
 
 
 def test_sentences_are_read_alone(model, vocab):
@@ -92,8 +100,8 @@ def test_sentences_are_read_alone(model, vocab):
     split = Doc(vocab, words=words, sent_starts=[n in (0, 4) for n in range(9)])
     parts = [Doc(vocab, words=words[:4]), Doc(vocab, words=words[4:])]
     np.testing.assert_allclose(
-        model.predict([split]).emissions[0],
-        np.concatenate(model.predict(parts).emissions),
+        model.predict([split]).emissions,
+        model.predict(parts).emissions,
         atol=1e-5,
     )
 
@@ -106,7 +114,7 @@ def test_wide_windows_read_as_if_uncut(docs, vocab):
     uncut.initialize(X=docs)
     uncut.layers[1].shims[0].from_bytes(cut.layers[1].shims[0].to_bytes())
     doc = Doc(vocab, words=[f"w{(n * 7) % 31}" for n in range(300)])
-    (a,), (b,) = cut.predict([doc]).emissions, uncut.predict([doc]).emissions
+    a, b = cut.predict([doc]).emissions, uncut.predict([doc]).emissions
     np.testing.assert_allclose(a, b, atol=1e-3)
 
 
@@ -128,12 +136,8 @@ def test_fused_and_chained_gradients_agree(model, docs, which):
     backprop(0.5)
     fused = gradients(model)
     Y, backprop = model.begin_update(chosen)
-    lengths = np.array([len(doc) for doc in chosen if len(doc)])
-    expected = negative_log_likelihood(
-        np.concatenate(Y.emissions), Y.transitions, lengths, np.concatenate(targets)
-    )
-    ends = np.cumsum([len(doc) for doc in chosen])[:-1]
-    backprop(Potentials(np.split(expected.emissions * 0.5, ends), expected.transitions * 0.5))
+    expected = negative_log_likelihood(*Y, np.concatenate(targets))
+    backprop(Potentials(expected.emissions * 0.5, expected.transitions * 0.5, Y.lengths))
     chained = gradients(model)
     assert loss == pytest.approx(expected.loss, rel=1e-5)
     assert fused.keys() == chained.keys()
@@ -214,8 +218,7 @@ def test_batches_of_onnx_runtime_are_small(model, docs, monkeypatch):
     found = loaded.predict(docs)
     assert len(sizes) > 1
     assert all(n * length <= 12 or n == 1 for n, length in sizes)
-    for one, other in zip(found.emissions, expected.emissions, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+    np.testing.assert_allclose(found.emissions, expected.emissions, atol=1e-5)
     np.testing.assert_array_equal(found.transitions, expected.transitions)
 
 
@@ -287,14 +290,8 @@ def fused_loss(model, docs, targets):
 
 def chained_loss(model, docs, targets):
     Y, backprop = model.begin_update(docs)
-    result = negative_log_likelihood(
-        np.concatenate(Y.emissions),
-        Y.transitions,
-        np.array([len(doc) for doc in docs if len(doc)]),
-        np.concatenate(targets),
-    )
-    ends = np.cumsum([len(doc) for doc in docs])[:-1]
-    backprop(Potentials(np.split(result.emissions * 0.5, ends), result.transitions * 0.5))
+    result = negative_log_likelihood(*Y, np.concatenate(targets))
+    backprop(Potentials(result.emissions * 0.5, result.transitions * 0.5, Y.lengths))
     return 0.5 * result.loss
 
 
@@ -326,14 +323,14 @@ def test_gradient_of_vectors_by_finite_differences(docs, compute_loss):
 def test_width_is_found_out(docs):
     model = over_vectors(docs)
     assert not model.get_ref("tok2vec").has_dim("nO")
-    assert model.predict(docs).emissions[2].shape == (40, TAGS)
+    assert model.predict(docs).emissions.shape == (sum(map(len, docs)), TAGS)
 
 
 def test_vectors_of_nothing(docs, vocab):
     model = over_vectors(docs, nO=4)
-    assert model.predict([]).emissions == []
+    assert model.predict([]).emissions.shape == (0, TAGS)
     Y, backprop = model.begin_update([Doc(vocab)])
-    assert Y.emissions[0].shape == (0, TAGS)
+    assert Y.emissions.shape == (0, TAGS)
     assert backprop(Y) == []
 
 

@@ -7,6 +7,7 @@ from spacy.tokens import Doc
 
 from ner_lstm_component import features
 from ner_lstm_component.features import HASHES, FeatureTable, LexicalFeatures
+from ner_lstm_component.segments import read
 
 NAMES = ["LOWER", "SHAPE", "PREFIX2", "SUFFIX3", "ORTH"]
 ROWS = [50, 20, 10, 30, 40]
@@ -23,7 +24,7 @@ def table():
 
 
 def test_ids_have_rows_of_their_own(nlp, table):
-    (ids,) = table([nlp("Some words, among them U.S. and Größe 2-year-old 😀 .")])
+    ids = table(read([nlp("Some words, among them U.S. and Größe 2-year-old 😀 .")]))
     assert ids.dtype == np.int32
     assert ids.shape[1] == len(NAMES) * HASHES
     starts = np.cumsum([0, *ROWS])
@@ -34,14 +35,14 @@ def test_ids_have_rows_of_their_own(nlp, table):
 
 
 def test_ids_follow_the_text_alone(nlp, table):
-    (tokenized,) = table([nlp("The U.S. economy")])
-    (given,) = table([Doc(spacy.blank("de").vocab, words=["The", "U.S.", "economy"])])
-    fresh = FeatureTable(NAMES, ROWS)([nlp("x y z"), nlp("The U.S. economy")])[1]
+    tokenized = table(read([nlp("The U.S. economy")]))
+    given = table(read([Doc(spacy.blank("de").vocab, words=["The", "U.S.", "economy"])]))
+    fresh = FeatureTable(NAMES, ROWS)(read([nlp("x y z"), nlp("The U.S. economy")]))[3:]
     assert tokenized.tolist() == given.tolist() == fresh.tolist()
 
 
 def test_features_see_what_they_should(nlp, table):
-    (ids,) = table([Doc(nlp.vocab, words=["Walking", "walking", "Talking"])])
+    ids = table(read([Doc(nlp.vocab, words=["Walking", "walking", "Talking"])]))
     columns = {name: ids[:, k * HASHES : (k + 1) * HASHES] for k, name in enumerate(NAMES)}
     assert (columns["LOWER"][0] == columns["LOWER"][1]).all()
     assert (columns["ORTH"][0] != columns["ORTH"][1]).any()
@@ -51,10 +52,9 @@ def test_features_see_what_they_should(nlp, table):
     assert (columns["PREFIX2"][0] != columns["PREFIX2"][2]).any()
 
 
-def test_docs_are_kept_apart(nlp, table):
-    docs = [nlp("one two"), Doc(nlp.vocab), nlp("three")]
-    assert [len(ids) for ids in table(docs)] == [2, 0, 1]
-    assert table([]) == []
+def test_nothing_to_read(nlp, table):
+    for docs in ([], [Doc(nlp.vocab)]):
+        assert table(read(docs)).shape == (0, len(NAMES) * HASHES)
 
 
 def test_memory_is_bounded(nlp, monkeypatch):
@@ -63,15 +63,15 @@ def test_memory_is_bounded(nlp, monkeypatch):
     reference = FeatureTable(NAMES, ROWS)
     for start in range(0, 60, 3):
         doc = Doc(nlp.vocab, words=[f"w{n}" for n in range(start, start + 3)])
-        assert small([doc])[0].tolist() == reference([doc])[0].tolist()
+        assert small(read([doc])).tolist() == reference(read([doc])).tolist()
         assert len(small._position) <= 8
     big = Doc(nlp.vocab, words=[f"v{n}" for n in range(30)])
-    assert small([big])[0].tolist() == reference([big])[0].tolist()
+    assert small(read([big])).tolist() == reference(read([big])).tolist()
 
 
 def test_pickle(nlp, table):
-    doc = nlp("The same ids")
-    assert pickle.loads(pickle.dumps(table))([doc])[0].tolist() == table([doc])[0].tolist()  # noqa: S301
+    text = read([nlp("The same ids")])
+    assert pickle.loads(pickle.dumps(table))(text).tolist() == table(text).tolist()  # noqa: S301
 
 
 @pytest.mark.parametrize("name", ["NORM2", "PREFIX", "PREFIX0", "SUFFIX12", "lower"])

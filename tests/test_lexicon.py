@@ -6,6 +6,7 @@ import spacy
 from spacy.tokens import Doc
 
 from ner_lstm_component.lexicon import TagLexicon, _document_hash, n_lexicon_rows
+from ner_lstm_component.segments import read
 
 NGRAMS = [[0], [-1, 0], [0, 1]]
 N_TAGS = 5
@@ -34,7 +35,7 @@ def lexicon(data):
 def level(lexicon, doc, token, kind):
     """What the lexicon says of one n-gram: (tag, level of count, level of share), or None."""
     step = n_lexicon_rows(1, N_TAGS)
-    first, second = lexicon.ids([doc])[token, 2 * kind : 2 * kind + 2] - kind * step
+    first, second = lexicon.ids(read([doc]))[token, 2 * kind : 2 * kind + 2] - kind * step
     second -= step // 2
     if first == 0:
         assert second == 0
@@ -61,7 +62,7 @@ def test_unknown_tags_are_not_counted(vocab):
 
 
 def test_ids_tell_tag_count_and_share_and_are_within_their_rows(lexicon, vocab, data):
-    ids = lexicon.ids(data[0])
+    ids = lexicon.ids(read(data[0]))
     assert ids.shape == (sum(map(len, data[0])), 2 * len(NGRAMS))
     assert ids.min() >= 0
     assert ids.max() < n_lexicon_rows(len(NGRAMS), N_TAGS)
@@ -70,7 +71,7 @@ def test_ids_tell_tag_count_and_share_and_are_within_their_rows(lexicon, vocab, 
     assert all(
         set(a).isdisjoint(b) for k, a in enumerate(ids.T.tolist()) for b in ids.T.tolist()[k + 1 :]
     )
-    unseen = lexicon.ids([Doc(vocab, words=["Paris"])])
+    unseen = lexicon.ids(read([Doc(vocab, words=["Paris"])]))
     step = n_lexicon_rows(1, N_TAGS)
     assert unseen[0, ::2].tolist() == [0, step, 2 * step]
 
@@ -83,11 +84,13 @@ def test_in_training_a_document_is_looked_up_without_its_fold(lexicon, data):
         others = np.flatnonzero(fold != fold[k])
         rest = TagLexicon(NGRAMS)
         rest.learn([docs[i] for i in others], [tags[i] for i in others], N_TAGS)
-        np.testing.assert_array_equal(lexicon.ids([doc], is_train=True), rest.ids([doc]))
-    together = lexicon.ids(docs, is_train=True)
-    apart = [lexicon.ids([doc], is_train=True) for doc in docs]
+        np.testing.assert_array_equal(
+            lexicon.ids(read([doc]), is_train=True), rest.ids(read([doc]))
+        )
+    together = lexicon.ids(read(docs), is_train=True)
+    apart = [lexicon.ids(read([doc]), is_train=True) for doc in docs]
     np.testing.assert_array_equal(together, np.concatenate(apart))
-    assert (together != lexicon.ids(docs)).any()
+    assert (together != lexicon.ids(read(docs))).any()
 
 
 def test_a_documents_own_tags_do_not_show_in_training(vocab, data):
@@ -95,33 +98,35 @@ def test_a_documents_own_tags_do_not_show_in_training(vocab, data):
     lexicons = [TagLexicon(NGRAMS), TagLexicon(NGRAMS)]
     lexicons[0].learn(docs, tags, N_TAGS)
     lexicons[1].learn(docs, [(tags[0] + 2) % N_TAGS, *tags[1:]], N_TAGS)
-    first, second = (lexicon.ids(docs[:1], is_train=True) for lexicon in lexicons)
+    first, second = (lexicon.ids(read(docs[:1]), is_train=True) for lexicon in lexicons)
     np.testing.assert_array_equal(first, second)
 
 
 def test_new_documents_see_all_in_training_too(lexicon, vocab):
     doc = Doc(vocab, words=["in", "Rome"])
-    np.testing.assert_array_equal(lexicon.ids([doc], is_train=True), lexicon.ids([doc]))
+    np.testing.assert_array_equal(lexicon.ids(read([doc]), is_train=True), lexicon.ids(read([doc])))
 
 
 def test_another_tokenization_of_a_document_is_that_document(lexicon, vocab):
     words, spaces = ["in", "Rome", "to", "day"], [True, True, False, False]
     doc = Doc(vocab, words=words, spaces=spaces)
-    assert (lexicon.ids([doc], is_train=True) != lexicon.ids([doc])).any()
+    assert (lexicon.ids(read([doc]), is_train=True) != lexicon.ids(read([doc]))).any()
 
 
 def test_ngrams_end_at_a_sentence(lexicon, vocab):
-    apart = lexicon.ids([Doc(vocab, words=["go", "in", "."]), Doc(vocab, words=["Rome", "fell"])])
-    together = lexicon.ids([Doc(vocab, words=["go", "in", ".", "Rome", "fell"])])
+    apart = lexicon.ids(
+        read([Doc(vocab, words=["go", "in", "."]), Doc(vocab, words=["Rome", "fell"])])
+    )
+    together = lexicon.ids(read([Doc(vocab, words=["go", "in", ".", "Rome", "fell"])]))
     np.testing.assert_array_equal(apart, together)
 
 
 def test_an_empty_lexicon_and_no_docs(lexicon, vocab):
     empty = TagLexicon(NGRAMS)
     empty.learn([], [], N_TAGS)
-    assert empty.ids([Doc(vocab, words=["a"])]).shape == (1, 6)
-    assert lexicon.ids([]).shape == (0, 6)
-    assert lexicon.ids([Doc(vocab)], is_train=True).shape == (0, 6)
+    assert empty.ids(read([Doc(vocab, words=["a"])])).shape == (1, 6)
+    assert lexicon.ids(read([])).shape == (0, 6)
+    assert lexicon.ids(read([Doc(vocab)]), is_train=True).shape == (0, 6)
 
 
 @pytest.mark.parametrize("way", ["bytes", "copy", "deepcopy"])
@@ -130,7 +135,7 @@ def test_copies_are_equal(lexicon, data, way):
         other = TagLexicon(NGRAMS).from_bytes(lexicon.to_bytes())
     else:
         other = lexicon.copy() if way == "copy" else copy.deepcopy(lexicon)
-    np.testing.assert_array_equal(other.ids(data[0]), lexicon.ids(data[0]))
+    np.testing.assert_array_equal(other.ids(read(data[0])), lexicon.ids(read(data[0])))
 
 
 def test_other_bytes_are_refused(lexicon):

@@ -3,7 +3,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from ner_lstm_component.segments import Reading, batches, cut, sentence_lengths
+from ner_lstm_component.segments import Reading, batches, cut, read
 
 READING = Reading(window=10, context=2, batch_tokens=40)
 
@@ -30,9 +30,9 @@ def test_sentence_lengths(vocab):
     words = list("abcdef")
     plain = Doc(vocab, words=words)
     with_sentences = Doc(vocab, words=words, sent_starts=[True, False, True, False, False, True])
-    assert sentence_lengths([plain, Doc(vocab), with_sentences]).tolist() == [6, 2, 3, 1]
-    assert sentence_lengths([]).tolist() == []
-    assert sentence_lengths([Doc(vocab)]).tolist() == []
+    assert read([plain, Doc(vocab), with_sentences]).lengths.tolist() == [6, 2, 3, 1]
+    assert read([]).lengths.tolist() == []
+    assert read([Doc(vocab)]).lengths.tolist() == []
 
 
 @pytest.mark.parametrize("lengths", [[1], [10], [11], [3, 25, 10, 1], [100], [6, 7, 12, 13, 60]])
@@ -96,10 +96,10 @@ def test_a_segment_longer_than_a_batch_is_a_batch():
     ],
 )
 def test_punctuation_tells_where_sentences_end(vocab, text, sentences):
-    assert sentence_lengths([Doc(vocab, words=text.split())]).tolist() == sentences
+    assert read([Doc(vocab, words=text.split())]).lengths.tolist() == sentences
 
 
 def test_boundaries_of_the_doc_are_kept(vocab):
     words = ["He", "left", ".", "She", "stayed", "."]
     one = Doc(vocab, words=words, sent_starts=[True, False, False, False, False, False])
-    assert sentence_lengths([one]).tolist() == [6]
+    assert read([one]).lengths.tolist() == [6]
