@@ -40,6 +40,7 @@ from thinc.api import Model, Ops, Optimizer, Shim, get_current_ops
 from thinc.types import ArgsKwargs
 from thinc.util import convert_recursive, is_xp_array
 
+from .fused_optimizer import FusedAdam, Gradient, is_expressible, own_arrays
 from .onnx_export import Exported, NotExpressible, export
 from .onnx_runtime import OnnxNetwork, is_installed
 
@@ -360,7 +361,8 @@ class TensorFlowShim(Shim):
         self._call_spec: dict[str, Any] | None = None
         self._names: list[str] = []
         self._device: str | None = None
-        self._gradients: dict[str, Any] = {}
+        self._gradients: dict[str, Gradient] = {}
+        self._fused = FusedAdam(self.id)
         self._compiled: dict[Any, _Compiled] = {}
         self._lock = threading.RLock()
         self.dropout_rate = None
@@ -531,13 +533,10 @@ class TensorFlowShim(Shim):
             if compiled.ends_in_loss:
                 outputs, gradients = compiled.function(*tensors)
 
-                def differentiate(d_outputs: Any) -> Sequence[Any]:
+                def differentiate(d_outputs: Any) -> tuple[Sequence[Any], float]:
                     if d_outputs is None:
-                        return [None] * len(gradients)
-                    scale = float(d_outputs)
-                    if scale == 1.0:
-                        return gradients
-                    return [None if g is None else g * scale for g in gradients]
+                        return [None] * len(gradients), 0.0
+                    return gradients, float(d_outputs)
 
             else:
                 floats = [tensor for tensor in tensors if tensor.dtype.is_floating]
@@ -547,7 +546,7 @@ class TensorFlowShim(Shim):
                     tape.watch([variable.value for variable in variables])
                     outputs, _ = compiled.function(*tensors)
 
-                def differentiate(d_outputs: Any) -> Sequence[Any]:
+                def differentiate(d_outputs: Any) -> tuple[Sequence[Any], float]:
                     pairs = [
                         (y, tf.convert_to_tensor(dy, y.dtype))
                         for y, dy in zip(
@@ -557,20 +556,24 @@ class TensorFlowShim(Shim):
                         )
                         if dy is not None and y.dtype.is_floating
                     ]
-                    return tape.gradient(
+                    gradients = tape.gradient(
                         [y for y, _ in pairs],
                         [v.value for v in variables] + floats,
                         output_gradients=[dy for _, dy in pairs],
                     )
+                    dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+                    return dense, 1.0
 
         def backprop(d_outputs: Any) -> ArgsKwargs:
             with tf.device(self.device):
-                gradients = [
-                    None if g is None else tf.convert_to_tensor(g) for g in differentiate(d_outputs)
-                ]
+                gradients, scale = differentiate(d_outputs)
                 n_variables = len(compiled.variables)
-                self._accumulate(compiled.variables, gradients[:n_variables])
-                return _input_gradient(inputs, tensors, gradients[n_variables:])
+                self._accumulate(compiled.variables, gradients[:n_variables], scale)
+                d_inputs = [
+                    None if g is None else Gradient(g, scale).scaled()
+                    for g in gradients[n_variables:]
+                ]
+                return _input_gradient(inputs, tensors, d_inputs)
 
         return outputs, backprop
 
@@ -656,35 +659,49 @@ class TensorFlowShim(Shim):
     def _trainable(self) -> list[tuple[str, Any]]:
         return [(name, variable) for name, variable in self._variables() if variable.trainable]
 
-    def _accumulate(self, variables: Sequence[tuple[str, Any]], gradients: Sequence[Any]) -> None:
-        for (name, _), gradient in zip(variables, gradients, strict=True):
-            if gradient is not None:
+    def _accumulate(
+        self, variables: Sequence[tuple[str, Any]], gradients: Sequence[Any], scale: float
+    ) -> None:
+        for (name, _), tensor in zip(variables, gradients, strict=True):
+            if tensor is not None:
+                gradient = Gradient(tensor, scale)
                 known = self._gradients.get(name)
                 self._gradients[name] = gradient if known is None else known + gradient
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Apply and forget the gradients gathered since the last call.
 
-        :param optimizer: a Thinc optimizer. It sees each variable under the key
-            ``(shim.id, variable path)``, and keeps its averages there. Not used if the
-            wrapper was given a Keras optimizer.
+        :param optimizer: a Thinc optimizer. It knows each variable by the key
+            ``(shim.id, variable path)``, and keeps its averages there. What is Thinc's Adam
+            is computed where the network is, in one call; anything else is called with each
+            variable in turn. Not used if the wrapper was given a Keras optimizer.
         """
         if not self._gradients:
             return
         gradients, self._gradients = self._gradients, {}
         trainable = self._trainable()
-        pairs = [(name, v) for name, v in trainable if name in gradients]
-        if self._optimizer is not None:
-            if not self._optimizer.built:
-                self._optimizer.build([v for _, v in trainable])
-            self._optimizer.apply_gradients([(gradients[name], v) for name, v in pairs])
-            return
-        ops = get_current_ops()
-        for name, variable in pairs:
-            updated, _ = optimizer(
-                (self.id, name), _to_floats(ops, variable), _to_floats(ops, gradients[name])
-            )
-            variable.assign(_to_numpy(updated).reshape(variable.shape))
+        chosen = {name: v for name, v in trainable if name in gradients}
+        tf = import_tensorflow()
+        with tf.device(self.device):
+            if self._optimizer is not None:
+                if not self._optimizer.built:
+                    self._optimizer.build([v for _, v in trainable])
+                self._optimizer.apply_gradients(
+                    [(gradients[name].scaled(), v) for name, v in chosen.items()]
+                )
+                return
+            ops = get_current_ops()
+            values = {name: v.value for name, v in chosen.items()}
+            if is_expressible(optimizer, list(values.values())):
+                self._fused(optimizer, values, gradients, ops)
+                return
+            own_arrays(optimizer, [(self.id, name) for name in chosen])
+            for name, variable in chosen.items():
+                gradient = gradients[name].scaled()
+                updated, _ = optimizer(
+                    (self.id, name), _to_floats(ops, variable), _to_floats(ops, gradient)
+                )
+                variable.assign(_to_numpy(updated).reshape(variable.shape))
 
     @contextlib.contextmanager
     def use_params(self, params: dict) -> Iterator[None]:

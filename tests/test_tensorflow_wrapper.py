@@ -1805,6 +1805,7 @@ class Custom(keras.Model):
 CHILD = """
 import json, multiprocessing, sys
 import numpy as np
+from thinc.api import Adam
 from thinc.types import ArgsKwargs
 from ner_lstm_component import tensorflow_wrapper
 from ner_lstm_component.tensorflow_wrapper import TensorFlowWrapper
@@ -1838,10 +1839,18 @@ shim = wrapper.shims[0]
 inputs = ArgsKwargs((np.zeros((2, 5, 3), "float32"),), {})
 Y, backprop = shim.begin_update(inputs)
 dX = backprop(np.ones((2, 5, 2), "float32"))
-tensors = [shim.predict(inputs), Y, dX.args[0], *shim._gradients.values()]
+tensors = [shim.predict(inputs), Y, dX.args[0]]
+tensors += [gradient.tensor for gradient in shim._gradients.values()]
 tensors += [variable.value for variable in shim.keras_model.weights]
-found["devices"] = sorted({tensor.device[-5:] for tensor in tensors})
 wrapper.to_disk(folder + "/again")
+optimizer = Adam(0.1)
+shim.finish_update(optimizer)
+for slots in shim._fused._slots.values():
+    tensors += [slots.variable, slots.mom1, slots.mom2, slots.average]
+found["devices"] = sorted({tensor.device[-5:] for tensor in tensors})
+found["updated"] = predict(folder, (2, 5, 3))
+with wrapper.use_params(optimizer.averages):
+    found["averages"] = predict(folder, (2, 5, 3))
 print(json.dumps(found))
 """
 
@@ -1863,6 +1872,7 @@ def test_other_process(tmp_path, monkeypatch):
     assert found["devices"] == ["CPU:1"]
     assert_allclose(found["predicted"], expected, rtol=1e-5)
     assert_allclose(found["forked"], expected, rtol=1e-5)
+    assert len({str(found[key]) for key in ("predicted", "updated", "averages")}) == 3
     assert (tmp_path / "again").read_bytes() == (tmp_path / "network").read_bytes()
 
 

@@ -1,0 +1,267 @@
+"""Thinc's Adam on all variables of a network, in one compiled call.
+
+A Thinc optimizer updates one array after the other, in several passes, and on copies where
+the weights live in TensorFlow. `FusedAdam` computes the same update where they are, the
+averages with it.
+
+The Thinc optimizer stays the one that decides and the one that remembers: its settings are
+read at every step, and after it ``nr_update``, ``mom1``, ``mom2`` and ``averages`` are what
+Thinc itself would have left. Its arrays are then views of TensorFlow's buffers, which costs
+no copy, and which nobody sees change: TensorFlow writes to a buffer of its own as long as
+someone else holds the last one. What another has put into the optimizer meanwhile is read
+from there. So an optimizer may serve other layers too, be replaced, or go on without this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from thinc.api import Ops, Optimizer
+from thinc.backends import get_array_ops
+from thinc.compat import cupy_from_dlpack
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Of the averages, as in Thinc's ops.update_averages().
+_MAX_DECAY = 0.9999
+
+
+class Gradient(NamedTuple):
+    """What a variable's gradient is, unless scaling it can be left to the update.
+
+    :param tensor: dense.
+    :param scale: what it is still to be multiplied by.
+    """
+
+    tensor: tf.Tensor
+    scale: float = 1.0
+
+    def scaled(self) -> tf.Tensor:
+        """The gradient itself."""
+        return self.tensor if self.scale == 1.0 else self.tensor * self.scale
+
+    def __add__(self, other: Gradient) -> Gradient:  # type: ignore[override]
+        return Gradient(self.scaled() + other.scaled())
+
+
+def is_expressible(optimizer: Any, variables: Sequence[tf.Variable]) -> bool:
+    """Whether a step of an optimizer is one of :class:`FusedAdam`.
+
+    :param optimizer: Thinc's Adam, at this step of its schedules. Not RAdam, SGD, and what
+        is not Thinc's own: a subclass may do anything.
+    :param variables: in single precision, and none of them empty.
+    """
+    return (
+        type(optimizer) is Optimizer
+        and not optimizer.use_radam
+        and optimizer.b1 > 0
+        and optimizer.b2 > 0
+        and all(v.dtype.name == "float32" and v.shape.num_elements() for v in variables)
+    )
+
+
+def own_arrays(optimizer: Any, keys: Sequence[tuple[int, str]]) -> None:
+    """Give an optimizer arrays of its own in place of views, before Thinc writes to them."""
+    if not isinstance(optimizer, Optimizer):
+        return
+    for arrays in (optimizer.mom1, optimizer.mom2, optimizer.averages or {}):
+        for key in keys:
+            if key in arrays and not arrays[key].flags.owndata:
+                arrays[key] = arrays[key].copy()
+
+
+class _Kind(NamedTuple):
+    """What a compiled update is for; all else it is given as numbers."""
+
+    names: tuple[str, ...]
+    clips: bool
+    has_averages: bool
+    adds_l2: bool
+    decays_weights: bool
+
+
+class _Slots:
+    """The moments and average of a variable.
+
+    :param variable: the variable.
+    """
+
+    def __init__(self, variable: tf.Variable) -> None:
+        import tensorflow as tf
+
+        self.variable = variable
+        zeros = tf.zeros(variable.shape)
+        self.mom1, self.mom2, self.average = tf.Variable(zeros), tf.Variable(zeros), zeros
+        # What an optimizer was given of them, by which to see that it has them still.
+        self.views: dict[str, Any] = {}
+
+    def take(self, optimizer: Optimizer, key: tuple[int, str]) -> None:
+        """Have what an optimizer has, and be the only one to have the moments."""
+        for name in ("mom1", "mom2"):
+            known = getattr(optimizer, name).get(key)
+            if known is None or known is not self.views.get(name):
+                getattr(self, name).assign(self._from_array(known))
+        if optimizer.averages is not None:
+            known = optimizer.averages.get(key)
+            if known is None or known is not self.views.get("averages"):
+                self.average = self._from_array(known)
+        for name in ("mom1", "mom2"):
+            self.views.pop(name, None)
+            getattr(optimizer, name).pop(key, None)
+
+    def give(self, optimizer: Optimizer, key: tuple[int, str], ops: Ops) -> None:
+        """Leave an optimizer with views, in Thinc's shapes."""
+        for name in ("mom1", "mom2"):
+            view = _view(getattr(self, name).read_value(), ops).reshape(-1)
+            self.views[name] = getattr(optimizer, name)[key] = view
+        if optimizer.averages is not None:
+            view = _view(self.average, ops)
+            view = view if view.ndim else view.reshape(1)
+            self.views["averages"] = optimizer.averages[key] = view
+
+    def _from_array(self, array: Any) -> tf.Tensor:
+        import tensorflow as tf
+
+        shape = self.variable.shape
+        if array is None:
+            return tf.zeros(shape)
+        return tf.constant(get_array_ops(array).to_numpy(array).reshape(shape))
+
+
+class FusedAdam:
+    """Updates a network's variables as Thinc's Adam would. ``traces`` counts graphs.
+
+    :param shim_id: the first part of the keys by which an optimizer knows the variables.
+    """
+
+    def __init__(self, shim_id: int) -> None:
+        self.traces = 0
+        self._shim_id = shim_id
+        self._slots: dict[str, _Slots] = {}
+        self._compiled: dict[_Kind, Any] = {}
+
+    def __call__(
+        self,
+        optimizer: Optimizer,
+        variables: dict[str, tf.Variable],
+        gradients: dict[str, Gradient],
+        ops: Ops,
+    ) -> None:
+        """Make a step.
+
+        :param optimizer: one for which :func:`is_expressible` holds.
+        :param variables: what to update, by name.
+        :param gradients: of each of them.
+        :param ops: those for whose device the optimizer is to have its arrays.
+        """
+        import tensorflow as tf
+
+        keys = [(self._shim_id, name) for name in variables]
+        slots = [self._slots_of(name, variable) for name, variable in variables.items()]
+        kind = _Kind(
+            tuple(variables),
+            clips=bool(optimizer.grad_clip),
+            has_averages=optimizer.averages is not None,
+            adds_l2=optimizer.L2 != 0 and not optimizer.L2_is_weight_decay,
+            decays_weights=optimizer.L2 != 0 and optimizer.L2_is_weight_decay,
+        )
+        function = self._compiled.get(kind)
+        if function is None:
+            function = tf.function(self._update(kind, slots), autograph=False)
+            self._compiled[kind] = function
+        for key in keys:
+            optimizer.nr_update[key] += 1
+        by_variable = [
+            (*_rates(optimizer, optimizer.nr_update[key]), gradients[name].scale)
+            for key, name in zip(keys, variables, strict=True)
+        ]
+        o = optimizer
+        shared = [o.b1, o.b2, o.eps, o.L2, o.learn_rate * o.L2, o.grad_clip]
+        taken = []
+        try:
+            for key, own in zip(keys, slots, strict=True):
+                own.take(optimizer, key)
+                taken.append((key, own))
+            averages = function(
+                [gradients[name].tensor for name in variables],
+                [own.average for own in slots] if kind.has_averages else [],
+                tf.constant(by_variable, tf.float32),
+                tf.constant(shared, tf.float32),
+            )
+            for own, average in zip(slots, averages, strict=kind.has_averages):
+                own.average = average
+        finally:
+            for key, own in taken:
+                own.give(optimizer, key, ops)
+
+    def _slots_of(self, name: str, variable: tf.Variable) -> _Slots:
+        known = self._slots.get(name)
+        if known is None or known.variable is not variable:
+            known = self._slots[name] = _Slots(variable)
+            self._compiled.clear()
+        return known
+
+    def _update(self, kind: _Kind, slots: Sequence[_Slots]) -> Any:
+        import tensorflow as tf
+
+        def update(
+            gradients: list[tf.Tensor],
+            averages: list[tf.Tensor],
+            by_variable: tf.Tensor,
+            shared: tf.Tensor,
+        ) -> list[tf.Tensor]:
+            self.traces += 1
+            b1, b2, eps, l2, decay, clip = tf.unstack(shared, 6)
+            numbers = [tf.unstack(row, 3) for row in tf.unstack(by_variable, len(slots))]
+            new_averages = []
+            for i, (own, gradient) in enumerate(zip(slots, gradients, strict=True)):
+                variable, (rate, step, scale) = own.variable, numbers[i]
+                if kind.adds_l2:
+                    gradient = gradient * scale + l2 * variable
+                    scale = tf.ones(())
+                if kind.clips:
+                    norm = tf.sqrt(2 * tf.nn.l2_loss(gradient)) * tf.abs(scale)
+                    scale *= tf.where(norm >= clip, clip / norm, 1.0)
+                tf.raw_ops.ResourceApplyAdam(
+                    var=variable.handle,
+                    m=own.mom1.handle,
+                    v=own.mom2.handle,
+                    # Thinc's rate has the correction of the bias in it.
+                    beta1_power=0.0,
+                    beta2_power=0.0,
+                    lr=rate,
+                    beta1=b1,
+                    beta2=b2,
+                    epsilon=eps,
+                    grad=gradient * scale,
+                )
+                if kind.decays_weights:
+                    variable.assign_sub(decay * variable)
+                if kind.has_averages:
+                    new_averages.append(averages[i] - step * (averages[i] - variable))
+            return new_averages
+
+        return update
+
+
+def _rates(optimizer: Optimizer, n_updates: int) -> tuple[float, float]:
+    """A variable's learning rate at its n-th update, and how far its average moves."""
+    bias1 = 1.0 - optimizer.b1**n_updates
+    bias2 = 1.0 - optimizer.b2**n_updates
+    decay = min((1.0 + n_updates) / (10.0 + n_updates), _MAX_DECAY)
+    # In the precision of Thinc, which matters so near to one.
+    return optimizer.learn_rate * bias2**0.5 / bias1, float(1 - np.float32(decay))
+
+
+def _view(tensor: tf.Tensor, ops: Ops) -> Any:
+    """A tensor as an array for Thinc's ops, where possible without a copy."""
+    if ops.device_type == "gpu" and "GPU" in tensor.device:
+        import tensorflow as tf
+
+        # Waits for the tensor to be computed.
+        return cupy_from_dlpack(tf.experimental.dlpack.to_dlpack(tensor))
+    array: Any = np.asarray(memoryview(tensor)) if "CPU:0" in tensor.device else tensor.numpy()
+    return ops.asarray(array)
