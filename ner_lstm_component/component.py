@@ -196,8 +196,9 @@ class LSTMEntityRecognizer(TrainablePipe):
     def _is_initialized(self) -> bool:
         return self.model.has_dim("nO") is True
 
-    def _label_hashes(self) -> NDArray[np.uint64]:
-        return np.array([self.vocab.strings.add(label) for label in self.labels], np.uint64)
+    def _label_hashes(self) -> list[int]:
+        # Again each time: a vocabulary may have been put in another's place.
+        return [self.vocab.strings.add(label) for label in self.labels]
 
     def _label_index(self) -> dict[str, int]:
         return {label: i for i, label in enumerate(self.labels)}
@@ -362,12 +363,11 @@ class LSTMEntityRecognizer(TrainablePipe):
         for doc, (tags, confidence) in zip(docs, scores, strict=True):
             if not len(doc):
                 continue
-            iob, types = entity_arrays(tags, hashes)
-            taken = _taken(doc)
-            if taken.any():
-                own = doc.to_array([ENT_IOB, ENT_TYPE])
-                iob[taken], types[taken] = own[taken].T
-            doc.from_array([ENT_IOB, ENT_TYPE], np.stack([iob, types], axis=1))
+            values = entity_arrays(tags, hashes)
+            if doc.has_annotation("ENT_IOB"):
+                own, taken = doc.to_array([ENT_IOB, ENT_TYPE]), _taken(doc)
+                values[taken] = own[taken]
+            doc.from_array([ENT_IOB, ENT_TYPE], values)
             if self.confidence and confidence is not None:
                 set_confidence(doc, entity_spans(tags)[:, :2].tolist(), confidence.tolist())
 

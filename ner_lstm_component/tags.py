@@ -85,17 +85,17 @@ def begin_entity(columns: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def tags_of_entities(
-    iob: NDArray[np.uint64], types: NDArray[np.uint64], label_hashes: NDArray[np.uint64]
+    iob: NDArray[np.uint64], types: NDArray[np.uint64], label_hashes: Sequence[int]
 ) -> NDArray[np.int64]:
     """Translate what spaCy stores on tokens into columns; the way back of `entity_arrays`.
 
     :param iob: ENT_IOB values. *Shape:* ``(n_tokens,)``
     :param types: ENT_TYPE values. *Shape:* ``(n_tokens,)``
-    :param label_hashes: the string-store hash of each label. *Shape:* ``(n_labels,)``
+    :param label_hashes: the string-store hash of each label.
     :return: columns, -1 where there is no annotation. *Shape:* ``(n_tokens,)``
     :raises KeyError: with the hash of a type that is not among the labels.
     """
-    is_label = types[:, None] == label_hashes
+    is_label = types[:, None] == np.array(label_hashes, np.uint64)
     in_entity = types != 0
     unknown = in_entity & ~is_label.any(axis=1)
     if unknown.any():
@@ -104,25 +104,22 @@ def tags_of_entities(
     return np.where(in_entity, columns, np.where(iob == ENT_MISSING, -1, 0))
 
 
-def entity_arrays(
-    tag_ids: NDArray[np.integer], label_hashes: NDArray[np.uint64]
-) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def entity_arrays(tag_ids: NDArray[np.integer], label_hashes: Iterable[int]) -> NDArray[np.uint64]:
     """Translate tag columns into the values that spaCy stores on tokens.
 
     :param tag_ids: columns of the network's output. *Shape:* ``(n_tokens,)``
-    :param label_hashes: the string-store hash of each label. *Shape:* ``(n_labels,)``
-    :return: ENT_IOB and ENT_TYPE values, uint64. *Shape:* ``(n_tokens,)`` each
+    :param label_hashes: the string-store hash of each label.
+    :return: ENT_IOB and ENT_TYPE values. *Shape:* ``(n_tokens, 2)``
     """
-    iob, types = _entity_tables(tuple(label_hashes.tolist()))
-    return iob[tag_ids], types[tag_ids]
+    return _entity_table(tuple(label_hashes))[tag_ids]
 
 
 @lru_cache(maxsize=8)
-def _entity_tables(label_hashes: tuple[int, ...]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def _entity_table(label_hashes: tuple[int, ...]) -> NDArray[np.uint64]:
     """ENT_IOB and ENT_TYPE by tag."""
     iob = [ENT_OUT, *[ENT_BEGIN, ENT_IN] * len(label_hashes)]
     types = [0, *(label_hash for label_hash in label_hashes for _ in range(2))]
-    return np.array(iob, np.uint64), np.array(types, np.uint64)
+    return np.array([iob, types], np.uint64).T.copy()
 
 
 def entity_spans(tag_ids: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -65,7 +65,7 @@ def test_tag_of_bilou_unknown_type():
 
 def test_entity_arrays():
     hashes = np.array([11, 22], np.uint64)
-    iob, types = entity_arrays(np.array([0, 1, 2, 3, 4]), hashes)
+    iob, types = entity_arrays(np.array([0, 1, 2, 3, 4]), hashes).T
     assert iob.tolist() == [2, 3, 1, 3, 1]
     assert types.tolist() == [0, 11, 11, 22, 22]
 
@@ -73,7 +73,7 @@ def test_entity_arrays():
 def test_tags_of_entities_is_the_way_back():
     hashes = np.array([11, 22], np.uint64)
     columns = np.array([0, 1, 2, 2, 3, 0, 1, 1, 4])
-    assert tags_of_entities(*entity_arrays(columns, hashes), hashes).tolist() == columns.tolist()
+    assert tags_of_entities(*entity_arrays(columns, hashes).T, hashes).tolist() == columns.tolist()
     iob, types = np.array([0, 3, 2], np.uint64), np.zeros(3, np.uint64)
     assert tags_of_entities(iob, types, hashes).tolist() == [-1, 0, 0]
     with pytest.raises(KeyError, match="33"):
