@@ -92,7 +92,7 @@ class OnnxNetwork:
     def _arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The values of the arguments that the graph has, in order."""
         exported = self._exported
-        if not kwargs and len(args) == len(exported.arguments) and None not in map(type, args):
+        if not kwargs and len(args) == len(exported.arguments) and all(a is not None for a in args):
             return list(args)
         given = {**dict(zip(exported.parameters, args, strict=False)), **kwargs}
         given = {name: value for name, value in given.items() if value is not None}
