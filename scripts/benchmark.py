@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum
 from functools import partial
 from importlib.util import find_spec
@@ -254,8 +254,12 @@ def run(
         )
         for name in chosen:
             machine = machine_now()
-            with Console(stderr=True).status(f"{TITLES[name]} …"):
-                compare, series, notes = MEASUREMENTS[name](settings)
+            try:
+                with Console(stderr=True).status(f"{TITLES[name]} …"):
+                    compare, series, notes = MEASUREMENTS[name](settings)
+            except WorkerError as error:
+                typer.echo(f"Error: {name} could not be measured. {error}", err=True)
+                raise typer.Exit(1) from None
             old[name] = {
                 "command": command_line(context),
                 "commit": commit(),
@@ -398,7 +402,7 @@ def measure_train(settings: Settings) -> Measured:
     return (
         "systems",
         [
-            Series("", "tokens/s", name, [tokens / seconds for seconds, tokens in by_round])
+            Series("training", "tokens/s", name, [tokens / seconds for seconds, tokens in by_round])
             for name, by_round in found.items()
         ],
         [],
@@ -455,7 +459,9 @@ def measure_stream(settings: Settings) -> Measured:
         "cases",
         [
             Series(f"{sentences:,} sentences{case}", unit, name, [value[k] for value in by_round])
-            for k, (case, unit) in enumerate((("", "sentences/s"), (", growth of memory", "MB")))
+            for k, (case, unit) in enumerate(
+                (("", "sentences/s"), (", peak of memory above that before", "MB"))
+            )
             for (name, sentences), by_round in found.items()
         ],
         [],
@@ -607,8 +613,10 @@ class Process:
     def tell(self, do: str, **arguments: Any) -> None:
         """Have it begin something."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-        self._process.stdin.flush()
+        # That it is dead, and why, is told when its answer is waited for.
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self._process.stdin.flush()
 
     def answer(self) -> Any:
         """Wait for what it was told last.

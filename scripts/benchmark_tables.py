@@ -37,10 +37,9 @@ TITLES = {
     "n_process": "nlp.pipe(n_process=2), Docs coming back as bytes",
     "budget": "Where the time goes",
 }
-# Of these more is better.
+# The ratio of these says how many times as fast the first is; that of all other units, how
+# many times as much it takes.
 _RATES = ("words/s", "tokens/s", "sentences/s")
-# What the ratio says of these is how many times faster the first is; of others, how many
-# times as much it takes.
 _TIMES = ("ms",)
 _STYLES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "D"), (GREY, "^"))
 
@@ -64,8 +63,12 @@ def ratios(values: Sequence[float], others: Sequence[float]) -> list[float]:
 
 
 def gains(unit: str, values: Sequence[float], others: Sequence[float]) -> list[float]:
-    """Round by round, how many times faster (of costs: how many times as much) values are."""
+    """Round by round, how many times as fast values are; of costs, how many times as much."""
     return ratios(others, values) if unit in _TIMES else ratios(values, others)
+
+
+def _meaning(unit: str) -> str:
+    return " as fast" if unit in (*_RATES, *_TIMES) else " as much"
 
 
 def table_of(measurement: Measurement) -> list[tuple[str, ...]]:
@@ -78,7 +81,7 @@ def _by_case(series: Sequence[Series]) -> list[tuple[str, ...]]:
     """A row a case: each system's value, and the first system against each other."""
     systems = list(dict.fromkeys(one["system"] for one in series))
     first, *others = systems
-    head = ("", "unit", *systems, *(f"{first} : {other}" for other in others))
+    head = ("", "unit", *systems, *(f"{first} against {other}" for other in others))
     table: list[tuple[str, ...]] = [head]
     for case, unit in dict.fromkeys((one["case"], one["unit"]) for one in series):
         found = {
@@ -88,7 +91,7 @@ def _by_case(series: Sequence[Series]) -> list[tuple[str, ...]]:
         }
         cells = [_value(found[system]) if system in found else "" for system in systems]
         cells += [
-            _ratio(gains(unit, found[first], found[other]))
+            _ratio(gains(unit, found[first], found[other]), _meaning(unit))
             if first in found and other in found
             else ""
             for other in others
@@ -99,7 +102,7 @@ def _by_case(series: Sequence[Series]) -> list[tuple[str, ...]]:
 
 def _by_system(series: Sequence[Series]) -> list[tuple[str, ...]]:
     """A row a system and case, against the system's first case of that unit."""
-    table: list[tuple[str, ...]] = [("system", "", "unit", "value", "times the first")]
+    table: list[tuple[str, ...]] = [("system", "", "unit", "value", "of the first")]
     first: dict[tuple[str, str], Sequence[float]] = {}
     for one in series:
         base = first.setdefault((one["system"], one["unit"]), one["values"])
@@ -122,11 +125,11 @@ def _number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
 
 
-def _ratio(values: Sequence[float]) -> str:
+def _ratio(values: Sequence[float], meaning: str = "") -> str:
     median, least, greatest = spread(values)
     if len(values) == 1:
-        return f"{median:.2f}"
-    return f"{median:.2f} ({least:.2f}–{greatest:.2f})"
+        return f"{median:.2f}×{meaning}"
+    return f"{median:.2f}×{meaning} ({least:.2f}–{greatest:.2f})"
 
 
 def rich_table(name: str, measurement: Measurement) -> Table:
