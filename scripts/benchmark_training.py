@@ -89,7 +89,8 @@ class KerasTraining:
             for name, array in chosen[0].items()
         }
         data = tf.data.Dataset.from_generator(lambda: iter(chosen), output_signature=specs)
-        self._network.fit(data.prefetch(1), verbose=0)
+        data = data.apply(tf.data.experimental.assert_cardinality(len(chosen)))
+        self._network.fit(data.prefetch(1), shuffle=False, verbose=0)
         return seen
 
 
