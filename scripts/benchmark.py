@@ -36,7 +36,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.util import load_config
 
 from benchmark_steps import STEPS
-from benchmark_tables import TITLES, draw, page_text, rich_table
+from benchmark_tables import TITLES, draw, machine_text, page_text, rich_table
 from ner_lstm_component.onnx_runtime import THREADS_VARIABLE
 from ner_lstm_component.raw_text import with_spaces
 from result_pages import ROOT, commit, fill
@@ -63,6 +63,8 @@ _FLOOR = "import spacy"
 # Tokens that are tagged to time Docs of a length, at least: more than one of short Docs.
 _TIMED_TOKENS = 20_000
 _LARGEST_PACKAGES = 6
+# Turns that the systems take with single sentences in a round.
+_TURNS = 10
 _SEED = 0
 _MEGABYTE = 1e6
 
@@ -289,7 +291,7 @@ def tables(
     found = read_results(results)
     if not found:
         raise typer.BadParameter(f"{results} holds no results; 'benchmark.py run' writes them")
-    fill(page, {name: page_text(found.get(name)) for name in TITLES})
+    fill(page, {"machine": machine_text(found)} | {n: page_text(found.get(n)) for n in TITLES})
     draw(found, picture)
 
 
@@ -320,19 +322,22 @@ def measure_pipe(settings: Settings) -> Measured:
 
 
 def measure_single(settings: Settings) -> Measured:
-    """How long one sentence takes, calls of each system in turn."""
+    """How long one sentence takes; in a round the systems take several turns."""
+    turns = settings._replace(rounds=settings.rounds * _TURNS, warm_up=settings.warm_up * _TURNS)
+    count = -(-settings.calls // _TURNS)
     with loaded(settings, settings.systems) as processes:
         found = interleave(
-            settings,
+            turns,
             {
-                system.name: partial(process.ask, "single", count=settings.calls)
+                system.name: partial(process.ask, "single", count=count)
                 for system, process in processes.items()
             },
         )
     series = []
     for case, percentile in (("median", 50), ("99th percentile", 99)):
-        for name, by_round in found.items():
-            values = [1000 * float(np.percentile(seconds, percentile)) for seconds in by_round]
+        for name, by_turn in found.items():
+            by_round = np.reshape(by_turn, (settings.rounds, -1))
+            values = (1000 * np.percentile(by_round, percentile, axis=1)).tolist()
             series.append(Series(case, "ms", name, values))
     return "systems", series, []
 

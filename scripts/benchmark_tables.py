@@ -8,6 +8,7 @@ measured one right after the other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ from result_pages import markdown
 
 Measurement = Mapping[str, Any]
 Series = Mapping[str, Any]
+# Colour and marker of each system.
+Styles = Mapping[str, tuple[str, str]]
 
 # In the order in which they stand on the page, with their titles.
 TITLES = {
@@ -150,17 +153,25 @@ def _how(measurement: Measurement) -> str:
 
 
 def page_text(measurement: Measurement | None) -> str:
-    """What stands on the page: the table, the command, the commit, and the machine."""
+    """What stands on the page of a measurement: the table, and how it was made."""
     if measurement is None:
         return "Not measured yet.\n"
-    machine = measurement["machine"]
     about = (
-        f"`{measurement['command']}` on commit {measurement['commit']}; {_how(measurement)}. "
-        f"{machine['processor']}, {machine['cores']} cores, load {machine['load']:.1f} before; "
-        f"{', '.join(f'{name} {version}' for name, version in machine['versions'].items())}."
+        f"`{measurement['command']}` on commit {measurement['commit']}; {_how(measurement)}; "
+        f"load of the machine before: {measurement['machine']['load']:.1f}."
     )
-    notes = "".join(f"{note}\n" for note in measurement["notes"])
-    return f"{markdown(table_of(measurement))}\n{about}\n" + (f"\n{notes}" if notes else "")
+    notes = "".join(f"\n{note}\n" for note in measurement["notes"])
+    return f"{markdown(table_of(measurement))}{notes}\n{about}\n"
+
+
+def machine_text(results: Mapping[str, Measurement]) -> str:
+    """What was measured on, each machine and set of versions once."""
+    machines = []
+    for measurement in results.values():
+        machine = measurement["machine"]
+        versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+        machines.append(f"{machine['processor']}, {machine['cores']} cores; {versions}.\n")
+    return "\n".join(dict.fromkeys(machines))
 
 
 # ---------------------------------------------------------------- the picture
@@ -178,37 +189,44 @@ def draw(results: Mapping[str, Measurement], path: Path) -> None:
         )
         if name in results
     ]
+    # A system looks the same everywhere.
+    systems = dict.fromkeys(one["system"] for name, _ in panels for one in results[name]["series"])
+    styles = dict(zip(systems, cycle(_STYLES), strict=False))
     rows = max(1, -(-len(panels) // 2))
     figure = Figure(figsize=(11, 4.2 * rows), layout="constrained")
     for place, (name, panel) in enumerate(panels):
         axes = figure.add_subplot(rows, min(2, len(panels)), place + 1)
         axes.set_title(TITLES[name], loc="left", fontsize=11)
-        panel(axes, results[name]["series"])
+        panel(axes, results[name]["series"], styles)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
 
 
-def _draw_pipe(axes: Axes, series: Sequence[Series]) -> None:
+def _draw_pipe(axes: Axes, series: Sequence[Series], styles: Styles) -> None:
     cases = list(dict.fromkeys(one["case"] for one in series))
-    _draw_lines(axes, series, [cases.index(one["case"]) for one in series])
-    axes.set_xticks(range(len(cases)), cases)
+    _draw_lines(axes, series, [cases.index(one["case"]) for one in series], styles)
+    axes.set_xticks(range(len(cases)), [case.split()[-1] for case in cases])
+    axes.set_xlabel("texts in a batch")
     axes.set_ylabel("words/s")
     axes.set_ylim(bottom=0)
 
 
-def _draw_length(axes: Axes, series: Sequence[Series]) -> None:
+def _draw_length(axes: Axes, series: Sequence[Series], styles: Styles) -> None:
     chosen = [one for one in series if one["unit"] == "µs/token"]
-    _draw_lines(axes, chosen, [int(one["case"].split()[0].replace(",", "")) for one in chosen])
+    lengths = [int(one["case"].split()[0].replace(",", "")) for one in chosen]
+    _draw_lines(axes, chosen, lengths, styles)
     axes.set_xscale("log")
     axes.set_xlabel("tokens")
     axes.set_ylabel("µs/token")
     axes.set_ylim(bottom=0)
 
 
-def _draw_lines(axes: Axes, series: Sequence[Series], positions: Sequence[int]) -> None:
+def _draw_lines(
+    axes: Axes, series: Sequence[Series], positions: Sequence[int], styles: Styles
+) -> None:
     """A line a system: the median of the rounds, and from the least to the greatest."""
-    for number, system in enumerate(dict.fromkeys(one["system"] for one in series)):
-        color, marker = _STYLES[number % len(_STYLES)]
+    for system in dict.fromkeys(one["system"] for one in series):
+        color, marker = styles[system]
         points = [
             (position, *spread(one["values"]))
             for position, one in zip(positions, series, strict=True)
@@ -221,17 +239,16 @@ def _draw_lines(axes: Axes, series: Sequence[Series], positions: Sequence[int]) 
     axes.legend(frameon=False)
 
 
-def _draw_bars(axes: Axes, series: Sequence[Series]) -> None:
+def _draw_bars(axes: Axes, series: Sequence[Series], styles: Styles) -> None:
     """A bar a system and case, the unit of the first being that of all."""
     chosen = [one for one in series if one["unit"] == series[0]["unit"]]
-    systems = list(dict.fromkeys(one["system"] for one in chosen))
     names, middles, whiskers, colors = [], [], [], []
     for one in chosen:
         median, least, greatest = spread(one["values"])
         names.append(f"{one['system']}\n{one['case']}".strip())
         middles.append(median)
         whiskers.append((median - least, greatest - median))
-        colors.append(_STYLES[systems.index(one["system"]) % len(_STYLES)][0])
+        colors.append(styles[one["system"]][0])
     places = range(len(chosen))
     axes.barh(places, middles, xerr=np.array(whiskers).T, color=colors, capsize=3)
     axes.bar_label(axes.containers[-1], [f"  {_number(m)}" for m in middles], padding=6)

@@ -130,6 +130,16 @@ def test_cases_are_compared_with_the_first_of_their_unit_and_system(tables):
     assert found[2][:4] == ("ours", "long", "µs/token", "27.5 (15–40)")
 
 
+def test_each_machine_is_told_once(tables):
+    one = {"processor": "P", "cores": 2, "load": 0.5, "versions": {"spacy": "3.8"}}
+    other = {**one, "versions": {"spacy": "3.9"}}
+    results = {
+        name: {"machine": machine}
+        for name, machine in (("a", one), ("b", {**one, "load": 1.0}), ("c", other))
+    }
+    assert tables.machine_text(results) == ("P, 2 cores; spacy 3.8.\n\nP, 2 cores; spacy 3.9.\n")
+
+
 def test_what_no_step_accounts_for_is_told(benchmark):
     seconds = {"whole": 10.0, **dict.fromkeys(benchmark.STEPS, 1.0)}
     assert benchmark.parts_of(seconds)["everything else"] == 10.0 - len(benchmark.STEPS)
@@ -511,6 +521,8 @@ def test_a_run_gives_results_tables_and_a_picture(benchmark, folder, tmp_path, i
     assert result.exit_code == 0, result.output
     found = json.loads(results.read_text())
     assert list(found) == ["pipe", "single", "size", "train", "budget"]
+    # A round's calls are those of all its turns.
+    assert {len(one["values"]) for one in found["single"]["series"]} == {2}
     assert found.pop("train") == {"series": ["of before"]}
     by_name = defaultdict(list)
     for one in found["pipe"]["series"]:
@@ -572,6 +584,6 @@ def test_fresh_processes_are_measured(benchmark, folder, tmp_path, in_process, m
 
 def test_the_page_has_a_place_for_each_table(benchmark):
     text = benchmark.PAGE.read_text(encoding="utf-8")
-    assert text.count("<!-- table ") == text.count("<!-- end -->") == len(benchmark.TITLES)
+    assert text.count("<!-- table ") == text.count("<!-- end -->") == len(benchmark.TITLES) + 1
     assert all(f"<!-- table {name} -->\n" in text for name in benchmark.TITLES)
     assert set(benchmark.MEASUREMENTS) == set(benchmark.TITLES)
