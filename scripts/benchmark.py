@@ -77,6 +77,17 @@ app = typer.Typer(add_completion=False)
 Name = Enum("Name", {name: name for name in TITLES}, type=str)  # type: ignore[misc]
 
 
+class Clock(str, Enum):
+    """By what time is measured, where one process does all of the work."""
+
+    wall = "wall"
+    cpu = "cpu"
+
+
+# Several processes work in these, or none does.
+_BY_WALL = ("load", "size", "workers", "n_process")
+
+
 class System(NamedTuple):
     """A pipeline as it is measured.
 
@@ -112,6 +123,7 @@ class Settings(NamedTuple):
     rounds: int
     warm_up: int
     threads: int
+    clock: str
     batch_sizes: list[int]
     calls: int
     lengths: list[int]
@@ -161,6 +173,9 @@ def run(
         bool, typer.Option(help="Compare with the TensorFlow runtime, too.")
     ] = True,
     threads: Annotated[int, typer.Option(min=1, help="Of each process.")] = 1,
+    clock: Annotated[
+        Clock, typer.Option(help="cpu: processor time, for a machine with other work.")
+    ] = Clock.wall,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
     warm_up: Annotated[int, typer.Option(min=0, help="Rounds before them.")] = 1,
     sentences: Annotated[
@@ -240,6 +255,7 @@ def run(
             rounds=rounds,
             warm_up=warm_up,
             threads=threads,
+            clock=clock.value,
             batch_sizes=batch_size,
             calls=calls,
             lengths=sorted(length),
@@ -266,6 +282,7 @@ def run(
                 "command": command_line(context),
                 "commit": commit(),
                 "threads": threads,
+                "clock": "wall" if name in _BY_WALL else clock.value,
                 "rounds": 1 if name == "size" else rounds,
                 "machine": machine,
                 "compare": compare,
@@ -394,7 +411,7 @@ def measure_train(settings: Settings) -> Measured:
     with ExitStack() as stack:
         tasks = {}
         for name, (kind, config) in kinds.items():
-            process = stack.enter_context(Process(settings.threads))
+            process = stack.enter_context(Process(settings.threads, settings.clock))
             process.ask(
                 "prepare_training",
                 kind=kind,
@@ -418,7 +435,7 @@ def measure_length(settings: Settings) -> Measured:
     """Time for a token and memory beyond the Doc by its length, each in a fresh process."""
 
     def tag(system: System, tokens: int) -> tuple[float, float]:
-        with Process(settings.threads) as process:
+        with Process(settings.threads, settings.clock) as process:
             process.load(system, settings.text_file)
             found = process.ask("doc", tokens=tokens, least=_TIMED_TOKENS)
             return 1e6 * found["seconds"] / tokens, found["beyond"] / _MEGABYTE
@@ -447,7 +464,7 @@ def measure_stream(settings: Settings) -> Measured:
     """Words a second and growth of memory of ever longer streams, each in a fresh process."""
 
     def tag(system: System, sentences: int) -> tuple[float, float]:
-        with Process(settings.threads) as process:
+        with Process(settings.threads, settings.clock) as process:
             process.load(system, settings.text_file)
             found = process.ask("stream", sentences=sentences, batch_size=256)
             return sentences / found["seconds"], found["grown"] / _MEGABYTE
@@ -504,7 +521,8 @@ def measure_workers(settings: Settings) -> Measured:
 
 def measure_n_process(settings: Settings) -> Measured:
     """Words a second of `nlp.pipe` with one and two processes, of ours and the peer."""
-    with loaded(settings, settings.two) as processes:
+    # The processes that it starts take their own time.
+    with loaded(settings._replace(clock="wall"), settings.two) as processes:
         seconds = interleave(
             settings,
             {
@@ -601,12 +619,13 @@ class Process:
     """A process of `benchmark_worker.py`.
 
     :param threads: what its libraries compute with.
+    :param clock: by what it measures time.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, clock: str = "wall") -> None:
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, str(WORKER)],
+            [sys.executable, str(WORKER), clock],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -674,7 +693,7 @@ def loaded(settings: Settings, systems: Sequence[System]) -> Iterator[dict[Syste
     with ExitStack() as stack:
         processes = {}
         for system in systems:
-            process = stack.enter_context(Process(settings.threads))
+            process = stack.enter_context(Process(settings.threads, settings.clock))
             process.load(system, settings.text_file)
             processes[system] = process
         yield processes

@@ -149,7 +149,8 @@ def rich_table(name: str, measurement: Measurement) -> Table:
 
 def _how(measurement: Measurement) -> str:
     rounds, threads = measurement["rounds"], measurement["threads"]
-    return f"rounds: {rounds}, threads: {threads}"
+    time = "processor time" if measurement["clock"] == "cpu" else "wall time"
+    return f"rounds: {rounds}, threads: {threads}, {time}"
 
 
 def page_text(measurement: Measurement | None) -> str:

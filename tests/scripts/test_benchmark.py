@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import defaultdict
 from itertools import count
 from pathlib import Path
@@ -302,6 +303,14 @@ def test_steps_of_a_worker_add_up(worker, folder, tmp_path, steps):
         assert 0 < sum(seconds[step] for step in steps.STEPS) <= seconds["whole"]
 
 
+def test_processor_time_does_not_pass_while_waiting():
+    module = load_script("benchmark_worker")
+    wall, processor = module.Worker("wall").clock, module.Worker("cpu").clock
+    wall_start, start = wall(), processor()
+    time.sleep(0.1)
+    assert processor() - start < wall() - wall_start
+
+
 def test_memory_is_told():
     module = load_script("benchmark_worker")
     module.forget_peak()
@@ -469,8 +478,8 @@ def in_process(benchmark, monkeypatch):
     worker_class = load_script("benchmark_worker").Worker
 
     class InProcess(benchmark.Process):
-        def __init__(self, threads):
-            self.worker = worker_class()
+        def __init__(self, threads, clock="wall"):
+            self.worker = worker_class(clock)
 
         def tell(self, do, **arguments):
             self.result = getattr(self.worker, do)(**arguments)
@@ -486,12 +495,14 @@ def in_process(benchmark, monkeypatch):
 
 def test_a_pipeline_lives_in_a_process_of_its_own(benchmark, folder, tmp_path):
     results = tmp_path / "results.json"
-    options = "--no-tensorflow --rounds 1 --warm-up 0 --calls 3 --only single --results"
+    options = "--no-tensorflow --rounds 1 --warm-up 0 --calls 3 --only single --clock cpu --results"
     result = CliRunner().invoke(
         benchmark.app, run_arguments(folder, *options.split(), str(results))
     )
     assert result.exit_code == 0, result.output
-    (median, _) = json.loads(results.read_text())["single"]["series"]
+    found = json.loads(results.read_text())["single"]
+    assert found["clock"] == "cpu"
+    median, _ = found["series"]
     assert (median["case"], median["unit"], median["system"]) == ("median", "ms", "ner_lstm")
     assert len(median["values"]) == 1
 
@@ -558,13 +569,18 @@ def test_a_run_gives_results_tables_and_a_picture(benchmark, folder, tmp_path, i
 
 def test_fresh_processes_are_measured(benchmark, folder, tmp_path, in_process, monkeypatch):
     monkeypatch.setattr(benchmark, "_TIMED_TOKENS", 20)
-    options = "--no-tensorflow --rounds 1 --warm-up 0 --shared 4 --length 5 --length 50"
+    options = "--no-tensorflow --rounds 1 --warm-up 0 --shared 4 --length 5 --length 50 --clock cpu"
     chosen = ["--only", "load", "--only", "length", "--only", "workers"]
     results = tmp_path / "results.json"
     arguments = run_arguments(folder, *options.split(), *chosen, "--results", str(results))
     result = CliRunner().invoke(benchmark.app, arguments)
     assert result.exit_code == 0, result.output
     found = json.loads(results.read_text())
+    assert {name: one["clock"] for name, one in found.items()} == {
+        "load": "wall",
+        "length": "cpu",
+        "workers": "wall",
+    }
     load = {(one["system"], one["unit"]): one["values"][0] for one in found["load"]["series"]}
     assert load.keys() == {(s, u) for s in ("ner_lstm", "import spacy") for u in ("s", "MB")}
     assert min(load["ner_lstm", "MB"], load["import spacy", "MB"]) > 10
