@@ -31,8 +31,8 @@ from spacy.tokens import Doc, DocBin
 from ner_lstm_component.calibration import annotated
 from ner_lstm_component.dataset import PARTS
 from ner_lstm_component.raw_text import with_spaces
+from result_pages import ROOT, commit, fill, markdown
 
-ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "docs" / "results" / "runs.jsonl"
 PAGE = ROOT / "docs" / "accuracy.md"
 # Sentences in a paragraph.
@@ -123,21 +123,17 @@ def tables(
 ) -> None:
     """Write the tables of a page from the runs, between its markers."""
     rows = [json.loads(line) for line in runs.read_text(encoding="utf-8").splitlines()]
-    text = page.read_text(encoding="utf-8")
-    for name, table in (
-        ("community", split_table(rows, "community")),
-        ("deduplicated", split_table(rows, "deduplicated")),
-        ("types", type_table(rows, "community")),
-        ("ways", ways_table(rows)),
-        ("sizes", size_table(rows)),
-        ("tried", tried_table(rows)),
-    ):
-        start, end = f"<!-- table {name} -->\n", "<!-- end -->"
-        if start not in text:
-            raise typer.BadParameter(f"{page} has no place for the table {name!r}: {start.strip()}")
-        before, after = text.split(start)
-        text = before + start + table + after[after.index(end) :]
-    page.write_text(text, encoding="utf-8")
+    fill(
+        page,
+        {
+            "community": split_table(rows, "community"),
+            "deduplicated": split_table(rows, "deduplicated"),
+            "types": type_table(rows, "community"),
+            "ways": ways_table(rows),
+            "sizes": size_table(rows),
+            "tried": tried_table(rows),
+        },
+    )
 
 
 def split_table(rows: Sequence[Row], split: str) -> str:
@@ -156,7 +152,7 @@ def split_table(rows: Sequence[Row], split: str) -> str:
                 f"{found[0]['megabytes']:g}",
             )
         )
-    return _markdown(table)
+    return markdown(table)
 
 
 def type_table(rows: Sequence[Row], split: str) -> str:
@@ -167,7 +163,7 @@ def type_table(rows: Sequence[Row], split: str) -> str:
     for system, seeds in found.items():
         means = [np.mean([row["test"]["per_type_f"].get(t, 0) for row in seeds]) for t in types]
         table.append((system, *(f"{mean:.1f}" for mean in means)))
-    return _markdown(table)
+    return markdown(table)
 
 
 def ways_table(rows: Sequence[Row]) -> str:
@@ -177,7 +173,7 @@ def ways_table(rows: Sequence[Row]) -> str:
     for system, seeds in _by_system(_whole(rows, "community")).items():
         means = [np.mean([row["test"][key] for row in seeds]) for key in keys]
         table.append((system, *(f"{mean:.2f}" for mean in means)))
-    return _markdown(table)
+    return markdown(table)
 
 
 def size_table(rows: Sequence[Row]) -> str:
@@ -188,7 +184,7 @@ def size_table(rows: Sequence[Row]) -> str:
     for system, found in _by_system([r for r in chosen if not r.get("note")]).items():
         by_size = {row.get("sentences"): f"{row['test']['ents_f']:.2f}" for row in found}
         table.append((system, *(by_size.get(size, "") for size in [*sizes, None])))
-    return _markdown(table)
+    return markdown(table)
 
 
 def tried_table(rows: Sequence[Row]) -> str:
@@ -200,7 +196,7 @@ def tried_table(rows: Sequence[Row]) -> str:
             raw = f"{dev['raw_text_f']:.2f}" if "raw_text_f" in dev else ""
             cells = (row["note"], row["system"], f"{dev['ents_f']:.2f}", raw)
             table.append((*cells, f"{row.get('minutes', ''):}"))
-    return _markdown(table)
+    return markdown(table)
 
 
 def _whole(rows: Sequence[Row], split: str) -> list[Row]:
@@ -214,11 +210,6 @@ def _whole(rows: Sequence[Row], split: str) -> list[Row]:
 def _by_system(rows: Sequence[Row]) -> dict[str, list[Row]]:
     systems = dict.fromkeys(row["system"] for row in rows)
     return {system: [row for row in rows if row["system"] == system] for system in systems}
-
-
-def _markdown(table: Sequence[Sequence[str]]) -> str:
-    head, *body = ("| " + " | ".join(cells) + " |" for cells in table)
-    return "\n".join([head, "| --- " * len(table[0]) + "|", *body]) + "\n"
 
 
 def check_data(data: Path) -> None:
@@ -301,14 +292,6 @@ def _scores(gold: Sequence[Doc], tagged: Iterable[Doc]) -> dict[str, Any]:
 
 def _percent(part: int, whole: int) -> float:
     return round(float(100 * part / whole), 2) if whole else 0.0
-
-
-def commit() -> str:
-    """The commit that is checked out, marked where the tree differs from it."""
-    command = ["git", "describe", "--always", "--dirty"]
-    return subprocess.run(
-        command, cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def system_of(config: Path) -> str:

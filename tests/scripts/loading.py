@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
+# As when a script is run: some import others.
+sys.path.append(str(SCRIPTS))
 
 
 def load_script(name: str) -> ModuleType:
