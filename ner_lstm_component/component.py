@@ -40,6 +40,9 @@ from .tags import (
     tags_of_entities,
 )
 
+# In place of ENT_IOB on tokens whose tag is that of spaCy's alignment.
+_ALIGNED = 255
+
 DEFAULT_CONFIG = Config().from_str(
     """
     [model]
@@ -413,7 +416,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         docs, columns, pos = [], [], set()
         for example in get_examples():
             docs.append(example.predicted)
-            columns.append(self._columns(example))
+            columns.append(self._columns([example]))
             pos.update(np.unique(example.reference.to_array(TAG)).tolist())
         if lexicon is not None:
             lexicon_of(lexicon).learn(docs, columns, len(self.tags))
@@ -444,12 +447,12 @@ class LSTMEntityRecognizer(TrainablePipe):
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, "LSTMEntityRecognizer.update")
-        targets = [self._targets(eg) for eg in examples]
+        targets = self._targets(examples)
         if any(len(eg.predicted) for eg in examples):
             set_dropout_rate(self.model, drop)
             # Docs without annotation too: a listener is given vectors for the whole batch.
             docs = [eg.predicted for eg in examples]
-            pos = [self._pos(eg) for eg in examples] if self.cfg.get("pos") else None
+            pos = self._pos(examples) if self.cfg.get("pos") else None
             loss, backprop = self.model.begin_update(Annotated(docs, targets, pos))
             factor = 1.0 / max(1, sum(not target.all() for target in targets))
             backprop(factor)
@@ -468,7 +471,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         """
         examples = list(examples)
         validate_examples(examples, "LSTMEntityRecognizer.get_loss")
-        targets = [self._targets(eg) for eg in examples]
+        targets = self._targets(examples)
         n_known = max(1, sum(not target.all() for target in targets))
         loss, d_emissions, d_transitions = crf.negative_log_likelihood(
             *scores, np.concatenate(targets)
@@ -477,27 +480,27 @@ class LSTMEntityRecognizer(TrainablePipe):
         gradient = Potentials(d_emissions * factor, d_transitions * factor, scores.lengths)
         return loss / n_known, gradient
 
-    def _targets(self, example: Example) -> NDArray[np.bool_]:
+    def _targets(self, examples: Sequence[Example]) -> list[NDArray[np.bool_]]:
         """Which tags the annotation allows.
 
-        :return: *Shape:* ``(n_tokens, n_tags)``
+        :return: *Shape:* ``(n_tokens, n_tags)`` an example
         """
-        columns = self._columns(example)
+        columns = self._columns(examples)
         known = np.flatnonzero(columns >= 0)
         allowed = np.ones((len(columns), len(self.tags)), bool)
         allowed[known] = False
         allowed[known, columns[known]] = True
-        return allowed
+        return _split(allowed, [eg.predicted for eg in examples])
 
-    def _columns(self, example: Example) -> NDArray[np.int64]:
-        """The annotated tags, -1 where there is none.
+    def _columns(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+        """The annotated tags of all examples' tokens, -1 where there is none.
 
         An entity that goes beyond its sentence begins anew in the next, as it is read.
 
         :raises ValueError: for an entity type that is not among :attr:`labels`.
         """
         try:
-            columns = self._gold_columns(example)
+            columns = self._gold_columns(examples)
         except KeyError as error:
             (label,) = error.args
             raise ValueError(
@@ -505,40 +508,56 @@ class LSTMEntityRecognizer(TrainablePipe):
                 f"{', '.join(self.labels) or 'no labels'}. Initialize it with examples of all "
                 "types or with initialize(labels=…), or take this type out of the examples."
             ) from None
-        starts = np.cumsum(read([example.predicted]).lengths)[:-1]
+        starts = np.cumsum(read([eg.predicted for eg in examples]).lengths)[:-1]
         columns[starts] = begin_entity(columns[starts])
         return columns
 
-    def _pos(self, example: Example) -> NDArray[np.int32]:
-        """The annotated part-of-speech tags, by their place in ``cfg["pos"]``; -1 for none."""
-        predicted, reference = example.predicted, example.reference
-        if np.array_equal(predicted.to_array(ORTH), reference.to_array(ORTH)):
-            tags = reference.to_array(TAG)
-        else:
-            tags = np.array([tag or 0 for tag in example.get_aligned("TAG")], np.uint64)
-        known = np.array([self.vocab.strings[name] for name in self.cfg["pos"]], np.uint64)
-        is_tag = tags[:, None] == known
-        return np.where(is_tag.any(axis=1), is_tag.argmax(axis=1), -1).astype(np.int32)
-
-    def _gold_columns(self, example: Example) -> NDArray[np.int64]:
+    def _gold_columns(self, examples: Sequence[Example]) -> NDArray[np.int64]:
         """The annotated tags on the tokens of ``predicted``, -1 where there is none.
 
         :raises KeyError: with the name of a type that is not among :attr:`labels`.
         """
-        predicted, reference = example.predicted, example.reference
-        # spaCy's alignment costs more than the network's step. Most Docs need none.
-        if np.array_equal(predicted.to_array(ORTH), reference.to_array(ORTH)):
-            iob, types = reference.to_array([ENT_IOB, ENT_TYPE]).reshape(-1, 2).T
-            try:
-                return tags_of_entities(iob, types, self._label_hashes())
-            except KeyError as error:
-                raise KeyError(reference.vocab.strings[error.args[0]]) from None
         index = self._label_index()
-        columns = [
-            -1 if tag in (None, "-", "") else tag_of_bilou(tag, index)
-            for tag in example.get_aligned_ner()
+        values, aligned = [], []
+        for example in examples:
+            if _has_words_of_reference(example):
+                values.append(example.reference.to_array([ENT_IOB, ENT_TYPE]).reshape(-1, 2))
+            else:
+                bilou = example.get_aligned_ner()
+                aligned += [
+                    -1 if tag in (None, "-", "") else tag_of_bilou(tag, index) for tag in bilou
+                ]
+                values.append(np.full((len(bilou), 2), _ALIGNED, np.uint64))
+        if not values:
+            return np.zeros(0, np.int64)
+        iob, types = np.concatenate(values).T
+        is_aligned = iob == _ALIGNED
+        try:
+            columns = tags_of_entities(iob, np.where(is_aligned, 0, types), self._label_hashes())
+        except KeyError as error:
+            raise KeyError(self.vocab.strings[error.args[0]]) from None
+        columns[is_aligned] = aligned
+        return columns
+
+    def _pos(self, examples: Sequence[Example]) -> list[NDArray[np.int32]]:
+        """The annotated part-of-speech tags, by their place in ``cfg["pos"]``; -1 for none."""
+        by_example = [
+            example.reference.to_array(TAG)
+            if _has_words_of_reference(example)
+            else np.array([tag or 0 for tag in example.get_aligned("TAG")], np.uint64)
+            for example in examples
         ]
-        return np.array(columns, np.int64)
+        tags = np.concatenate(by_example)
+        known = np.array([self.vocab.strings[name] for name in self.cfg["pos"]], np.uint64)
+        is_tag = tags[:, None] == known
+        columns = np.where(is_tag.any(axis=1), is_tag.argmax(axis=1), -1).astype(np.int32)
+        return _split(columns, [eg.predicted for eg in examples])
+
+
+def _has_words_of_reference(example: Example) -> bool:
+    """Whether no alignment is needed, which in spaCy costs more than the network's step."""
+    predicted, reference = example.predicted, example.reference
+    return np.array_equal(predicted.to_array(ORTH), reference.to_array(ORTH))
 
 
 def entity_marginals(

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import srsly
 from numpy.typing import NDArray
+from spacy.attrs import ORTH
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from thinc.api import Model, Shim
@@ -337,4 +338,6 @@ def _scrambled(number: int) -> int:
 
 def _document_hash(doc: Doc) -> int:
     """The same for every tokenization of a text."""
-    return get_string_id("".join(doc.text.split()))
+    strings = doc.vocab.strings  # doc.text would make a Token of each.
+    words = "".join([strings[orth] for orth in doc.to_array(ORTH).tolist()])
+    return get_string_id("".join(words.split()))

@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -55,6 +56,32 @@ def texts(trained_nlp):
 
 
 # ---------------------------------------------------------------- learning
+
+
+@pytest.mark.parametrize("drop", [[0.5], [0.5, 0.45, 0.4]], ids=["rate", "schedule"])
+def test_no_retracing_after_the_first_epoch(small, drop):
+    """Of the network and of the update, on Docs of all lengths and kinds of batches."""
+    nlp, examples = small
+    fix_random_seed(0)
+    texts = [" ".join(eg.reference.text for eg in examples[:n]) for n in range(1, 5)]
+    long = [Example(nlp.make_doc(text), nlp.make_doc(text)) for text in texts]
+    for example in long:
+        example.reference.set_ents([], default="outside")
+    learn_rate = (0.01 / n for n in range(1, 1000))
+    optimizer = Adam(learn_rate, L2=0.01)
+    nlp.initialize(lambda: examples)
+    shim = nlp.get_pipe("ner_lstm").model.layers[1].shims[0]
+    rng = np.random.default_rng(0)
+    data, rates, traces = [*examples, *long], cycle(drop), []
+    for _ in range(2):
+        for size in (1, 3, 2, 5, 1, 8):
+            batch = [data[i] for i in rng.permutation(len(data))[:size]]
+            nlp.update(batch, sgd=optimizer, drop=next(rates))
+            optimizer.step_schedules()
+        traces.append((shim.traces, shim._fused.traces))
+    assert traces[0] == traces[1]
+    assert traces[0][0] >= len(drop)
+    assert traces[0][1] == 1
 
 
 def test_overfitting_IO(tmp_path):
@@ -202,7 +229,7 @@ def test_incomplete_data(small):
     partial = Example(predicted, reference)
     optimizer = nlp.initialize(lambda: [*examples, partial])
     ner = nlp.get_pipe("ner_lstm")
-    allowed = ner._targets(partial)
+    (allowed,) = ner._targets([partial])
     assert allowed[:2].all()
     assert allowed[2].sum() == 1
     outside = Doc(nlp.vocab, words=["I", "like", "him"], ents=["O"] * 3)
@@ -247,7 +274,7 @@ def test_other_tokenization_is_aligned(small):
     predicted = Doc(nlp.vocab, words=["New", "York", "-", "based", "X"])
     ner = nlp.get_pipe("ner_lstm")
     ner.add_label("LOC")
-    allowed = ner._targets(Example(predicted, reference))
+    (allowed,) = ner._targets([Example(predicted, reference)])
     assert allowed[0].tolist() == [False, True, False]
     assert allowed[4].tolist() == [True, False, False]
 
@@ -262,11 +289,29 @@ def test_alignment_is_skipped_only_where_it_would_change_nothing(small, monkeypa
     bare = nlp.make_doc("nothing known")
     for reference in [eg.reference for eg in examples] + [partial, bare]:
         example = Example(nlp.make_doc(reference.text), reference)
-        fast = ner._gold_columns(example)
+        fast = ner._gold_columns([example])
         with monkeypatch.context() as patched:
             patched.setattr(np, "array_equal", lambda a, b: False)
-            slow = ner._gold_columns(example)
+            slow = ner._gold_columns([example])
         assert fast.tolist() == slow.tolist()
+
+
+def test_targets_of_a_batch_are_those_of_its_examples(small):
+    """Examples that are aligned, in part annotated and empty, side by side."""
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    ner = nlp.get_pipe("ner_lstm")
+    other = Doc(nlp.vocab, words=["Ann", "Lee-led", "X"], ents=["B-PERSON", "O", ""])
+    batch = [
+        examples[0],
+        Example(Doc(nlp.vocab, words=["Ann", "Lee", "-", "led", "X"]), other),
+        Example(Doc(nlp.vocab), Doc(nlp.vocab)),
+        Example(nlp.make_doc("nothing known"), nlp.make_doc("nothing known")),
+        *examples[1:],
+    ]
+    alone = [ner._targets([example])[0].tolist() for example in batch]
+    assert [targets.tolist() for targets in ner._targets(batch)] == alone
+    assert [len(targets) for targets in alone] == [len(eg.predicted) for eg in batch]
 
 
 # ---------------------------------------------------------------- labels
@@ -906,7 +951,7 @@ def test_parts_of_speech_are_learnt_where_the_data_has_them(small):
     nlp.initialize(lambda: examples)
     ner = nlp.get_pipe("ner_lstm")
     assert ner.cfg["pos"] == ["NNP", "VBD"]
-    assert ner._pos(examples[1]).tolist() == [0, 1, -1]
+    assert [pos.tolist() for pos in ner._pos(examples)] == [[0, 1], [0, 1, -1]]
     pos = ner.model.layers[1].shims[0].keras_model.pos
     before = pos.get_weights()[0].copy()
     ner.update(examples, sgd=Adam(0.01))
@@ -926,7 +971,8 @@ def test_parts_of_speech_are_aligned(small):
     )
     nlp.initialize(lambda: [split])
     assert len(split.predicted) == 4
-    assert nlp.get_pipe("ner_lstm")._pos(split).tolist() == [0, 0, 0, 1]
+    (pos,) = nlp.get_pipe("ner_lstm")._pos([split])
+    assert pos.tolist() == [0, 0, 0, 1]
 
 
 def test_without_parts_of_speech_there_is_nothing_to_learn_of_them(small):
@@ -982,6 +1028,6 @@ def test_an_entity_across_a_sentence_border_begins_anew(small):
     reference.ents = [Span(reference, 0, 3, label="PERSON")]
     example = Example(Doc(nlp.vocab, words=words), reference)
     ner = nlp.get_pipe("ner_lstm")
-    named = [ner.tags[k] for k in ner._columns(example)]
+    named = [ner.tags[k] for k in ner._columns([example])]
     assert named == ["B-PERSON", "I-PERSON", "B-PERSON", "O"]
     assert 0 < ner.update([example])["ner_lstm"] < 100
