@@ -25,7 +25,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "tokenizer": ("spacy.language:Language.make_doc",),
     "lexical features": (f"{PACKAGE}.features:FeatureTable.__call__",),
     "lexicon": (f"{PACKAGE}.lexicon:TagLexicon.ids",),
-    "sentences": (f"{PACKAGE}.segments:sentence_lengths", f"{PACKAGE}.segments:cut"),
+    "sentences": (f"{PACKAGE}.segments:read", f"{PACKAGE}.segments:cut"),
     "padding": (f"{PACKAGE}.segments:batches",),
     "network": (f"{PACKAGE}.tensorflow_wrapper:TensorFlowShim.predict",),
     "decoding": (f"{PACKAGE}.crf:viterbi",),
