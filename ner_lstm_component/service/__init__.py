@@ -1,0 +1,1 @@
+"""The HTTP service: what answers requests, and the page at ``/``."""
