@@ -100,7 +100,7 @@ def page(browser, url) -> Iterator[sync_api.Page]:
 def predict(url: str, text: str) -> dict:
     request = urllib.request.Request(
         f"{url}predict",
-        json.dumps({"text": text}).encode(),
+        json.dumps({"text": text}, separators=(",", ":")).encode(),
         {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request) as response:
