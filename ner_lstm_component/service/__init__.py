@@ -1,1 +1,1 @@
-"""The HTTP service: what answers requests, and the page at ``/``."""
+"""The HTTP service: one module a concern, put together by `ner_lstm_component.app`."""

@@ -321,8 +321,9 @@ def test_error_with_several_fields(page):
         (lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"), "status 502"),
         (lambda route: route.fulfill(status=200, body="<h1>Log in</h1>"), "not JSON"),
         (lambda route: route.fulfill(status=500, body="null"), "status 500"),
+        (lambda route: route.fulfill(status=429, body='{"errors": {"a": 1}}'), "status 429"),
     ],
-    ids=["no network", "proxy", "another page", "null"],
+    ids=["no network", "proxy", "another page", "null", "another form"],
 )
 def test_error_on_the_way(page, answer, message):
     page.route("**/predict", answer)

@@ -76,8 +76,10 @@ function setBusy(busy) {
 // -- showing
 
 // A problem as RFC 9457 has it: title, detail, and here also errors and a request id.
-function showProblem({ title = "The page has failed", detail, errors = [], request_id: id }) {
-  const lines = errors.map(({ field, message }) => (field ? `${field}: ${message}` : message));
+function showProblem({ title = "The page has failed", detail, errors, request_id: id }) {
+  // A proxy's problem may have errors of another form.
+  const known = Array.isArray(errors) ? errors.filter((error) => error?.message) : [];
+  const lines = known.map(({ field, message }) => (field ? `${field}: ${message}` : message));
   const parts = [make("strong", {}, title)];
   // With a single error, the detail is that error.
   if (detail && lines.length < 2) parts.push(make("p", {}, detail));
@@ -196,8 +198,10 @@ function copyBySelection(text) {
 async function showVersion() {
   const response = await fetch("version").catch(() => null);
   if (!response?.ok) return;
-  const { model, version, runtime, labels } = await response.json();
-  $("version").textContent = `${model} ${version} · ${runtime} · labels: ${labels.join(", ")}`;
+  const { name, version, labels, runtime } = await response.json();
+  const parts = [`${name} ${version}`, `labels: ${labels.join(", ")}`, `spaCy ${runtime.spacy}`];
+  if (runtime.onnxruntime) parts.push(`ONNX Runtime ${runtime.onnxruntime}`);
+  $("version").textContent = parts.join(" · ");
 }
 
 // -- what the reader does
