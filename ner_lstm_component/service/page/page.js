@@ -199,8 +199,8 @@ async function showVersion() {
   const response = await fetch("version").catch(() => null);
   if (!response?.ok) return;
   const { name, version, labels, runtime } = await response.json();
-  const parts = [`${name} ${version}`, `labels: ${labels.join(", ")}`, `spaCy ${runtime.spacy}`];
-  if (runtime.onnxruntime) parts.push(`ONNX Runtime ${runtime.onnxruntime}`);
+  const parts = [`${name} ${version}`, `labels: ${labels.join(", ")}`, `spaCy\u00a0${runtime.spacy}`];
+  if (runtime.onnxruntime) parts.push(`ONNX\u00a0Runtime\u00a0${runtime.onnxruntime}`);
   $("version").textContent = parts.join(" · ");
 }
 
