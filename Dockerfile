@@ -27,12 +27,12 @@ RUN set -e; \
     fi; \
     mv packages/en_ner_lstm-*.whl wheels
 
-# The last line is a first try: a pipeline that does not fit the package fails here.
+# The last line is a first try: what is missing, or does not fit together, fails the build.
 FROM pipeline AS environment
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --constraint requirements.txt \
         "$(ls wheels/ner_lstm_component-*.whl)[serve]" wheels/en_ner_lstm-*.whl \
-    && /opt/venv/bin/python -c "import en_ner_lstm; en_ner_lstm.load()('Oslo')"
+    && /opt/venv/bin/python -c "from ner_lstm_component.app import create_app; create_app('en_ner_lstm')"
 
 FROM ${PYTHON}
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
