@@ -35,7 +35,8 @@ RUN python -m venv --without-pip /opt/venv \
     && /opt/venv/bin/python -c "from ner_lstm_component.app import create_app; create_app('en_ner_lstm')"
 
 FROM ${PYTHON}
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
+# ONNX Runtime would report to its makers.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin app
 COPY --from=environment /opt/venv /opt/venv
 WORKDIR /app
