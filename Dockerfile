@@ -1,17 +1,47 @@
-# The service with the trained pipeline. `make run` makes the wheel in packages/ first.
-FROM python:3.12-slim
+# The service with the trained pipeline, in stages of which the image keeps the last only:
+#   builder      this package's wheel
+#   pipeline     the pipeline's wheel: that of packages/, else trained on the embedded corpus
+#   environment  what serving needs, at the versions of requirements.txt; no TensorFlow is among it
+ARG PYTHON=python:3.12-slim
 
-ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1
-WORKDIR /app
-RUN useradd --create-home --shell /usr/sbin/nologin app
-
-# The pins of requirements.txt, but only for what serving needs: no TensorFlow is among it.
-COPY requirements.txt setup.cfg pyproject.toml README.md LICENSE ./
+FROM ${PYTHON} AS builder
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+COPY requirements.txt ./
+RUN pip install --constraint requirements.txt setuptools wheel
+COPY LICENSE README.md pyproject.toml setup.cfg ./
 COPY ner_lstm_component ner_lstm_component
-COPY packages/en_ner_lstm-*.whl packages/
-RUN pip install --constraint requirements.txt ".[serve]" packages/en_ner_lstm-*.whl
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels .
 
-COPY wsgi.py ./
-USER app
+# The first file is there for sure: COPY fails where none is, but may well find no wheel.
+FROM builder AS pipeline
+COPY requirements.txt packages/en_ner_lstm-*.whl packages/
+COPY configs configs
+COPY corpus corpus
+COPY scripts scripts
+COPY project.yml ./
+RUN set -e; \
+    if ! ls packages/en_ner_lstm-*.whl; then \
+        pip install --constraint requirements.txt build "$(ls wheels/ner_lstm_component-*.whl)[train]"; \
+        python -m spacy project run all .; \
+    fi; \
+    mv packages/en_ner_lstm-*.whl wheels
+
+# The last line is a first try: what is missing, or does not fit together, fails the build.
+FROM pipeline AS environment
+RUN python -m venv --without-pip /opt/venv \
+    && pip --python /opt/venv/bin/python install --constraint requirements.txt \
+        "$(ls wheels/ner_lstm_component-*.whl)[serve]" wheels/en_ner_lstm-*.whl \
+    && /opt/venv/bin/python -c "from ner_lstm_component.app import create_app; create_app('en_ner_lstm')"
+
+FROM ${PYTHON}
+# ONNX Runtime would report to its makers.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin app
+COPY --from=environment /opt/venv /opt/venv
+WORKDIR /app
+USER 10001:10001
 EXPOSE 5000
-CMD ["flask", "run", "--host=0.0.0.0", "--port=5000"]
+# Without a proxy, which Docker may have been told to use for what is outside.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", "from urllib.request import ProxyHandler, build_opener; build_opener(ProxyHandler({})).open('http://127.0.0.1:5000/healthz', timeout=4)"]
+CMD ["ner-lstm", "serve", "en_ner_lstm", "--host", "0.0.0.0", "--port", "5000"]

@@ -23,7 +23,7 @@ help:
 	@echo "make run    set up, train on the embedded corpus, evaluate, package, show an example"
 	@echo "make notebook  set up, run the notebook"
 	@echo "make test   set up, run the tests (ARGS=… goes to pytest)"
-	@echo "make lint   set up, run ruff and mypy"
+	@echo "make lint   set up, run ruff, mypy and hadolint"
 	@echo "make env    set up $(VENV) only"
 	@echo "make clean  remove what was made, except $(VENV)"
 
@@ -60,6 +60,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
 clean:
 	rm -rf training metrics packages build project.lock corpus/*.spacy
