@@ -16,6 +16,7 @@ is computed by the same recursion inside the compiled network (`network.crf_loss
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -278,6 +279,17 @@ def forward_backward(
     Backward, a sequence is read from its end by the transposed transitions: both ways are
     one recursion, whose steps are taken together.
     """
+    if 0 < len(emissions) <= _FEW:
+        ends = np.cumsum(lengths).tolist()
+        parts = [
+            _sums_of_one(emissions[end - length : end].astype(np.float64), transitions)
+            for end, length in zip(ends, lengths.tolist(), strict=True)
+        ]
+        alone = [part for part in parts if part is not None]
+        if len(alone) == len(parts):
+            alpha, beta = (np.concatenate(arrays) for arrays in zip(*alone, strict=True))
+            log_partition = _log_sum(alpha[np.array(ends) - 1] + transitions[:-1, -1])
+            return Lattice(alpha, beta, log_partition)
     emissions = emissions.astype(np.float64)
     inner = transitions[:-1, :-1].astype(np.float64)
     first, last = transitions[-1, :-1], transitions[:-1, -1]
@@ -307,6 +319,62 @@ def forward_backward(
     log_partition = np.empty(len(lengths))
     log_partition[steps.order] = _log_sum(alpha[ends] + last)
     return Lattice(alpha, beta, log_partition)
+
+
+# Steps between scalings: as many factors of ``_NEGLIGIBLE`` are still far from zero.
+_UNSCALED = 4
+# What scores so much less than the best tag of a token counts as if by that much.
+_NEGLIGIBLE = 150.0
+
+
+def _sums_of_one(
+    emissions: NDArray[np.float64], transitions: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Alpha and beta of one short sequence, with as few calls of NumPy as can be.
+
+    Sums are kept as they are, without logarithms, and scaled now and then (Rabiner, 1989,
+    V.A). None where they came to nothing nevertheless.
+    """
+    weights, ends, highest = _exponentials(transitions.tobytes(), transitions.dtype.str)
+    peaks = emissions.max(axis=1)
+    emissions = np.maximum(emissions, peaks[:, None] - _NEGLIGIBLE)
+    likelihood = np.exp(emissions - peaks[:, None])
+    # By time, forward beside backward, each a row to be multiplied with a matrix.
+    both = np.empty((len(emissions), 2, 1, emissions.shape[1]))
+    both[:, 0, 0], both[:, 1, 0] = likelihood, likelihood[::-1]
+    both[0, :, 0] *= np.exp(ends - ends.max(axis=1, keepdims=True))
+    log_scale = np.zeros((len(emissions), 2))
+    previous, *following = both
+    for time, sums in enumerate(following, 1):
+        sums *= previous @ weights
+        if time % _UNSCALED == 0:
+            total = sums.sum(axis=2, keepdims=True)
+            if total.min() <= 0.0:
+                return None
+            sums /= total
+            log_scale[time] = np.log(total[:, 0, 0])
+        previous = sums
+    if both.max(axis=3).min() <= 0.0:
+        return None
+    log_scale += np.stack([peaks, peaks[::-1]], axis=1)
+    log_scale[0] += ends.max(axis=1)
+    log_scale[1:] += highest
+    log_scale = log_scale.cumsum(axis=0)
+    scores = np.log(np.maximum(both[:, :, 0], 1e-300)) + log_scale[:, :, None]
+    return scores[:, 0], scores[::-1, 1] - emissions
+
+
+@lru_cache(maxsize=8)
+def _exponentials(
+    transitions: bytes, dtype: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Of transitions forward and backward, below 1; scores at both ends; what was taken off."""
+    flat = np.frombuffer(transitions, dtype).astype(np.float64)
+    matrix = flat.reshape(2 * (math.isqrt(len(flat)),))
+    inner = matrix[:-1, :-1]
+    highest = float(inner.max())
+    weights = np.exp(np.maximum(np.stack([inner, inner.T]) - highest, -_NEGLIGIBLE))
+    return weights, np.stack([matrix[-1, :-1], matrix[:-1, -1]]), highest
 
 
 def _log_sum(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -65,13 +65,14 @@ def test_gpu_is_the_default_but_for_its_batches():
         "nlp.batch_size",
         "components.ner_lstm.model.batch_tokens",
         "training.eval_frequency",
-        "training.batcher.size",
+        "training.batcher.size.start",
+        "training.batcher.size.stop",
         "training.batcher.buffer",
         "training.optimizer.learn_rate",
         "training.optimizer.learn_rate.base_rate",
         "training.optimizer.learn_rate.decay",
     }
-    size = "training.batcher.size"
+    size = "training.batcher.size.stop"
     # A training batch is one padded batch of the network.
     assert default[size] < gpu[size] <= gpu["components.ner_lstm.model.batch_tokens"]
 
