@@ -113,6 +113,18 @@ class Probabilities(NamedTuple):
     entities: NDArray[np.float64]
 
 
+class Analysis(NamedTuple):
+    """What `LSTMEntityRecognizer.analyse` says of a Doc.
+
+    :param prediction: as of `LSTMEntityRecognizer.predict`, always with the confidences.
+    :param probabilities: of each tag at each token, in the order of the component's ``tags``;
+        None where they were not asked for. *Shape:* ``(n_tokens, n_tags)``
+    """
+
+    prediction: Prediction
+    probabilities: NDArray[np.float32] | None
+
+
 class LSTMEntityRecognizer(TrainablePipe):
     """A named-entity recognizer with a BiLSTM-CRF, trained and used as spaCy's ``ner``.
 
@@ -324,6 +336,47 @@ class LSTMEntityRecognizer(TrainablePipe):
         ends = np.cumsum([len(doc.ents) for doc in docs])[:-1]
         entities = np.split(marginals, ends) if docs else []
         return [Probabilities(*pair) for pair in zip(tags, entities, strict=True)]
+
+    def analyse(
+        self,
+        docs: Sequence[Doc],
+        *,
+        thresholds: Sequence[float] | None = None,
+        probabilities: bool = False,
+    ) -> list[Analysis]:
+        """The best IOB2 tags of each Doc, and how probable they are, by one run of the network.
+
+        Existing entities are taken as given: their tokens are certain to be O.
+
+        :param docs: Docs without this component's entities; :meth:`set_annotations` sets them.
+        :param thresholds: for each Doc, what holds in place of :attr:`threshold`.
+        :param probabilities: whether each tag's are wanted.
+        """
+        if thresholds is None:
+            thresholds = [self.threshold] * len(docs)
+        emissions, transitions = self.factors(docs)
+        lengths = sentence_lengths(docs)
+        tags = crf.viterbi(emissions, transitions, lengths)
+        spans = entity_spans(tags)
+        confidence, rows = np.zeros(0), None
+        if len(spans) or probabilities:
+            emissions, transitions = emissions / self.temperature, transitions / self.temperature
+            lattice = crf.forward_backward(emissions, transitions, lengths)
+            confidence = crf.span_marginals(lattice, emissions, transitions, lengths, spans)
+            if probabilities:
+                rows = crf.tag_marginals(lattice, lengths).reshape(-1, len(self.tags))
+        ends = np.cumsum([len(doc) for doc in docs], dtype=np.int64)
+        doc_of_span = np.searchsorted(ends, spans[:, 0], side="right")
+        is_sure = confidence >= np.asarray(thresholds, np.float64)[doc_of_span]
+        for start, end, _ in spans[~is_sure]:
+            tags[start:end] = 0
+        confidences = np.split(
+            confidence[is_sure], np.searchsorted(doc_of_span[is_sure], range(1, len(docs)))
+        )
+        predictions = map(Prediction, _split(tags, docs), confidences)
+        if rows is None:
+            return [Analysis(prediction, None) for prediction in predictions]
+        return list(map(Analysis, predictions, _split(rows, docs)))
 
     def _spans(
         self, docs: Sequence[Doc], lengths: NDArray[np.int64]

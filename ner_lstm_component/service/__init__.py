@@ -1,0 +1,1 @@
+"""The HTTP service: one module a concern, put together by `ner_lstm_component.app`."""
