@@ -54,7 +54,10 @@ def find_component(nlp: Language) -> LSTMEntityRecognizer:
     for name, pipe in nlp.pipeline:
         if nlp.get_pipe_meta(name).factory == FACTORY:
             return pipe
-    raise ModelError(_no_component(nlp.meta["name"], nlp.pipe_names))
+    raise ModelError(
+        f"The pipeline {nlp.meta['name']!r} cannot be served: expected a component made by "
+        f"the factory {FACTORY!r}. Received: {', '.join(nlp.pipe_names) or 'none'}"
+    )
 
 
 def _default_model() -> str | Path:

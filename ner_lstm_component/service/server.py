@@ -37,7 +37,7 @@ class ServerSettings:
     :param host: address to listen at.
     :param port: port to listen at; 0 takes a free one, which is logged.
     :param workers: processes.
-    :param threads: threads of a process; they read and write while one tags.
+    :param threads: threads of a process: so many requests are read, and tagged together, at a time.
     :param timeout: seconds after which a worker that hangs is killed and replaced.
     :param graceful_timeout: seconds that requests have to finish when the server stops.
     :param keep_alive: seconds that an idle connection is kept.
@@ -47,7 +47,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 5000
     workers: int = 2
-    threads: int = 8
+    threads: int = 16
     timeout: int = 60
     graceful_timeout: int = 30
     keep_alive: int = 15
