@@ -64,7 +64,8 @@ def create_app(
     )
 
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes
+    # One more, because a body without a length is cut there in silence.
+    app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes + 1
     metrics = Metrics()
     requests.register(app, metrics)
     problems.register(app)
@@ -122,7 +123,9 @@ def _read_request(limits: Limits) -> PredictRequest:
     try:
         body = request.get_data()
     except RequestEntityTooLarge:
-        raise TooLarge("body", limits.body_bytes, "bytes", request.content_length) from None
+        body = None
+    if body is None or len(body) > limits.body_bytes:
+        raise TooLarge("body", limits.body_bytes, "bytes", request.content_length)
     try:
         return PredictRequest.model_validate_json(body)
     except ValidationError as error:

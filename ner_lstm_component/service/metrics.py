@@ -14,9 +14,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from . import METRICS_VARIABLE
 from .tagger import Tagged
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 OTHER = "other"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -49,7 +49,7 @@ class Metrics:
         self._texts = Counter("ner_lstm_texts", "Texts and sentences tagged.", registry=registry)
         self._tokens = Counter("ner_lstm_tokens", "Tokens tagged.", registry=registry)
         self._entities = Counter("ner_lstm_entities", "Entities found.", ["label"], registry=registry)
-        if FOLDER_VARIABLE not in os.environ:
+        if METRICS_VARIABLE not in os.environ:
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)
 
@@ -79,7 +79,7 @@ class Metrics:
     def exposition(self) -> bytes:
         """All figures in Prometheus' text format."""
         registry = self._registry
-        if FOLDER_VARIABLE in os.environ:
+        if METRICS_VARIABLE in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         return generate_latest(registry)

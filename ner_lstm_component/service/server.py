@@ -23,8 +23,8 @@ from gunicorn.workers.gthread import ThreadWorker
 from spacy.language import Language
 
 from .. import logs
+from . import METRICS_VARIABLE
 from .limits import Limits
-from .metrics import FOLDER_VARIABLE
 from .models import ModelError, load_pipeline
 
 logger = logging.getLogger(__name__)
@@ -116,6 +116,7 @@ class _Application(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
+        # Not at the head: prometheus_client must find where figures go when it is imported.
         from ..app import create_app
 
         return create_app(self._nlp, limits=self._limits)
@@ -136,7 +137,7 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
             "it with flask run."
         )
     figures = tempfile.mkdtemp(prefix="ner-lstm-metrics-")
-    os.environ[FOLDER_VARIABLE] = figures
+    os.environ[METRICS_VARIABLE] = figures
     parent = os.getpid()
     try:
         _Application(nlp, limits, settings).run()

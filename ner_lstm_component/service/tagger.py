@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from spacy.language import Language
@@ -17,6 +18,8 @@ from .models import ModelError, find_component
 from .schema import Entity, Prediction, PredictRequest
 
 DECIMALS = 6
+# Tokens after which the words among them are forgotten: about 10 MB.
+ZONE_TOKENS = 20_000
 
 
 class Tagged(NamedTuple):
@@ -48,8 +51,9 @@ class Tagger:
     """A loaded pipeline that threads may use, one at a time.
 
     The thread that comes through the lock tags what waits before it, too: a run over several
-    Docs takes little longer than over one. The words of a request are forgotten after it, in
-    a memory zone, which belongs to the whole vocab and so is under the lock, too.
+    Docs takes little longer than over one. Words are forgotten after some thousands of others,
+    by a memory zone, which belongs to the whole vocab and so is under the lock, too. What the
+    caller makes with the pipeline meanwhile is in the zone as well: leave it to the tagger.
 
     :param nlp: the pipeline.
     :param limits: how large a request may be.
@@ -63,6 +67,8 @@ class Tagger:
         self._tags = list(self.component.tags)
         self._lock = threading.Lock()
         self._waiting: deque[_Job] = deque()
+        self._zone = ExitStack()
+        self._remembered = ZONE_TOKENS
 
     def warm_up(self) -> None:
         """Start the runtime of this process, so that no request has to wait for it.
@@ -98,25 +104,35 @@ class Tagger:
         return job.tagged
 
     def _tag_together(self, jobs: Sequence[_Job]) -> None:
-        with self.nlp.memory_zone():
-            for job in jobs:
-                try:
-                    job.docs = self._docs(job.request)
-                except Exception as error:
-                    job.error = error
-            jobs = [job for job in jobs if not job.is_done]
+        self._forget()
+        for job in jobs:
             try:
-                if jobs:
-                    self._run(jobs)
+                job.docs = self._docs(job.request)
             except Exception as error:
-                if len(jobs) == 1:
-                    jobs[0].error = error
-            for job in jobs:
-                job.docs = []
+                job.error = error
+        jobs = [job for job in jobs if not job.is_done]
+        try:
+            if jobs:
+                self._run(jobs)
+        except Exception as error:
+            if len(jobs) == 1:
+                jobs[0].error = error
+        for job in jobs:
+            job.docs = []
         # An error of one is no error of the others.
         for job in jobs:
             if not job.is_done:
                 self._tag_together([job])
+
+    def _forget(self) -> None:
+        """Begin a new memory zone where many words have been met in the present one.
+
+        Not at each request: to meet a frequent word anew takes longer than to tag it.
+        """
+        if self._remembered >= ZONE_TOKENS:
+            self._zone.close()
+            self._zone.enter_context(self.nlp.memory_zone())
+            self._remembered = 0
 
     def _docs(self, request: PredictRequest) -> list[Doc]:
         docs, n_tokens = [], 0
@@ -127,6 +143,7 @@ class Tagger:
                 check_tokens(request.field, n_tokens + len(given), self.limits)
                 doc = Doc(self.nlp.vocab, words=given)
             n_tokens += len(doc)
+            self._remembered += len(doc)
             check_tokens(request.field, n_tokens, self.limits)
             docs.append(doc)
         return docs
