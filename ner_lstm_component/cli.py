@@ -54,7 +54,9 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 5000,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of a process: requests tagged together.")] = 16,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Threads of a process: requests tagged together.")
+    ] = 16,
     timeout: Annotated[
         int, typer.Option(min=1, help="Seconds after which a hanging worker is replaced.")
     ] = 60,

@@ -71,7 +71,7 @@ class SharedRotatingFileHandler(RotatingFileHandler):
     def __init__(self, filename: str | Path, **kwargs: Any) -> None:
         path = Path(filename)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock_file = open(path.with_name(f".{path.name}.lock"), "a")
+        self._lock_file = os.open(path.with_name(f".{path.name}.lock"), os.O_CREAT | os.O_RDWR)
         super().__init__(path, encoding="utf-8", **kwargs)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -91,7 +91,8 @@ class SharedRotatingFileHandler(RotatingFileHandler):
         if self.stream is None:
             return
         try:
-            is_current = os.path.samestat(os.stat(self.baseFilename), os.fstat(self.stream.fileno()))
+            there, own = os.stat(self.baseFilename), os.fstat(self.stream.fileno())
+            is_current = os.path.samestat(there, own)
         except FileNotFoundError:
             is_current = False
         if not is_current:
@@ -101,7 +102,7 @@ class SharedRotatingFileHandler(RotatingFileHandler):
     def close(self) -> None:
         """Close the files."""
         super().close()
-        self._lock_file.close()
+        os.close(self._lock_file)
 
 
 def configure(

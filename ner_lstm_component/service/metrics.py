@@ -48,7 +48,9 @@ class Metrics:
         )
         self._texts = Counter("ner_lstm_texts", "Texts and sentences tagged.", registry=registry)
         self._tokens = Counter("ner_lstm_tokens", "Tokens tagged.", registry=registry)
-        self._entities = Counter("ner_lstm_entities", "Entities found.", ["label"], registry=registry)
+        self._entities = Counter(
+            "ner_lstm_entities", "Entities found.", ["label"], registry=registry
+        )
         if METRICS_VARIABLE not in os.environ:
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)

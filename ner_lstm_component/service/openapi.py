@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from .. import __version__
 from . import problems
 from .requests import HEADER
-from .schema import Health, PredictRequest, Predictions, Problem, Version
+from .schema import Health, Predictions, PredictRequest, Problem, Version
 
 _REFUSALS = {
     "400": "The body is not what is expected; `errors` names the fields.",

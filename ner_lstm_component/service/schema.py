@@ -123,8 +123,12 @@ class PredictRequest(
         return self.root.probabilities or self.field == "sentence"
 
 
+# What openapi_pydantic reads, to describe what is answered and not what would be taken.
+_AS_ANSWERED: Any = {"json_schema_mode": "serialization"}
+
+
 class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid", json_schema_mode="serialization")
+    model_config = ConfigDict(extra="forbid", **_AS_ANSWERED)
 
 
 class Entity(_Answer):
@@ -160,7 +164,7 @@ class Prediction(_Answer):
 class Predictions(RootModel[Prediction | list[Prediction]]):
     """One prediction; a list of them for `sentences` and `texts`."""
 
-    model_config = ConfigDict(json_schema_mode="serialization")  # type: ignore[typeddict-unknown-key]
+    model_config = ConfigDict(**_AS_ANSWERED)
 
 
 class FieldError(_Answer):

@@ -55,8 +55,9 @@ class ServerSettings:
 
     def gunicorn(self) -> dict[str, Any]:
         """The same as gunicorn's settings."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
         return {
-            "bind": f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}",
+            "bind": f"{host}:{self.port}",
             "workers": self.workers,
             "threads": self.threads,
             "worker_class": Worker,
@@ -133,7 +134,7 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
     if "tensorflow" in sys.modules:
         raise ModelError(
             f"The pipeline {str(model)!r} needs TensorFlow to be loaded, which does not survive "
-            "the fork into workers. Save it with runtime = \"auto\" and load that one, or serve "
+            'the fork into workers. Save it with runtime = "auto" and load that one, or serve '
             "it with flask run."
         )
     figures = tempfile.mkdtemp(prefix="ner-lstm-metrics-")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
@@ -177,6 +179,7 @@ class Tagger:
 
     def _prediction(self, doc: Doc, analysis: Analysis, wants_probabilities: bool) -> Prediction:
         tags, confidence = analysis.prediction
+        assert confidence is not None
         scores = {
             (start, end, self.component.labels[label]): score
             for (start, end, label), score in zip(
@@ -193,8 +196,13 @@ class Tagger:
             tags=_iob2_tags(doc),
             ents=[_entity(ent, scores.get((ent.start, ent.end, ent.label_))) for ent in doc.ents],
             labels=self._tags,
-            prediction=rows.astype(float).round(DECIMALS).tolist() if wants_probabilities else None,
+            prediction=_rounded(rows) if wants_probabilities else None,
         )
+
+
+def _rounded(rows: NDArray[np.float32] | None) -> list[list[float]]:
+    assert rows is not None
+    return rows.astype(np.float64).round(DECIMALS).tolist()
 
 
 def _iob2_tags(doc: Doc) -> list[str]:

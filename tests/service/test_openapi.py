@@ -5,12 +5,13 @@ from __future__ import annotations
 import httpx
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 
 from ner_lstm_component.service import openapi
 from ner_lstm_component.service.schema import PredictRequest
 
+# Neither is there for Python 3.10.
 schemathesis = pytest.importorskip("schemathesis")
+hypothesis = pytest.importorskip("hypothesis")
 
 SCHEMA = schemathesis.openapi.from_dict(openapi.document())
 
@@ -21,12 +22,12 @@ def keep_to(server, case) -> None:
 
 
 @SCHEMA.parametrize()
-@settings(
+@hypothesis.settings(
     max_examples=15,
     deadline=None,
     derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    suppress_health_check=list(hypothesis.HealthCheck),
 )
 def test_answers_conform(case, server):
     keep_to(server, case)
@@ -34,7 +35,9 @@ def test_answers_conform(case, server):
 
 @pytest.mark.slow
 @SCHEMA.parametrize()
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis.settings(
+    max_examples=500, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
 def test_answers_conform_to_many(case, server):
     keep_to(server, case)
 
