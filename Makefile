@@ -62,5 +62,5 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 clean:
-	rm -rf training metrics packages build project.lock corpus/*.spacy
+	rm -rf training metrics packages build logs project.lock corpus/*.spacy
 	rm -rf .mypy_cache .pytest_cache .ruff_cache *.egg-info

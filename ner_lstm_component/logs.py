@@ -11,6 +11,9 @@ import json
 import logging
 import logging.config
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timezone
 from logging.handlers import RotatingFileHandler
@@ -147,3 +150,21 @@ def configure(
             },
         }
     )
+
+
+@contextmanager
+def recorded(program: str, **settings: Any) -> Iterator[logging.Logger]:
+    """Record a program's start with its settings, and its end or its error.
+
+    :param program: its name.
+    :return: the logger for what is to be told in between.
+    """
+    logger = logging.getLogger(f"{__package__}.{program}")
+    logger.info("Start", extra=fields(**settings))
+    start = time.perf_counter()
+    try:
+        yield logger
+    except BaseException as error:
+        logger.exception("Failed: %s", type(error).__name__)
+        raise
+    logger.info("End", extra=fields(seconds=round(time.perf_counter() - start, 3)))
