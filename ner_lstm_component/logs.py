@@ -138,6 +138,9 @@ def configure(
             "maxBytes": MAX_BYTES,
             "backupCount": BACKUPS,
         }
+    if not handlers:
+        # Without any, Python writes warnings to stderr.
+        handlers["none"] = {"class": "logging.NullHandler"}
     logging.config.dictConfig(
         {
             "version": 1,

@@ -398,6 +398,17 @@ def test_string_store_stays_flat(client, nlp, monkeypatch):
     assert min(second) == min(first)
 
 
+def test_vocab_stays_small(client, nlp, monkeypatch):
+    monkeypatch.setattr("ner_lstm_component.service.tagger.ZONE_TOKENS", 50)
+    monkeypatch.setattr("ner_lstm_component.service.tagger.VOCAB_ENTRIES", 1_000)
+    before, strings = predict(client, text=TEXT, probabilities=True), set(nlp.vocab.strings)
+    for i in range(300):
+        predict(client, text=f"new{i} words{i} of{i} every{i} request{i}")
+        assert len(nlp.vocab) < 1_000 + 100
+    assert predict(client, text=TEXT, probabilities=True) == before
+    assert strings - set(nlp.vocab.strings) == set()
+
+
 def test_threads_get_their_own_answers(app):
     wrong: list[str] = []
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc, Span
+from spacy.vocab import Vocab
 
 from ..component import Analysis
 from ..tags import OUTSIDE, entity_spans
@@ -22,6 +23,8 @@ from .schema import Entity, Prediction, PredictRequest
 DECIMALS = 6
 # Tokens after which the words among them are forgotten: about 10 MB.
 ZONE_TOKENS = 20_000
+# Words met, since the vocab's tables were last made anew: they have about 10 MB by then.
+VOCAB_ENTRIES = 100_000
 
 
 class Tagged(NamedTuple):
@@ -133,6 +136,8 @@ class Tagger:
         """
         if self._remembered >= ZONE_TOKENS:
             self._zone.close()
+            if len(self.nlp.vocab) >= VOCAB_ENTRIES:
+                shrink(self.nlp.vocab)
             self._zone.enter_context(self.nlp.memory_zone())
             self._remembered = 0
 
@@ -198,6 +203,19 @@ class Tagger:
             labels=self._tags,
             prediction=_rounded(rows) if wants_probabilities else None,
         )
+
+
+def shrink(vocab: Vocab) -> None:
+    """Make a vocab's tables anew, outside of memory zones.
+
+    spaCy's hash tables keep a place for each word that a memory zone has forgotten, and grow by
+    16 bytes and more for each word ever met. They are made anew when a vocab is loaded.
+    """
+    others = ["vectors", "lookups"]
+    # Loading wraps one of them each time.
+    getters = dict(vocab.lex_attr_getters)
+    vocab.from_bytes(vocab.to_bytes(exclude=others), exclude=others)
+    vocab.lex_attr_getters = getters
 
 
 def _rounded(rows: NDArray[np.float32] | None) -> list[list[float]]:
