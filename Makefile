@@ -63,5 +63,5 @@ lint: $(INSTALLED)
 	$(BIN)/hadolint Dockerfile
 
 clean:
-	rm -rf training metrics packages build project.lock corpus/*.spacy
+	rm -rf training metrics packages build logs project.lock corpus/*.spacy
 	rm -rf .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -8,7 +8,8 @@ from typing import Annotated, NoReturn
 import spacy
 import typer
 
-from ner_lstm_component.export import export_network
+from . import logs
+from .export import export_network
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -43,6 +44,66 @@ def export(
         _fail(str(error))
     except OSError as error:
         _fail(f"{output}: the files cannot be written ({error})")
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        str, typer.Argument(help="The folder of a trained pipeline, or an installed one's name.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 5000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Threads of a process: requests tagged together.")
+    ] = 16,
+    timeout: Annotated[
+        int, typer.Option(min=1, help="Seconds after which a hanging worker is replaced.")
+    ] = 60,
+    graceful_timeout: Annotated[
+        int, typer.Option(min=1, help="Seconds for requests to finish when the server stops.")
+    ] = 30,
+    keep_alive: Annotated[
+        int, typer.Option(min=1, help="Seconds that an idle connection is kept.")
+    ] = 15,
+    max_requests: Annotated[
+        int, typer.Option(min=0, help="Requests after which a worker is replaced; 0 for never.")
+    ] = 0,
+    max_body: Annotated[int, typer.Option(min=1, help="Bytes of a request.")] = 1_048_576,
+    max_texts: Annotated[int, typer.Option(min=1, help="Texts of a request.")] = 1_000,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a request.")] = 10_000,
+    max_word: Annotated[
+        int, typer.Option(min=1, help="Characters of a text without white space between.")
+    ] = 1_000,
+    log_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A rotating log, such as logs/app.log.")
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Serve MODEL over HTTP: POST /predict; a page at /, the API's documentation at /docs."""
+    try:
+        logs.configure(file=log_file, level=log_level)
+    except (OSError, ValueError) as error:
+        _fail(f"logging cannot be set up: {error}")
+    # Not at the head: other commands do not need what serving needs.
+    try:
+        from .service.limits import Limits
+        from .service.models import ModelError
+        from .service.server import ServerSettings
+        from .service.server import serve as serve_pipeline
+    except ImportError as error:
+        _fail(
+            f"serving needs {error.name}, which is not installed; "
+            "run: pip install 'ner-lstm-component[serve]'"
+        )
+    limits = Limits(max_body, max_texts, max_tokens, max_word)
+    settings = ServerSettings(
+        host, port, workers, threads, timeout, graceful_timeout, keep_alive, max_requests
+    )
+    try:
+        serve_pipeline(model, limits, settings)
+    except ModelError as error:
+        _fail(str(error))
 
 
 def _fail(message: str) -> NoReturn:

@@ -116,6 +116,18 @@ class Probabilities(NamedTuple):
     entities: NDArray[np.float64]
 
 
+class Analysis(NamedTuple):
+    """What `LSTMEntityRecognizer.analyse` says of a Doc.
+
+    :param prediction: as of `LSTMEntityRecognizer.predict`, always with the confidences.
+    :param probabilities: of each tag at each token, in the order of the component's ``tags``;
+        None where they were not asked for. *Shape:* ``(n_tokens, n_tags)``
+    """
+
+    prediction: Prediction
+    probabilities: NDArray[np.float32] | None
+
+
 class LSTMEntityRecognizer(TrainablePipe):
     """A named-entity recognizer with a BiLSTM-CRF, trained and used as spaCy's ``ner``.
 
@@ -291,20 +303,10 @@ class LSTMEntityRecognizer(TrainablePipe):
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """The best IOB2 tags of each Doc, its existing entities taken as given."""
         docs = list(docs)
-        factors = self.factors(docs)
-        tags = crf.viterbi(*factors)
-        if not self.confidence and self.threshold == 0:
-            return [Prediction(part, None) for part in _split(tags, docs)]
-        spans = entity_spans(tags)
-        probabilities = entity_marginals(factors, spans, self.temperature)
-        is_sure = probabilities >= self.threshold
-        for start, end, _ in spans[~is_sure]:
-            tags[start:end] = 0
-        ends = np.cumsum([len(doc) for doc in docs])[:-1]
-        by_doc = np.split(probabilities[is_sure], np.searchsorted(spans[is_sure, 0], ends))
-        return [
-            Prediction(*pair) for pair in zip(_split(tags, docs), by_doc[: len(docs)], strict=True)
-        ]
+        if self.confidence or self.threshold > 0:
+            return [one.prediction for one in self.analyse(docs)]
+        tags = crf.viterbi(*self.factors(docs))
+        return [Prediction(part, None) for part in _split(tags, docs)]
 
     def probabilities(self, docs: Iterable[Doc]) -> list[Probabilities]:
         """How probable each tag of each token is, and each entity on the Docs.
@@ -313,16 +315,55 @@ class LSTMEntityRecognizer(TrainablePipe):
         :attr:`temperature`.
         """
         docs = list(docs)
-        emissions, transitions, lengths = self._potentials(docs)
-        emissions, transitions = emissions / self.temperature, transitions / self.temperature
-        lattice = crf.forward_backward(emissions, transitions, lengths)
-        spans, scored = self._spans(docs, lengths)
+        factors = at_temperature(self._potentials(docs), self.temperature)
+        lattice = crf.forward_backward(*factors)
+        spans, scored = self._spans(docs, factors.lengths)
         marginals = np.full(len(scored), np.nan)
-        marginals[scored] = crf.span_marginals(lattice, emissions, transitions, lengths, spans)
-        tags = _split(crf.tag_marginals(lattice, lengths), docs)
+        marginals[scored] = crf.span_marginals(lattice, *factors, spans)
+        tags = _split(crf.tag_marginals(lattice, factors.lengths), docs)
         ends = np.cumsum([len(doc.ents) for doc in docs])[:-1]
         entities = np.split(marginals, ends) if docs else []
         return [Probabilities(*pair) for pair in zip(tags, entities, strict=True)]
+
+    def analyse(
+        self,
+        docs: Sequence[Doc],
+        *,
+        thresholds: Sequence[float] | None = None,
+        probabilities: bool = False,
+    ) -> list[Analysis]:
+        """The best IOB2 tags of each Doc, and how probable they are, by one run of the network.
+
+        Existing entities are taken as given: their tokens are certain to be O.
+
+        :param docs: Docs without this component's entities; :meth:`set_annotations` sets them.
+        :param thresholds: for each Doc, what holds in place of :attr:`threshold`.
+        :param probabilities: whether each tag's are wanted.
+        """
+        if thresholds is None:
+            thresholds = [self.threshold] * len(docs)
+        factors = self.factors(docs)
+        tags = crf.viterbi(*factors)
+        spans = entity_spans(tags)
+        confidence, rows = np.zeros(0), None
+        if len(spans) or probabilities:
+            factors = at_temperature(factors, self.temperature)
+            lattice = crf.forward_backward(*factors)
+            confidence = crf.span_marginals(lattice, *factors, spans)
+            if probabilities:
+                rows = crf.tag_marginals(lattice, factors.lengths)
+        ends = np.cumsum([len(doc) for doc in docs], dtype=np.int64)
+        doc_of_span = np.searchsorted(ends, spans[:, 0], side="right")
+        is_sure = confidence >= np.asarray(thresholds, np.float64)[doc_of_span]
+        for start, end, _ in spans[~is_sure]:
+            tags[start:end] = 0
+        confidences = np.split(
+            confidence[is_sure], np.searchsorted(doc_of_span[is_sure], range(1, len(docs)))
+        )
+        predictions = map(Prediction, _split(tags, docs), confidences)
+        if rows is None:
+            return [Analysis(prediction, None) for prediction in predictions]
+        return list(map(Analysis, predictions, _split(rows, docs)))
 
     def _spans(
         self, docs: Sequence[Doc], lengths: NDArray[np.int64]
@@ -560,13 +601,10 @@ def _has_words_of_reference(example: Example) -> bool:
     return np.array_equal(predicted.to_array(ORTH), reference.to_array(ORTH))
 
 
-def entity_marginals(
-    factors: Potentials, spans: NDArray[np.int64], temperature: float
-) -> NDArray[np.float64]:
-    """The probability of each entity at a temperature; see `crf.span_marginals`."""
-    emissions, transitions = factors.emissions / temperature, factors.transitions / temperature
-    lattice = crf.forward_backward(emissions, transitions, factors.lengths)
-    return crf.span_marginals(lattice, emissions, transitions, factors.lengths, spans)
+def at_temperature(factors: Potentials, temperature: float) -> Potentials:
+    """The factors of which probabilities are computed."""
+    emissions, transitions, lengths = factors
+    return Potentials(emissions / temperature, transitions / temperature, lengths)
 
 
 def _check_label(label: str) -> None:

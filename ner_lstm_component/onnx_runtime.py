@@ -120,6 +120,8 @@ def _start(exported: Exported) -> _Session:
             "The runtime 'onnx' needs ONNX Runtime, which is not installed; "
             "run: pip install onnxruntime"
         ) from error
+    # What a text is about is nobody's business, nor that one is tagged.
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads()
     options.inter_op_num_threads = 1

@@ -1,18 +1,64 @@
-"""TensorBoard for ``spacy train``, beside spaCy's own console logger.
+"""Loggers for ``spacy train``, beside spaCy's own console logger: our log, and TensorBoard.
 
-Only training needs this module; its factory is found by the entry point ``spacy_loggers``.
+Only training needs this module; its factories are found by the entry point ``spacy_loggers``.
 """
 
 # No postponed annotations here: spaCy reads those of the logger to check a config.
 
+import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
 from spacy.language import Language
 from spacy.training.loggers import console_logger_v3
 
+from . import logs
+
 LogStep = Callable[[dict[str, Any] | None], None]
+
+
+def training_logger(
+    progress_bar: str | None = None,
+    console_output: bool = True,
+    output_file: str | Path | None = None,
+    log_file: str | Path | None = None,
+) -> Callable[[Language, IO, IO], tuple[LogStep, Callable[[], None]]]:
+    """The logger ``ner_lstm_component.Logger.v1``.
+
+    It does what ``spacy.ConsoleLogger.v3`` does, and records the start with the settings, each
+    evaluation, the end or the error, as `logs` says.
+
+    :param progress_bar: for the console: ``eval``, ``train``, or None for none.
+    :param console_output: whether to print spaCy's table.
+    :param output_file: where the table goes as JSON lines, too.
+    :param log_file: the rotating log, such as ``logs/app.log``; by default what the
+        environment variable ``NER_LSTM_LOG_FILE`` names, if anything.
+    """
+    console = console_logger_v3(progress_bar, console_output, output_file)
+
+    def set_up(nlp: Language, stdout: IO, stderr: IO) -> tuple[LogStep, Callable[[], None]]:
+        logs.configure(file=log_file, stderr=False)
+        console_step, console_finalize = console(nlp, stdout, stderr)
+        run = ExitStack()
+        settings = {name: nlp.config[name] for name in ("paths", "training", "components")}
+        logger = run.enter_context(logs.recorded("train", **settings))
+
+        def log_step(info: dict[str, Any] | None) -> None:
+            console_step(info)
+            if info is not None:
+                of_step = {"epoch": info["epoch"], "step": info["step"], **_scalars(info)}
+                logger.info("Evaluation", extra=logs.fields(**of_step))
+
+        def finalize() -> None:
+            console_finalize()
+            # Of the error that ends the training, if there is one.
+            run.__exit__(*sys.exc_info())
+
+        return log_step, finalize
+
+    return set_up
 
 
 def tensorboard_logger(
@@ -20,6 +66,7 @@ def tensorboard_logger(
     progress_bar: str | None = None,
     console_output: bool = True,
     output_file: str | Path | None = None,
+    log_file: str | Path | None = None,
 ) -> Callable[[Language, IO, IO], tuple[LogStep, Callable[[], None]]]:
     """The logger ``ner_lstm_component.TensorBoardLogger.v1``.
 
@@ -30,8 +77,9 @@ def tensorboard_logger(
     :param progress_bar: for the console: ``eval``, ``train``, or None for none.
     :param console_output: whether to print spaCy's table.
     :param output_file: where the table goes as JSON lines, too.
+    :param log_file: the rotating log.
     """
-    console = console_logger_v3(progress_bar, console_output, output_file)
+    console = training_logger(progress_bar, console_output, output_file, log_file)
 
     def set_up(nlp: Language, stdout: IO, stderr: IO) -> tuple[LogStep, Callable[[], None]]:
         writer = _writer(log_dir)

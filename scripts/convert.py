@@ -16,6 +16,7 @@ from rich.status import Status
 from rich.table import Table
 from spacy.tokens import DocBin
 
+from ner_lstm_component import logs
 from ner_lstm_component.dataset import (
     AUTO,
     DEFAULT_SEED,
@@ -75,6 +76,14 @@ def main(
     repair: Annotated[
         bool, typer.Option("--repair", help="Read an I- that continues no entity as B-.")
     ] = False,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar=logs.FILE_VARIABLE,
+            help="A rotating log of what was done, such as logs/app.log.",
+        ),
+    ] = None,
     folder_as_is: Annotated[
         bool,
         typer.Option(
@@ -88,13 +97,24 @@ def main(
     if folder_as_is and input_path.is_dir():
         split = seed = None
         typer.echo(f"{input_path}: a folder, whose split is its three files")
+    logs.configure(file=log_file, stderr=False)
     try:
-        parts = _read_parts(input_path, split, seed, encoding, repair)
-        bins = {
-            part: to_docbin(track(parts[part], part, console=Console(stderr=True)))
-            for part in PARTS
-        }
-        write_bins(bins, output_dir)
+        with logs.recorded(
+            "convert",
+            input=str(input_path),
+            output=str(output_dir),
+            split=split,
+            seed=seed,
+            encoding=encoding,
+            repair=repair,
+        ) as logger:
+            parts = _read_parts(input_path, split, seed, encoding, repair)
+            bins = {
+                part: to_docbin(track(parts[part], part, console=Console(stderr=True)))
+                for part in PARTS
+            }
+            write_bins(bins, output_dir)
+            logger.info("Converted", extra=logs.fields(**{p: len(parts[p]) for p in PARTS}))
     except DatasetError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None

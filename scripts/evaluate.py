@@ -15,6 +15,7 @@ from spacy.language import Language
 from spacy.tokens import DocBin
 from spacy.training import Corpus, Example
 
+from ner_lstm_component import logs
 from ner_lstm_component.evaluation import pictures, predictions, report, summary, training_log
 from ner_lstm_component.evaluation.predictions import Sentence
 from ner_lstm_component.evaluation.scores import Score
@@ -62,6 +63,14 @@ def main(
         ),
     ] = None,
     gpu_id: Annotated[int, typer.Option(help="Number of the GPU; -1: the CPU.")] = -1,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar=logs.FILE_VARIABLE,
+            help="A rotating log of what was done, such as logs/app.log.",
+        ),
+    ] = None,
 ) -> None:
     """Show how good a pipeline's entities are, and where they fail.
 
@@ -72,18 +81,22 @@ def main(
     Tokens are those of the data where it holds tokens alone, as convert.py writes it; else the
     pipeline's own.
     """
+    logs.configure(file=log_file, stderr=False)
+    settings = {"model": model, "data": str(data), "compare": compare, "gpu_id": gpu_id}
     try:
-        # What is quickly found missing should not be found missing after the tagging.
-        steps = None if log is None else read_log(log)
-        training = None if train is None else read_training(train)
-        name, second_name = names(model, compare)
-        tagged = evaluate(model, name, data, gpu_id, training)
-        comparison = None
-        if compare is not None:
-            second = evaluate(compare, second_name, data, gpu_id, training)
-            comparison = summary.compare(tagged, second)
-        evaluation = tagged[0]
-        written = [] if output is None else write_report(evaluation, comparison, steps, output)
+        with logs.recorded("evaluate", **settings) as logger:
+            # What is quickly found missing should not be found missing after the tagging.
+            steps = None if log is None else read_log(log)
+            training = None if train is None else read_training(train)
+            name, second_name = names(model, compare)
+            tagged = evaluate(model, name, data, gpu_id, training)
+            comparison = None
+            if compare is not None:
+                second = evaluate(compare, second_name, data, gpu_id, training)
+                comparison = summary.compare(tagged, second)
+            evaluation = tagged[0]
+            written = [] if output is None else write_report(evaluation, comparison, steps, output)
+            logger.info("Scores", extra=logs.fields(**scores_of(evaluation)))
     except EvaluationError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None
@@ -100,6 +113,13 @@ def main(
         typer.echo(f"Note: {note}", err=True)
     for path in written:
         typer.echo(f"Written to {path}")
+
+
+def scores_of(evaluation: Evaluation) -> dict[str, float]:
+    """Strict scores from 0 to 1: over all entities, and the F1 of each type."""
+    micro = evaluation.micro
+    overall = {"precision": micro.precision, "recall": micro.recall, "f1": micro.f1}
+    return overall | {f"f1_{label}": score.f1 for label, score in evaluation.types.items()}
 
 
 def evaluate(

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,7 +17,7 @@ from flask.testing import FlaskClient
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ner_lstm_component.app import ModelError, create_app
+from ner_lstm_component.app import Limits, ModelError, create_app
 
 ROOT = Path(__file__).parents[1]
 TEXT = "Anna Berg lives in Oslo."
@@ -66,11 +69,10 @@ def test_sentence(client, trained_nlp):
     ]
     doc = trained_nlp(Doc(trained_nlp.vocab, words=WORDS))
     component = trained_nlp.get_pipe("ner_lstm")
+    (probabilities,) = component.probabilities([doc])
+    np.testing.assert_allclose(answer["prediction"], probabilities.tags, atol=1e-5)
     np.testing.assert_allclose(
-        answer["prediction"], component.probabilities([doc])[0].tags, atol=1e-5
-    )
-    np.testing.assert_allclose(
-        [e["score"] for e in answer["ents"]], component.probabilities([doc])[0].entities, atol=1e-5
+        [e["score"] for e in answer["ents"]], probabilities.entities, atol=1e-5
     )
 
 
@@ -105,8 +107,43 @@ def test_empty_input(client, body):
     assert answer == {"tokens": [], "tags": [], "ents": [], "labels": LABELS, "prediction": []}
 
 
+@pytest.mark.parametrize("field", ["sentences", "texts"])
+def test_lists_are_answered_with_lists(client, field):
+    one, other = (WORDS, ["Paris"]) if field == "sentences" else (TEXT, "Paris")
+    answers = predict(client, **{field: [one, type(one)(), other]})
+    assert [len(answer["tokens"]) for answer in answers] == [6, 0, 1]
+    assert answers[0] == predict(client, text=TEXT)
+    assert predict(client, **{field: []}) == []
+    answers = predict(client, **{field: [one, other]}, probabilities=True)
+    assert [len(answer["prediction"]) for answer in answers] == [6, 1]
+    single = predict(client, text=TEXT, probabilities=True)
+    np.testing.assert_allclose(answers[0]["prediction"], single["prediction"], atol=1e-4)
+
+
+def test_threshold_is_the_requests_own(client, nlp):
+    component = nlp.get_pipe("ner_lstm")
+    scores = [ent["score"] for ent in predict(client, text=TEXT)["ents"]]
+    between = sum(scores) / 2
+    (kept,) = predict(client, text=TEXT, threshold=between)["ents"]
+    assert kept["score"] == max(scores)
+    answer = predict(client, text=TEXT, threshold=1)
+    assert answer["ents"] == []
+    assert set(answer["tags"]) == {"O"}
+    assert len(predict(client, text=TEXT, threshold=0)["ents"]) == 2
+    assert len(predict(client, text=TEXT)["ents"]) == 2
+    assert component.threshold == 0
+
+
+def test_pipelines_threshold_holds_without_one(model):
+    nlp = spacy.load(model, config={"components.ner_lstm.threshold": 1.0})
+    client = create_app(nlp).test_client()
+    assert predict(client, text=TEXT)["ents"] == []
+    assert predict(client, text=TEXT, threshold=None)["ents"] == []
+    assert len(predict(client, text=TEXT, threshold=0.1)["ents"]) == 2
+
+
 @pytest.mark.parametrize(
-    "text", ["a\0b", "🙂 Oslo 👩‍👩‍👧", " \n\t ", "e\u0301 \u200b \ufeff", "x" * 5000, "\U0010ffff"]
+    "text", ["a\0b", "🙂 Oslo 👩‍👩‍👧", " \n\t ", "e\u0301 \u200b \ufeff", "x" * 999, "\U0010ffff"]
 )
 def test_any_text_is_text(client, text):
     assert "".join(predict(client, text=text)["tokens"]).replace(" ", "") == text.replace(" ", "")
@@ -144,8 +181,9 @@ def test_component_of_another_name(model):
         ("", "body"),
         ("{", "body"),
         ("[" * 100_000, "body"),
-        ('{"text": "\\ud800"}', "body"),
-        ('{"sentence": ["ok", "\\udc00"]}', "body"),
+        ('{"text": "\\ud800"}', "text"),
+        ('{"sentence": ["ok", "\\udc00"]}', "sentence[1]"),
+        ('{"texts": ["ok"], "\\udc00": 1}', "\\udc00"),
         (b'{"text": "\xff"}', "body"),
         ('{"text": null}', "text"),
         ('{"text": 1}', "text"),
@@ -156,6 +194,22 @@ def test_component_of_another_name(model):
         ('{"sentence": ["a", ""]}', "sentence[1]"),
         ('{"text": "a", "probabilities": "yes"}', "probabilities"),
         ('{"text": "a", "treshold": 1}', "treshold"),
+        ('{"texts": ["a"], "text": "a"}', "body"),
+        ('{"texts": ["a", null]}', "texts[1]"),
+        ('{"sentences": ["a"]}', "sentences[0]"),
+        ('{"sentences": [["a"], ["a", []]]}', "sentences[1][1]"),
+        ('{"text": "a", "threshold": NaN}', "threshold"),
+        ('{"text": "a", "threshold": 1e999}', "threshold"),
+        ('{"text": "a", "threshold": -0.1}', "threshold"),
+        ('{"text": "a", "threshold": 1.1}', "threshold"),
+        ('{"text": "a", "threshold": true}', "threshold"),
+        ('{"text": "a", "threshold": "0.5"}', "threshold"),
+        ('{"text": "a", "probabilities": null}', "probabilities"),
+        ('{"a":' * 5000, "body"),
+        ('{"text": ' + "[" * 150 + "]" * 150 + "}", "text"),
+        ('{"text": "a"} {}', "body"),
+        (b"\x80", "body"),
+        ("\ufeff{}", "body"),
     ],
 )
 def test_malformed_body(client, body, field):
@@ -174,6 +228,39 @@ def test_wrong_content_type(client):
     assert "application/json" in response.get_json(force=True)["detail"]
 
 
+def test_few_errors_of_many_are_told(client):
+    body = {"text": "a"} | {f"{'x' * 1000}{n}": n for n in range(100)}
+    problem = client.post("/predict", json=body).get_json(force=True)
+    assert len(problem["errors"]) == 10
+    assert len(json.dumps(problem)) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "limit"),
+    [
+        ({"text": "a" * 400}, "body", "300 bytes"),
+        ({"texts": ["a"] * 4}, "texts", "3 texts"),
+        ({"sentences": [["a"]] * 4}, "sentences", "3 sentences"),
+        ({"text": "a " * 21}, "text", "20 tokens"),
+        ({"texts": ["a " * 11, "b " * 10]}, "texts", "20 tokens"),
+        ({"sentence": ["a"] * 21}, "sentence", "20 tokens"),
+        ({"sentences": [["a"] * 11, ["b"] * 10]}, "sentences", "20 tokens"),
+        ({"text": "Oslo " + "(" * 51}, "text", "50 characters without white space"),
+        ({"texts": ["a", "x" * 51]}, "texts", "50 characters without white space"),
+    ],
+)
+def test_beyond_a_limit(model, body, field, limit):
+    limits = Limits(body_bytes=300, texts=3, tokens=20, word_characters=50)
+    client = create_app(model, limits=limits).test_client()
+    response = client.post("/predict", json=body)
+    assert response.status_code == 413
+    problem = response.get_json(force=True)
+    assert problem["errors"][0]["field"] == field
+    assert f"at most {limit}" in problem["detail"]
+    assert predict(client, sentence=["a" * 51] * 3 + ["a"] * 17)["tokens"]
+    assert predict(client, texts=["a " * 10, "x" * 50 + " a" * 5, ""])
+
+
 def test_text_beyond_the_pipelines_limit(client, nlp, monkeypatch):
     monkeypatch.setattr(nlp, "max_length", 10)
     response = client.post("/predict", json={"text": "a" * 11})
@@ -181,8 +268,32 @@ def test_text_beyond_the_pipelines_limit(client, nlp, monkeypatch):
     assert "at most 10 characters" in response.get_json(force=True)["detail"]
 
 
+def test_limits_are_positive():
+    with pytest.raises(ValueError, match=r"'tokens' must be at least 1\. Received: 0"):
+        Limits(tokens=0)
+
+
+def test_an_error_of_the_program(app, client, nlp, monkeypatch, caplog):
+    def fail(docs, **kwargs):
+        raise RuntimeError(docs[0].text)
+
+    monkeypatch.setattr(nlp.get_pipe("ner_lstm"), "analyse", fail)
+    with caplog.at_level("INFO", "ner_lstm_component"):
+        response = client.post("/predict", json={"text": "another secret"})
+    assert response.status_code == 500
+    problem = response.get_json(force=True)
+    assert problem["request_id"] == response.headers["X-Request-ID"]
+    assert "Traceback" not in response.text
+    (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
+    assert "in fail" in "".join(record.fields["stack"])
+    assert "secret" not in response.text + str([vars(r) for r in caplog.records])
+    monkeypatch.undo()
+    assert predict(client, text=TEXT)["ents"]
+
+
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/predict", 405), ("GET", "/x", 404)]
+    ("method", "path", "status"),
+    [("GET", "/predict", 405), ("GET", "/x", 404), ("GET", "/page/../app.py", 404)],
 )
 def test_other_requests(client, method, path, status):
     response = client.open(path, method=method)
@@ -192,15 +303,110 @@ def test_other_requests(client, method, path, status):
         assert "POST" in response.headers["Allow"]
 
 
+# --- around a request ------------------------------------------------------------------
+
+
+def test_request_id(client):
+    ids = [client.get("/healthz").headers["X-Request-ID"] for _ in range(2)]
+    assert ids[0] != ids[1]
+    given = client.get("/healthz", headers={"X-Request-ID": "trace-1.2_b"})
+    assert given.headers["X-Request-ID"] == "trace-1.2_b"
+    for bad in ("a b", "x" * 65, "{}", "ä"):
+        answer = client.get("/healthz", headers={"X-Request-ID": bad})
+        assert len(answer.headers["X-Request-ID"]) == 32
+    problem = client.get("/x", headers={"X-Request-ID": "one"}).get_json(force=True)
+    assert problem["request_id"] == "one"
+
+
+def test_log_of_a_request_is_without_its_text(client, caplog):
+    with caplog.at_level("INFO", "ner_lstm_component"):
+        predict(client, text=TEXT)
+        client.post("/predict", data='{"Berg": "Oslo"}', content_type="application/json")
+        client.get("/Oslo?q=Berg")
+    logged = [record.fields for record in caplog.records]
+    assert [fields["status"] for fields in logged] == [200, 400, 404]
+    assert logged[0]["tokens"] == 6
+    assert logged[0]["entities"] == 2
+    assert logged[2]["endpoint"] is None
+    everything = str([vars(record) for record in caplog.records])
+    assert "Oslo" not in everything
+    assert "Berg" not in everything
+
+
+def test_security_headers(client):
+    for response in (client.get("/docs"), client.get("/x"), client.post("/predict")):
+        assert response.headers["Content-Security-Policy"].startswith("default-src 'self';")
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_documentation_page_needs_this_server_only(client):
+    page = client.get("/docs").text
+    files = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(files) == 4
+    for name in files:
+        assert name.startswith("/")
+        assert client.get(name).status_code == 200
+    assert not re.search(r"<script(?! src=)|<style|style=|onload", page)
+
+
+def test_health_and_version(client):
+    assert client.get("/healthz").get_json() == {"status": "ok"}
+    assert client.get("/readyz").get_json() == {"status": "ready"}
+    answer = client.get("/version").get_json()
+    assert answer["name"] == "en_pipeline"
+    assert answer["labels"] == ["geo", "org", "per"]
+    assert answer["runtime"]["spacy"] == spacy.__version__
+
+
+def test_metrics(model):
+    client = create_app(model).test_client()
+    predict(client, texts=[TEXT, TEXT])
+    client.post("/predict", json={})
+    client.open("/x", method="BREW")
+    figures = {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in client.get("/metrics").text.splitlines()
+        if not line.startswith("#")
+    }
+    requests = "ner_lstm_requests_total"
+    assert figures[f'{requests}{{endpoint="/predict",method="POST",status="200"}}'] == 1
+    assert figures[f'{requests}{{endpoint="/predict",method="POST",status="400"}}'] == 1
+    assert figures[f'{requests}{{endpoint="other",method="other",status="404"}}'] == 1
+    assert figures["ner_lstm_texts_total"] == 2
+    assert figures["ner_lstm_tokens_total"] == 12
+    assert figures['ner_lstm_entities_total{label="per"}'] == 2
+    assert figures["ner_lstm_requests_in_progress"] == 1
+    assert figures['ner_lstm_request_seconds_count{endpoint="/predict"}'] == 2
+
+
 # --- memory and threads ----------------------------------------------------------------
 
 
-def test_string_store_stays_flat(client, nlp):
-    before = len(nlp.vocab.strings)
-    for i in range(50):
-        predict(client, text=f"word{i} was never seen in Oslo{i}")
-        predict(client, sentence=[f"token{i}", "was", "new"])
-    assert len(nlp.vocab.strings) == before
+def test_string_store_stays_flat(client, nlp, monkeypatch):
+    monkeypatch.setattr("ner_lstm_component.service.tagger.ZONE_TOKENS", 100)
+
+    def sizes(start: int) -> list[int]:
+        sizes = []
+        for i in range(start, start + 50):
+            predict(client, text=f"word{i} was never seen in Oslo{i}")
+            predict(client, sentence=[f"token{i}", "was", "new"])
+            sizes.append(len(nlp.vocab.strings))
+        return sizes
+
+    first, second = sizes(0), sizes(50)
+    assert max(second) == max(first)
+    assert min(second) == min(first)
+
+
+def test_vocab_stays_small(client, nlp, monkeypatch):
+    monkeypatch.setattr("ner_lstm_component.service.tagger.ZONE_TOKENS", 50)
+    monkeypatch.setattr("ner_lstm_component.service.tagger.VOCAB_ENTRIES", 1_000)
+    before, strings = predict(client, text=TEXT, probabilities=True), set(nlp.vocab.strings)
+    for i in range(300):
+        predict(client, text=f"new{i} words{i} of{i} every{i} request{i}")
+        assert len(nlp.vocab) < 1_000 + 100
+    assert predict(client, text=TEXT, probabilities=True) == before
+    assert strings - set(nlp.vocab.strings) == set()
 
 
 def test_threads_get_their_own_answers(app):
@@ -236,7 +442,7 @@ def test_environment_variable(model, monkeypatch):
 
 def test_trained_folder_is_the_last_default(model, monkeypatch, tmp_path):
     monkeypatch.delenv("NER_LSTM_MODEL", raising=False)
-    monkeypatch.setattr("ner_lstm_component.app.is_package", lambda name: False)
+    monkeypatch.setattr("ner_lstm_component.service.models.is_package", lambda name: False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="NER_LSTM_MODEL is not set"):
         create_app()
@@ -245,11 +451,24 @@ def test_trained_folder_is_the_last_default(model, monkeypatch, tmp_path):
     assert predict(create_app().test_client(), text=TEXT)["ents"]
 
 
-def test_model_that_cannot_be_loaded(tmp_path):
-    with pytest.raises(ModelError, match="no_such_pipeline"):
+def test_model_that_cannot_be_loaded(model, tmp_path):
+    with pytest.raises(ModelError, match=r"'no_such_pipeline' cannot be found.* neither a folder"):
         create_app("no_such_pipeline")
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    with pytest.raises(ModelError, match=r"not a pipeline.*config\.cfg.*a folder without them"):
         create_app(tmp_path)
+    with pytest.raises(ModelError, match=r"not a pipeline.* a file"):
+        create_app(model / "config.cfg")
+    shutil.copytree(model, tmp_path / "broken")
+    (tmp_path / "broken" / "ner_lstm" / "cfg").write_text("{")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        create_app(tmp_path / "broken")
+
+
+def test_pipeline_that_cannot_tag():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm")
+    with pytest.raises(ModelError, match="cannot tag a text"):
+        create_app(nlp)
 
 
 def test_pipeline_without_the_component():
@@ -264,7 +483,7 @@ def test_wsgi_module(model):
     result = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
-        env={"PATH": "", "NER_LSTM_MODEL": str(model)},
+        env=os.environ | {"NER_LSTM_MODEL": str(model)},
         capture_output=True,
         text=True,
     )

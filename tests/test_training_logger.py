@@ -14,7 +14,7 @@ from spacy.tokens import DocBin
 from spacy.util import registry
 from typer.testing import CliRunner
 
-from ner_lstm_component.training_logger import tensorboard_logger
+from ner_lstm_component.training_logger import tensorboard_logger, training_logger
 
 CONFIG = Path(__file__).parents[1] / "configs" / "spacy_ner.cfg"
 
@@ -103,3 +103,41 @@ def test_is_reached_from_the_command_line(train_examples, tmp_path):
     assert result.exit_code == 0, (result.output, result.exception)
     assert {step for step, _ in scalars(tmp_path / "runs")} == {0, 1, 2}
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 3
+
+
+def test_our_log_has_settings_scores_and_end(nlp, tmp_path):
+    make = registry.loggers.get("ner_lstm_component.Logger.v1")
+    set_up = make(console_output=False, log_file=tmp_path / "logs" / "app.log")
+    log_step, finalize = set_up(nlp, io.StringIO(), io.StringIO())
+    log_step(None)
+    log_step(INFO)
+    finalize()
+    start, evaluation, end = _records(tmp_path / "logs" / "app.log")
+    assert start["message"] == "Start"
+    assert start["training"]["eval_frequency"] == 250
+    assert evaluation["step"] == 250
+    assert evaluation["scores/ents_f"] == 0.75
+    assert evaluation["types_f1/geo"] == 0.667
+    assert end["message"] == "End"
+
+
+def test_our_log_has_the_error_that_ended_training(nlp, tmp_path):
+    set_up = training_logger(console_output=False, log_file=tmp_path / "app.log")
+    _, finalize = set_up(nlp, io.StringIO(), io.StringIO())
+
+    def train() -> None:
+        # As spaCy's loop does.
+        try:
+            raise ValueError("no more disk")
+        finally:
+            finalize()
+
+    with pytest.raises(ValueError, match="no more disk"):
+        train()
+    _, failed = _records(tmp_path / "app.log")
+    assert failed["level"] == "error"
+    assert "no more disk" in failed["exception"]
+
+
+def _records(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,101 @@
+"""Which pipeline is served: finding, checking and loading it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import spacy
+from spacy.language import Language
+from spacy.util import is_package
+
+from ..component import LSTMEntityRecognizer
+from ..tensorflow_wrapper import TensorFlowShim, uses_onnx
+
+MODEL_VARIABLE = "NER_LSTM_MODEL"
+PACKAGE = "en_ner_lstm"
+TRAINED = Path("training/model-best")
+FACTORY = "ner_lstm"
+
+
+class ModelError(ValueError):
+    """There is no pipeline to serve. The message says what was looked for, and what to do."""
+
+
+def load_pipeline(model: str | Path | None = None) -> Language:
+    """Load a pipeline with a component ``ner_lstm``.
+
+    :param model: the folder of one, or the name of an installed one. By default what the
+        environment variable ``NER_LSTM_MODEL`` names, else the package ``en_ner_lstm`` if it
+        is installed, else ``training/model-best``.
+    :raises ModelError: if there is no such pipeline, it cannot be loaded, or it has no
+        component ``ner_lstm``.
+    """
+    source = model or os.environ.get(MODEL_VARIABLE) or _default_model()
+    _check_folder(source)
+    try:
+        nlp = spacy.load(source)
+    # Whatever is wrong with a folder's files comes out of the libraries that read them.
+    except Exception as error:
+        raise ModelError(
+            f"The pipeline {str(source)!r} cannot be loaded. Expected: the folder of a trained "
+            f"pipeline, or the name of an installed one; see also {MODEL_VARIABLE}. "
+            f"Received: {error}"
+        ) from error
+    find_component(nlp)
+    return nlp
+
+
+def find_component(nlp: Language) -> LSTMEntityRecognizer:
+    """The component made by the factory ``ner_lstm``, whatever its name.
+
+    :raises ModelError: if there is none.
+    """
+    for name, pipe in nlp.pipeline:
+        if nlp.get_pipe_meta(name).factory == FACTORY:
+            return pipe
+    raise ModelError(
+        f"The pipeline {nlp.meta['name']!r} cannot be served: expected a component made by "
+        f"the factory {FACTORY!r}. Received: {', '.join(nlp.pipe_names) or 'none'}"
+    )
+
+
+def _default_model() -> str | Path:
+    if is_package(PACKAGE):
+        return PACKAGE
+    if TRAINED.is_dir():
+        return TRAINED
+    raise ModelError(
+        f"There is no pipeline to serve: {MODEL_VARIABLE} is not set, the package {PACKAGE} is "
+        f"not installed, and there is no folder {TRAINED}. Train one (spacy project run "
+        f"train), or set {MODEL_VARIABLE} to the folder of one or the name of a package."
+    )
+
+
+def _check_folder(source: str | Path) -> None:
+    """Find out from its config alone that a folder is not what can be served."""
+    if is_package(str(source)):
+        return
+    path = Path(source)
+    if not path.exists():
+        raise ModelError(
+            f"The pipeline {str(source)!r} cannot be found. Expected: the folder of a trained "
+            f"pipeline, or the name of an installed one. Received: neither a folder nor an "
+            f"installed package; the working folder is {str(Path.cwd())!r}."
+        )
+    if not (path / "config.cfg").is_file() or not (path / "meta.json").is_file():
+        raise ModelError(
+            f"{str(source)!r} is not a pipeline and cannot be loaded. Expected: a folder with "
+            "config.cfg and meta.json, such as spacy train writes to model-best. Received: "
+            f"{'a file' if path.is_file() else 'a folder without them'}"
+        )
+
+
+def network_runtime(component: LSTMEntityRecognizer) -> str:
+    """What a component that has been run predicts with: ``onnx`` or ``tensorflow``."""
+    wrappers = [
+        node
+        for node in component.model.walk()
+        if any(isinstance(shim, TensorFlowShim) for shim in node.shims)
+    ]
+    return "onnx" if all(map(uses_onnx, wrappers)) else "tensorflow"

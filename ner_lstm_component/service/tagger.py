@@ -1,0 +1,239 @@
+"""The pipeline behind the endpoint: a lock, a memory zone, and requests tagged together."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.vocab import Vocab
+
+from ..component import Analysis
+from ..tags import OUTSIDE, entity_spans
+from .limits import Limits, check_number, check_texts, check_tokens
+from .models import ModelError, find_component
+from .schema import Entity, Prediction, PredictRequest
+
+DECIMALS = 6
+# Tokens after which the words among them are forgotten: about 10 MB.
+ZONE_TOKENS = 20_000
+# Words met, since the vocab's tables were last made anew: they have about 10 MB by then.
+VOCAB_ENTRIES = 100_000
+
+
+class Tagged(NamedTuple):
+    """What came of a request.
+
+    :param predictions: one for each of its inputs.
+    :param n_tokens: tokens of all of them.
+    """
+
+    predictions: list[Prediction]
+    n_tokens: int
+
+
+class _Job:
+    """A request on its way through the tagger."""
+
+    def __init__(self, request: PredictRequest) -> None:
+        self.request = request
+        self.docs: list[Doc] = []
+        self.tagged: Tagged | None = None
+        self.error: Exception | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.tagged is not None or self.error is not None
+
+
+class Tagger:
+    """A loaded pipeline that threads may use, one at a time.
+
+    The thread that comes through the lock tags what waits before it, too: a run over several
+    Docs takes little longer than over one. Words are forgotten after some thousands of others,
+    by a memory zone, which belongs to the whole vocab and so is under the lock, too. What the
+    caller makes with the pipeline meanwhile is in the zone as well: leave it to the tagger.
+
+    :param nlp: the pipeline.
+    :param limits: how large a request may be.
+    :raises .models.ModelError: if it has no component ``ner_lstm``.
+    """
+
+    def __init__(self, nlp: Language, limits: Limits) -> None:
+        self.nlp = nlp
+        self.limits = limits
+        self.component = find_component(nlp)
+        self._tags = list(self.component.tags)
+        self._lock = threading.Lock()
+        self._waiting: deque[_Job] = deque()
+        self._zone = ExitStack()
+        self._remembered = ZONE_TOKENS
+
+    def warm_up(self) -> None:
+        """Start the runtime of this process, so that no request has to wait for it.
+
+        :raises .models.ModelError: if the pipeline cannot tag.
+        """
+        try:
+            self.tag(PredictRequest.model_validate({"text": "Hello, world."}))
+        except Exception as error:
+            raise ModelError(
+                f"The pipeline {self.nlp.meta['name']!r} cannot be served: it was loaded, but "
+                f"cannot tag a text. Received: {error}"
+            ) from error
+
+    def tag(self, request: PredictRequest) -> Tagged:
+        """Tag a request's inputs.
+
+        :raises .limits.TooLarge: for a request beyond the limits.
+        """
+        check_number(request.field, request.inputs, self.limits)
+        if not request.is_tokenized:
+            texts: list[str] = request.inputs  # type: ignore[assignment]
+            check_texts(request.field, texts, self.limits, self.nlp.max_length)
+        job = _Job(request)
+        self._waiting.append(job)
+        with self._lock:
+            if not job.is_done:
+                jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
+                self._tag_together(jobs)
+        if job.error is not None:
+            raise job.error
+        assert job.tagged is not None
+        return job.tagged
+
+    def _tag_together(self, jobs: Sequence[_Job]) -> None:
+        self._forget()
+        for job in jobs:
+            try:
+                job.docs = self._docs(job.request)
+            except Exception as error:
+                job.error = error
+        jobs = [job for job in jobs if not job.is_done]
+        try:
+            if jobs:
+                self._run(jobs)
+        except Exception as error:
+            if len(jobs) == 1:
+                jobs[0].error = error
+        for job in jobs:
+            job.docs = []
+        # An error of one is no error of the others.
+        for job in jobs:
+            if not job.is_done:
+                self._tag_together([job])
+
+    def _forget(self) -> None:
+        """Begin a new memory zone where many words have been met in the present one.
+
+        Not at each request: to meet a frequent word anew takes longer than to tag it.
+        """
+        if self._remembered >= ZONE_TOKENS:
+            self._zone.close()
+            if len(self.nlp.vocab) >= VOCAB_ENTRIES:
+                shrink(self.nlp.vocab)
+            self._zone.enter_context(self.nlp.memory_zone())
+            self._remembered = 0
+
+    def _docs(self, request: PredictRequest) -> list[Doc]:
+        docs, n_tokens = [], 0
+        for given in request.inputs:
+            if isinstance(given, str):
+                doc = self.nlp.make_doc(given)
+            else:
+                check_tokens(request.field, n_tokens + len(given), self.limits)
+                doc = Doc(self.nlp.vocab, words=given)
+            n_tokens += len(doc)
+            self._remembered += len(doc)
+            check_tokens(request.field, n_tokens, self.limits)
+            docs.append(doc)
+        return docs
+
+    def _run(self, jobs: Sequence[_Job]) -> None:
+        """Run the pipeline's components in their order over the Docs of all jobs."""
+        docs = [doc for job in jobs for doc in job.docs]
+        wanted = [job.request.threshold for job in jobs for _ in job.docs]
+        thresholds = [self.component.threshold if own is None else own for own in wanted]
+        analyses: list[Analysis] = []
+        for _, pipe in self.nlp.pipeline:
+            if pipe is self.component:
+                analyses = self.component.analyse(
+                    docs,
+                    thresholds=thresholds,
+                    probabilities=any(job.request.wants_probabilities for job in jobs),
+                )
+                self.component.set_annotations(docs, [one.prediction for one in analyses])
+            elif hasattr(pipe, "pipe"):
+                docs = list(pipe.pipe(docs))
+            else:
+                docs = [pipe(doc) for doc in docs]
+        results = zip(docs, analyses, strict=True)
+        for job in jobs:
+            own = [next(results) for _ in job.docs]
+            predictions = [
+                self._prediction(doc, analysis, job.request.wants_probabilities)
+                for doc, analysis in own
+            ]
+            job.tagged = Tagged(predictions, sum(len(doc) for doc, _ in own))
+
+    def _prediction(self, doc: Doc, analysis: Analysis, wants_probabilities: bool) -> Prediction:
+        tags, confidence = analysis.prediction
+        assert confidence is not None
+        scores = {
+            (start, end, self.component.labels[label]): score
+            for (start, end, label), score in zip(
+                entity_spans(tags).tolist(), confidence.tolist(), strict=True
+            )
+        }
+        rows = analysis.probabilities
+        if len(tags) != len(doc):
+            # A later component has merged or split tokens.
+            (again,) = self.component.probabilities([doc])
+            scores, rows = {}, again.tags
+        return Prediction(
+            tokens=[token.text for token in doc],
+            tags=_iob2_tags(doc),
+            ents=[_entity(ent, scores.get((ent.start, ent.end, ent.label_))) for ent in doc.ents],
+            labels=self._tags,
+            prediction=_rounded(rows) if wants_probabilities else None,
+        )
+
+
+def shrink(vocab: Vocab) -> None:
+    """Make a vocab's tables anew, outside of memory zones.
+
+    spaCy's hash tables keep a place for each word that a memory zone has forgotten, and grow by
+    16 bytes and more for each word ever met. They are made anew when a vocab is loaded.
+    """
+    others = ["vectors", "lookups"]
+    # Loading wraps one of them each time.
+    getters = dict(vocab.lex_attr_getters)  # type: ignore[attr-defined]
+    vocab.from_bytes(vocab.to_bytes(exclude=others), exclude=others)
+    vocab.lex_attr_getters = getters  # type: ignore[attr-defined]
+
+
+def _rounded(rows: NDArray[np.float32] | None) -> list[list[float]]:
+    assert rows is not None
+    return rows.astype(np.float64).round(DECIMALS).tolist()
+
+
+def _iob2_tags(doc: Doc) -> list[str]:
+    return [f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else OUTSIDE for token in doc]
+
+
+def _entity(ent: Span, score: float | None) -> Entity:
+    return Entity(
+        text=ent.text,
+        label=ent.label_,
+        start=ent.start_char,
+        end=ent.end_char,
+        token_start=ent.start,
+        token_end=ent.end,
+        score=None if score is None else round(score, DECIMALS),
+    )
