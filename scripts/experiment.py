@@ -1,6 +1,7 @@
 """Train a pipeline or take a trained one, score it, and append the run to docs/results.
 
     python scripts/experiment.py train configs/default.cfg DATA --split community --seed 1
+    python scripts/experiment.py final configs/default.cfg DATA TRAINED --steps 3000 --split …
     python scripts/experiment.py score FOLDER DATA --split community --system "spaCy ner"
     python scripts/experiment.py tables
 
@@ -76,25 +77,69 @@ def train(
             write_subset(data / "train.spacy", sentences, part)
         folder = output or Path(scratch) / "training"
         options = ["--system.seed", str(seed), *context.args]
-        command = [sys.executable, "-m", "spacy", "train", str(config), "--output", str(folder)]
-        command += ["--paths.train", str(part), "--paths.dev", str(data / "dev.spacy"), *options]
-        started_on = commit()
-        start, cpu = time.monotonic(), _cpu_of_children()
-        if subprocess.run(command, check=False).returncode != 0:
-            raise typer.Exit(1)
-        row = {
-            "commit": started_on,
-            "system": system_of(config),
-            "config": config.name,
-            "split": split,
-            "seed": seed,
-            "sentences": sentences,
-            "command": shlex.join(["spacy", "train", config.name, *options]),
-            "minutes": round((time.monotonic() - start) / 60, 1),
-            "cpu_minutes": round((_cpu_of_children() - cpu) / 60, 1),
-            "note": note,
-        }
-        append(row | scores_of(folder / "model-best", data, with_test), runs)
+        row = run_training(config, part, data / "dev.spacy", folder, options)
+        row |= {"split": split, "seed": seed, "sentences": sentences, "note": note}
+        parts = ("dev", "test") if with_test else ("dev",)
+        append(row | scores_of(folder / "model-best", data, parts), runs)
+
+
+@app.command()
+def final(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG")],
+    data: DataOption,
+    trained: Annotated[
+        Path, typer.Argument(metavar="TRAINED", help="What was trained without dev: model-best.")
+    ],
+    split: SplitOption,
+    steps: Annotated[int, typer.Option(help="At which step that one scored best.")],
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the trained pipelines here.")
+    ] = None,
+    runs: RunsOption = RUNS,
+) -> None:
+    """Train on train and dev together, when dev has no decision left to make.
+
+    For as many steps as were best without it, and with the temperature that was fitted then:
+    what is trained on dev cannot be calibrated on it. Only test is scored.
+    """
+    check_data(data)
+    with tempfile.TemporaryDirectory(prefix="experiment-") as scratch:
+        both = Path(scratch) / "both.spacy"
+        joined = DocBin(store_user_data=True)
+        for part in ("train", "dev"):
+            joined.merge(DocBin(store_user_data=True).from_disk(data / f"{part}.spacy"))
+        joined.to_disk(both)
+        folder = output or Path(scratch) / "training"
+        limits = {"max_steps": steps, "patience": 0, "eval_frequency": steps}
+        options = [o for name, n in limits.items() for o in (f"--training.{name}", str(n))]
+        options = ["--system.seed", str(seed), *options]
+        row = run_training(config, both, data / "dev.spacy", folder, options)
+        nlp = spacy.load(folder / "model-last")
+        temperature = spacy.load(trained).get_pipe("ner_lstm").temperature
+        nlp.get_pipe("ner_lstm").temperature = temperature
+        nlp.to_disk(folder / "model-last")
+        row |= {"split": split, "seed": seed, "note": ""}
+        row["system"] += ", trained on dev too"
+        append(row | scores_of(folder / "model-last", data, ("test",)), runs)
+
+
+def run_training(config: Path, part: Path, dev: Path, folder: Path, options: Sequence[str]) -> Row:
+    """Run `spacy train`; a row of what was run and how long it took."""
+    command = [sys.executable, "-m", "spacy", "train", str(config), "--output", str(folder)]
+    command += ["--paths.train", str(part), "--paths.dev", str(dev), *options]
+    started_on = commit()
+    start, cpu = time.monotonic(), _cpu_of_children()
+    if subprocess.run(command, check=False).returncode != 0:
+        raise typer.Exit(1)
+    return {
+        "commit": started_on,
+        "system": system_of(config),
+        "config": config.name,
+        "command": shlex.join(["spacy", "train", config.name, *options]),
+        "minutes": round((time.monotonic() - start) / 60, 1),
+        "cpu_minutes": round((_cpu_of_children() - cpu) / 60, 1),
+    }
 
 
 @app.command()
@@ -111,7 +156,8 @@ def score(
     """Score a pipeline that is trained already."""
     check_data(data)
     row = {"commit": commit(), "system": system, "split": split, "seed": seed, "note": note}
-    append(row | scores_of(model, data, with_test), runs)
+    parts = ("dev", "test") if with_test else ("dev",)
+    append(row | scores_of(model, data, parts), runs)
 
 
 @app.command()
@@ -230,12 +276,12 @@ def write_subset(path: Path, sentences: int, output: Path) -> None:
     DocBin(docs=[docs[k] for k in order[:sentences]], store_user_data=True).to_disk(output)
 
 
-def scores_of(model: str | Path, data: Path, with_test: bool) -> dict[str, Any]:
-    """Strict scores in percent, on dev and if asked for on test."""
+def scores_of(model: str | Path, data: Path, parts: Sequence[str]) -> dict[str, Any]:
+    """Strict scores in percent, on each of some parts of the data."""
     nlp = spacy.load(model)
     size = sum(f.stat().st_size for f in Path(nlp.path).rglob("*") if f.is_file())
     row: dict[str, Any] = {"megabytes": round(size / 1e6, 1)}
-    for part in ("dev", "test") if with_test else ("dev",):
+    for part in parts:
         row[part] = score_all_ways(nlp, data / f"{part}.spacy")
         typer.echo(f"{part}: {row[part]}")
     return row
