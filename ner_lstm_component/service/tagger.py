@@ -6,13 +6,12 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc, Span
-from spacy.vocab import Vocab
 
 from ..component import Analysis
 from ..tags import OUTSIDE, entity_spans
@@ -205,11 +204,13 @@ class Tagger:
         )
 
 
-def shrink(vocab: Vocab) -> None:
+def shrink(vocab: Any) -> None:
     """Make a vocab's tables anew, outside of memory zones.
 
     spaCy's hash tables keep a place for each word that a memory zone has forgotten, and grow by
     16 bytes and more for each word ever met. They are made anew when a vocab is loaded.
+
+    :param vocab: a ``Vocab``, whose type does not tell all its attributes.
     """
     others = ["vectors", "lookups"]
     # Loading wraps one of them each time.
