@@ -1031,3 +1031,27 @@ def test_an_entity_across_a_sentence_border_begins_anew(small):
     named = [ner.tags[k] for k in ner._columns([example])]
     assert named == ["B-PERSON", "I-PERSON", "B-PERSON", "O"]
     assert 0 < ner.update([example])["ner_lstm"] < 100
+
+
+def test_analyse_says_what_predict_and_probabilities_say(trained_nlp):
+    component = trained_nlp.get_pipe("ner_lstm")
+    texts = ["Anna Berg lives in Oslo .", "", "It rained .", "Paul met Maria in Paris ."]
+    docs = [trained_nlp.make_doc(text) for text in texts]
+    analyses = component.analyse(docs, probabilities=True)
+    for analysis, prediction in zip(analyses, component.predict(docs), strict=True):
+        np.testing.assert_array_equal(analysis.prediction.tags, prediction.tags)
+    for analysis, other in zip(analyses, component.probabilities(docs), strict=True):
+        np.testing.assert_allclose(analysis.probabilities, other.tags, atol=1e-6)
+    component.set_annotations(docs, [analysis.prediction for analysis in analyses])
+    for analysis, other in zip(analyses, component.probabilities(docs), strict=True):
+        np.testing.assert_allclose(analysis.prediction.confidence, other.entities, atol=1e-6)
+
+
+def test_analyse_holds_each_doc_to_its_own_threshold(trained_nlp):
+    component = trained_nlp.get_pipe("ner_lstm")
+    docs = [trained_nlp.make_doc("Anna Berg lives in Oslo .") for _ in range(3)]
+    analyses = component.analyse(docs, thresholds=[0.0, 1.0, 0.0])
+    assert [len(one.prediction.confidence) for one in analyses] == [2, 0, 2]
+    assert not analyses[1].prediction.tags.any()
+    assert all(one.probabilities is None for one in analyses)
+    assert component.analyse([]) == []

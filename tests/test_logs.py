@@ -13,7 +13,10 @@ from ner_lstm_component import logs
 
 @pytest.fixture(autouse=True)
 def restore():
+    # In the context of a test there may be the id of an earlier test's request.
+    token = logs.request_id.set("")
     yield
+    logs.request_id.reset(token)
     logging.shutdown()
     root = logging.getLogger()
     for handler in [*root.handlers]:
