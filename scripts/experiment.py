@@ -28,6 +28,7 @@ import spacy
 import typer
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
+from thinc.api import Config
 
 from ner_lstm_component.calibration import annotated
 from ner_lstm_component.dataset import PARTS
@@ -342,7 +343,8 @@ def _percent(part: int, whole: int) -> float:
 
 def system_of(config: Path) -> str:
     """What a config trains, for the tables."""
-    return "ner_lstm" if "ner_lstm" in config.read_text(encoding="utf-8") else "spaCy ner"
+    factories = {pipe.get("factory") for pipe in Config().from_disk(config)["components"].values()}
+    return "ner_lstm" if "ner_lstm" in factories else "spaCy ner"
 
 
 def append(row: dict[str, Any], runs: Path) -> None:

@@ -65,14 +65,13 @@ def test_gpu_is_the_default_but_for_its_batches():
         "nlp.batch_size",
         "components.ner_lstm.model.batch_tokens",
         "training.eval_frequency",
-        "training.batcher.size.start",
-        "training.batcher.size.stop",
+        "training.batcher.size",
         "training.batcher.buffer",
         "training.optimizer.learn_rate",
         "training.optimizer.learn_rate.base_rate",
         "training.optimizer.learn_rate.decay",
     }
-    size = "training.batcher.size.stop"
+    size = "training.batcher.size"
     # A training batch is one padded batch of the network.
     assert default[size] < gpu[size] <= gpu["components.ner_lstm.model.batch_tokens"]
 

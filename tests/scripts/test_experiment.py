@@ -99,6 +99,32 @@ def test_training_appends_a_row(experiment, data, tmp_path):
     assert "test" not in row
 
 
+def test_a_final_training_takes_dev_too_and_the_temperature_of_the_first(
+    experiment, data, tmp_path
+):
+    nlp = spacy.blank("en")
+    new = Doc(nlp.vocab, words=["Oslo"])
+    new.ents = [Span(new, 0, 1, label="city")]
+    DocBin(docs=[new]).to_disk(data / "dev.spacy")
+    first = spacy.blank("en")
+    first.add_pipe("ner_lstm").add_label("geo")
+    first.initialize()
+    first.get_pipe("ner_lstm").temperature = 1.75
+    first.to_disk(tmp_path / "first")
+    runs, output = tmp_path / "runs.jsonl", tmp_path / "out"
+    arguments = ["final", str(ROOT / "configs" / "default.cfg"), str(data), str(tmp_path / "first")]
+    arguments += ["--split", "own", "--steps", "2", "--output", str(output), "--runs", str(runs)]
+    result = CliRunner().invoke(experiment.app, arguments)
+    assert result.exit_code == 0, result.output
+    (row,) = rows_of(runs)
+    assert row["system"] == "ner_lstm, trained on dev too"
+    assert "test" in row
+    assert "dev" not in row
+    component = spacy.load(output / "model-last").get_pipe("ner_lstm")
+    assert component.temperature == 1.75
+    assert "city" in component.labels
+
+
 def test_a_larger_draw_holds_the_smaller(experiment, data, tmp_path):
     nlp = spacy.blank("en")
     texts = []
