@@ -105,6 +105,7 @@ def final(
     what is trained on dev cannot be calibrated on it. Only test is scored.
     """
     check_data(data)
+    temperature = spacy.load(trained).get_pipe("ner_lstm").temperature
     with tempfile.TemporaryDirectory(prefix="experiment-") as scratch:
         both = Path(scratch) / "both.spacy"
         joined = DocBin(store_user_data=True)
@@ -117,7 +118,6 @@ def final(
         options = ["--system.seed", str(seed), *options]
         row = run_training(config, both, data / "dev.spacy", folder, options)
         nlp = spacy.load(folder / "model-last")
-        temperature = spacy.load(trained).get_pipe("ner_lstm").temperature
         nlp.get_pipe("ner_lstm").temperature = temperature
         nlp.to_disk(folder / "model-last")
         row |= {"split": split, "seed": seed, "note": ""}

@@ -214,9 +214,9 @@ def shrink(vocab: Any) -> None:
     """
     others = ["vectors", "lookups"]
     # Loading wraps one of them each time.
-    getters = dict(vocab.lex_attr_getters)  # type: ignore[attr-defined]
+    getters = dict(vocab.lex_attr_getters)
     vocab.from_bytes(vocab.to_bytes(exclude=others), exclude=others)
-    vocab.lex_attr_getters = getters  # type: ignore[attr-defined]
+    vocab.lex_attr_getters = getters
 
 
 def _rounded(rows: NDArray[np.float32] | None) -> list[list[float]]:
