@@ -108,9 +108,8 @@ def final(
     temperature = spacy.load(trained).get_pipe("ner_lstm").temperature
     with tempfile.TemporaryDirectory(prefix="experiment-") as scratch:
         both = Path(scratch) / "both.spacy"
-        joined = DocBin(store_user_data=True)
-        for part in ("train", "dev"):
-            joined.merge(DocBin(store_user_data=True).from_disk(data / f"{part}.spacy"))
+        joined = DocBin().from_disk(data / "train.spacy")
+        joined.merge(DocBin().from_disk(data / "dev.spacy"))
         joined.to_disk(both)
         folder = output or Path(scratch) / "training"
         limits = {"max_steps": steps, "patience": 0, "eval_frequency": steps}

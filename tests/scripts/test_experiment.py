@@ -19,6 +19,8 @@ def experiment():
     return load_script("experiment")
 
 
+# As convert.py has them.
+ATTRIBUTES = ["ORTH", "SPACY", "TAG", "ENT_IOB", "ENT_TYPE"]
 SENTENCES = ["He left Rome .", "She saw al-Qaida men .", "Rome is n't here ."]
 ENTITIES = [[(2, 3, "geo")], [(2, 3, "org")], [(0, 1, "geo")]]
 
@@ -32,7 +34,7 @@ def data(tmp_path):
         doc.ents = [Span(doc, start, end, label=label) for start, end, label in entities]
         docs.append(doc)
     for part in ("train", "dev", "test"):
-        DocBin(docs=docs).to_disk(tmp_path / f"{part}.spacy")
+        DocBin(ATTRIBUTES, docs=docs).to_disk(tmp_path / f"{part}.spacy")
     return tmp_path
 
 
@@ -105,7 +107,7 @@ def test_a_final_training_takes_dev_too_and_the_temperature_of_the_first(
     nlp = spacy.blank("en")
     new = Doc(nlp.vocab, words=["Oslo"])
     new.ents = [Span(new, 0, 1, label="city")]
-    DocBin(docs=[new]).to_disk(data / "dev.spacy")
+    DocBin(ATTRIBUTES, docs=[new]).to_disk(data / "dev.spacy")
     first = spacy.blank("en")
     first.add_pipe("ner_lstm").add_label("geo")
     first.initialize()
