@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -40,11 +40,15 @@ class _Request(BaseModel):
 class SentenceRequest(_Request):
     """One sentence, as tokens."""
 
+    field: ClassVar[str] = "sentence"
+
     sentence: Words = Field(description="Tokens, which are kept as they are.")
 
 
 class SentencesRequest(_Request):
     """Several sentences, as tokens."""
+
+    field: ClassVar[str] = "sentences"
 
     sentences: Annotated[list[Words], FailFast()] = Field(
         description="Tokens of each sentence, which are kept as they are."
@@ -54,11 +58,15 @@ class SentencesRequest(_Request):
 class TextRequest(_Request):
     """One text."""
 
+    field: ClassVar[str] = "text"
+
     text: str = Field(description="A text, which the pipeline's tokenizer splits.")
 
 
 class TextsRequest(_Request):
     """Several texts."""
+
+    field: ClassVar[str] = "texts"
 
     texts: Annotated[list[str], FailFast()] = Field(
         description="Texts, which the pipeline's tokenizer splits."
@@ -94,7 +102,7 @@ class PredictRequest(
     @property
     def field(self) -> str:
         """The name of the input."""
-        return next(name for name in INPUTS if hasattr(self.root, name))
+        return self.root.field
 
     @property
     def inputs(self) -> list[list[str]] | list[str]:
