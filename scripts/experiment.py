@@ -150,13 +150,24 @@ def score(
     system: Annotated[str, typer.Option(help="What it is called in the tables.")],
     seed: Annotated[int, typer.Option(help="It was trained with.")] = 0,
     note: Annotated[str, typer.Option()] = "",
-    with_test: TestOption = False,
+    threshold: Annotated[
+        float | None, typer.Option(help="Of its ner_lstm, set in the pipeline as it is saved.")
+    ] = None,
+    parts: Annotated[
+        list[str] | None, typer.Option("--part", help="To score; again for more. Default: dev.")
+    ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Score a pipeline that is trained already."""
     check_data(data)
+    parts = parts or ["dev"]
+    if unknown := set(parts) - set(PARTS):
+        raise typer.BadParameter(f"--part {min(unknown)}: expected one of {', '.join(PARTS)}")
+    if threshold is not None:
+        nlp = spacy.load(model)
+        nlp.get_pipe("ner_lstm").threshold = threshold
+        nlp.to_disk(nlp.path)
     row = {"commit": commit(), "system": system, "split": split, "seed": seed, "note": note}
-    parts = ("dev", "test") if with_test else ("dev",)
     append(row | scores_of(model, data, parts), runs)
 
 

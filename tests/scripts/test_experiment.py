@@ -58,7 +58,8 @@ def rows_of(path: Path) -> list[dict]:
 
 def test_a_pipeline_is_scored_all_ways(experiment, data, ruler, tmp_path):
     runs = tmp_path / "runs.jsonl"
-    arguments = ["score", ruler, str(data), "--split", "own", "--system", "ruler", "--test"]
+    arguments = ["score", ruler, str(data), "--split", "own", "--system", "ruler"]
+    arguments += ["--part", "dev", "--part", "test"]
     for _ in range(2):
         result = CliRunner().invoke(experiment.app, [*arguments, "--runs", str(runs)])
         assert result.exit_code == 0, result.output
@@ -125,6 +126,29 @@ def test_a_final_training_takes_dev_too_and_the_temperature_of_the_first(
     component = spacy.load(output / "model-last").get_pipe("ner_lstm")
     assert component.temperature == 1.75
     assert "city" in component.labels
+
+
+def test_a_threshold_is_set_in_the_scored_pipeline(experiment, data, tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm").add_label("geo")
+    nlp.initialize()
+    nlp.to_disk(tmp_path / "own")
+    runs = tmp_path / "runs.jsonl"
+    arguments = ["score", str(tmp_path / "own"), str(data), "--split", "own", "--system", "own"]
+    arguments += ["--threshold", "1.0", "--part", "test", "--runs", str(runs)]
+    result = CliRunner().invoke(experiment.app, arguments)
+    assert result.exit_code == 0, result.output
+    assert spacy.load(tmp_path / "own").get_pipe("ner_lstm").threshold == 1.0
+    (row,) = rows_of(runs)
+    assert row["test"]["ents_r"] == 0.0
+    assert "dev" not in row
+
+
+def test_a_part_is_one_of_three(experiment, data, ruler):
+    arguments = ["score", ruler, str(data), "--split", "own", "--system", "own", "--part", "all"]
+    result = CliRunner().invoke(experiment.app, arguments)
+    assert result.exit_code == 2
+    assert "--part all" in result.output
 
 
 def test_a_larger_draw_holds_the_smaller(experiment, data, tmp_path):
