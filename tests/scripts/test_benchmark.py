@@ -12,8 +12,8 @@ from types import ModuleType
 
 import pytest
 import spacy
-from conftest import SENTENCES, SMALL_MODEL, make_doc
 from loading import load_script
+from samples import SENTENCES, SMALL_MODEL, make_doc
 from spacy.tokens import Doc, DocBin
 from thinc.api import Config
 from typer.testing import CliRunner

@@ -1,0 +1,48 @@
+"""Annotated sentences and a small network's settings, for fixtures and for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+# Three types, each with entities of one word and of several; two sentences have none.
+SENTENCES = (
+    "Anna/B-per Berg/I-per lives in Oslo/B-geo .",
+    "The Nordic/B-org Bank/I-org moved to New/B-geo York/I-geo .",
+    "Nobody said a word .",
+    "Paul/B-per met Maria/B-per Costa/I-per in Paris/B-geo .",
+    "Reuters/B-org reports from South/B-geo Africa/I-geo .",
+    "It rained for two days .",
+    "Mr./B-per Costa/I-per works for Reuters/B-org .",
+    "Oslo/B-geo and Paris/B-geo are far apart .",
+    "The World/B-org Food/I-org Fund/I-org thanked Anna/B-per .",
+    "Who is Paul/B-per Berg/I-per ?",
+    "Prices fell in York/B-geo again .",
+    "Nordic/B-org Bank/I-org hired Maria/B-per in Oslo/B-geo .",
+)
+
+SMALL_MODEL: dict[str, Any] = {
+    "@architectures": "ner_lstm_component.KerasLSTMTagger.v1",
+    "features": ["LOWER", "SHAPE", "PREFIX3", "SUFFIX3"],
+    "rows": [500, 100, 200, 200],
+    "embed_width": 16,
+    "width": 32,
+    "hidden_width": 16,
+    "depth": 1,
+    "word_dropout": 0.05,
+    "feature_dropout": 0.0,
+    "window": 128,
+    "context": 24,
+    "batch_tokens": 4096,
+}
+
+
+def make_doc(vocab: Vocab, sentence: str) -> Doc:
+    """An annotated Doc.
+
+    :param sentence: words with a space between, a word in an entity with ``/`` and its tag.
+    """
+    tokens = [token.partition("/") for token in sentence.split()]
+    return Doc(vocab, words=[t[0] for t in tokens], ents=[t[2] or "O" for t in tokens])
