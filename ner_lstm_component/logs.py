@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.config
 import os
 import time
 from collections.abc import Iterator
@@ -74,12 +73,14 @@ class SharedRotatingFileHandler(RotatingFileHandler):
     def __init__(self, filename: str | Path, **kwargs: Any) -> None:
         path = Path(filename)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock_file = os.open(path.with_name(f".{path.name}.lock"), os.O_CREAT | os.O_RDWR)
+        self._lock_file: int | None = os.open(
+            path.with_name(f".{path.name}.lock"), os.O_CREAT | os.O_RDWR
+        )
         super().__init__(path, encoding="utf-8", **kwargs)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
-        if fcntl is None:
+        if fcntl is None or self._lock_file is None:
             super().emit(record)
             return
         # Of the process, not of the open file, which forked workers share.
@@ -105,7 +106,9 @@ class SharedRotatingFileHandler(RotatingFileHandler):
     def close(self) -> None:
         """Close the files."""
         super().close()
-        os.close(self._lock_file)
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
 
 
 def configure(
@@ -127,32 +130,29 @@ def configure(
         raise ValueError(
             f"The level of logging must be one of {', '.join(LEVELS)}. Received: {level!r}"
         )
-    handlers: dict[str, dict[str, Any]] = {}
-    if stderr:
-        handlers["stderr"] = {"class": "logging.StreamHandler", "formatter": "json"}
+    handlers: list[logging.Handler] = []
     if file:
-        handlers["file"] = {
-            "()": SharedRotatingFileHandler,
-            "formatter": "json",
-            "filename": str(file),
-            "maxBytes": MAX_BYTES,
-            "backupCount": BACKUPS,
-        }
-    if not handlers:
-        # Without any, Python writes warnings to stderr.
-        handlers["none"] = {"class": "logging.NullHandler"}
-    logging.config.dictConfig(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {"json": {"()": JSONFormatter}},
-            "handlers": handlers,
-            "root": {"handlers": list(handlers), "level": "WARNING"},
-            "loggers": {
-                name: {"level": level.upper()} for name in ("ner_lstm_component", "gunicorn.error")
-            },
-        }
-    )
+        handlers.append(SharedRotatingFileHandler(file, maxBytes=MAX_BYTES, backupCount=BACKUPS))
+    if stderr:
+        handlers.append(logging.StreamHandler())
+    # Not by logging.config, which closes all handlers there are: absl's, TensorFlow's, closes
+    # with itself what was stderr when TensorFlow was imported.
+    root = logging.getLogger()
+    for handler in _handlers:
+        root.removeHandler(handler)
+        handler.close()
+    # Without any, Python writes warnings to stderr.
+    _handlers[:] = handlers or [logging.NullHandler()]
+    for handler in _handlers:
+        handler.setFormatter(JSONFormatter())
+        root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    for name in ("ner_lstm_component", "gunicorn.error"):
+        logging.getLogger(name).setLevel(level.upper())
+
+
+# Those of the last configuration.
+_handlers: list[logging.Handler] = []
 
 
 @contextmanager

@@ -17,11 +17,11 @@ def restore():
     token = logs.request_id.set("")
     yield
     logs.request_id.reset(token)
-    logging.shutdown()
     root = logging.getLogger()
-    for handler in [*root.handlers]:
-        if isinstance(handler.formatter, logs.JSONFormatter):
-            root.removeHandler(handler)
+    for handler in logs._handlers:
+        root.removeHandler(handler)
+        handler.close()
+    logs._handlers.clear()
     root.setLevel(logging.WARNING)
     for name in ("ner_lstm_component", "gunicorn.error"):
         logging.getLogger(name).setLevel(logging.NOTSET)
@@ -51,6 +51,18 @@ def test_a_record_is_a_line_of_json(tmp_path):
     assert first["time"].endswith("+00:00")
     assert "request_id" not in second
     assert "KeyError: 'word'" in second["exception"]
+
+
+def test_handlers_of_others_stay_open(tmp_path):
+    """TensorFlow's, for one, would close stderr with itself."""
+    other = logging.FileHandler(tmp_path / "other.log")
+    for _ in range(2):
+        logs.configure(file=tmp_path / "app.log", stderr=False)
+    assert other.stream is not None
+    assert not other.stream.closed
+    other.close()
+    logging.getLogger("ner_lstm_component.some").info("once")
+    assert len(lines(tmp_path / "app.log")) == 1
 
 
 def test_stderr(capsys):
