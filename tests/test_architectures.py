@@ -61,7 +61,7 @@ def model(docs):
 
 def gradients(model):
     shim = model.layers[1].shims[0]
-    found, shim._gradients = {k: v.numpy() for k, v in shim._gradients.items()}, {}
+    found, shim._gradients = {k: v.scaled().numpy() for k, v in shim._gradients.items()}, {}
     return found
 
 
