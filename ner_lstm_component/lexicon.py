@@ -83,7 +83,6 @@ class HashIndex:
     """
 
     def __init__(self, keys: NDArray[np.uint32]) -> None:
-        self.keys = keys
         n_bits = max(1, (len(keys) // _PER_BUCKET).bit_length())
         self._shift = np.uint32(32 - n_bits)
         sizes = np.bincount(keys >> self._shift, minlength=2**n_bits)
@@ -91,6 +90,7 @@ class HashIndex:
         # Behind the last a whole bucket, so that each can be read at its full width.
         width = int(sizes.max(initial=1))
         padded = np.concatenate([keys, np.zeros(width, np.uint32)])
+        self.keys = padded[: len(keys)]
         self._windows = np.lib.stride_tricks.sliding_window_view(padded, width)
 
     def places(self, wanted: NDArray[np.uint32]) -> NDArray[np.int64]:
