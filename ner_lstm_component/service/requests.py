@@ -40,6 +40,7 @@ def register(app: Flask, metrics: Metrics) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
+        _read_rest()
         seconds = time.perf_counter() - g.start
         rule = request.url_rule.rule if request.url_rule else None
         response.headers[HEADER] = request_id.get()
@@ -59,3 +60,21 @@ def register(app: Flask, metrics: Metrics) -> None:
             )
             logger.info("Request", extra=of_request)
         return response
+
+
+# What is left unread of a refused body, at most, before its connection is given up.
+_MAX_REST = 16_777_216
+_CHUNK = 65_536
+
+
+def _read_rest() -> None:
+    """Read what was refused unread: the server would close the connection on it unannounced.
+
+    The client's next request on that connection would then be lost. Only where the server
+    says that its input ends with the body.
+    """
+    if request.environ.get("wsgi.input_terminated"):
+        stream = request.environ["wsgi.input"]
+        for _ in range(_MAX_REST // _CHUNK):
+            if not stream.read(_CHUNK):
+                break

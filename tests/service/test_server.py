@@ -114,6 +114,17 @@ def test_body_beyond_the_limit(server):
     assert ents(httpx.post(f"{server.url}/predict", json=BODY).json()) == ENTS
 
 
+def test_a_connection_outlives_a_refused_body(server):
+    """The body is refused unread, but its connection goes on."""
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        for _ in range(30):
+            refused = client.post(
+                "/predict", content=b"x" * 700_000, headers={"Content-Type": "text/plain"}
+            )
+            assert refused.status_code == 415
+            assert ents(client.post("/predict", json=BODY).json()) == ENTS
+
+
 def test_killed_worker_is_replaced_and_only_its_own_requests_fail(model, start_server):
     server = start_server(str(model)).wait_until_ready()
     clients = 8
