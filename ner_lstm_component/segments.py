@@ -121,11 +121,11 @@ def read(docs: Sequence[Doc]) -> Text:
     n_tokens = mark = 0
     for doc in filled:
         starts.append(n_tokens)
+        first, mark = mark, bisect_left(positions, n_tokens + len(doc), mark)
         if doc.has_annotation("SENT_START"):
             is_start = doc.to_array(SENT_START) == 1
             starts += (is_start[1:].nonzero()[0] + (n_tokens + 1)).tolist()
         else:
-            first, mark = mark, bisect_left(positions, n_tokens + len(doc), mark)
             for end in _sentence_ends(positions[first:mark], marks_orths[first:mark]):
                 if end < n_tokens + len(doc) and not doc[end - n_tokens].is_lower:
                     starts.append(end)
@@ -213,7 +213,8 @@ def _alone(segments: Segments) -> Batch:
     (start,), (end,) = segments.start.tolist(), segments.end.tolist()
     tokens = np.arange(start, end)[None]
     is_token = np.ones(tokens.shape, bool)
-    return Batch(tokens, is_token, is_token)
+    core = (tokens >= segments.core_start[0]) & (tokens < segments.core_end[0])
+    return Batch(tokens, is_token, core)
 
 
 def _pad(segments: Segments, chosen: NDArray[np.int64]) -> Batch:

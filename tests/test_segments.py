@@ -1,9 +1,11 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import spacy
 from spacy.tokens import Doc
 
-from ner_lstm_component.segments import Reading, batches, cut, read
+from ner_lstm_component.segments import Reading, Segments, batches, cut, read
 
 READING = Reading(window=10, context=2, batch_tokens=40)
 
@@ -103,3 +105,19 @@ def test_boundaries_of_the_doc_are_kept(vocab):
     words = ["He", "left", ".", "She", "stayed", "."]
     one = Doc(vocab, words=words, sent_starts=[True, False, False, False, False, False])
     assert read([one]).lengths.tolist() == [6]
+
+
+def test_punctuation_of_a_doc_with_boundaries_says_nothing_of_the_next(vocab):
+    words = ["Go", ".", "Stay", ".", "Now"]
+    own = Doc(vocab, words=words, sent_starts=[True, False, False, False, False])
+    judged = Doc(vocab, words=words)
+    assert read([own, judged, own]).lengths.tolist() == [5, 2, 2, 1, 5]
+
+
+def test_a_window_alone_in_its_batch_tags_its_core_only():
+    reading = Reading(window=10, context=2, batch_tokens=100)
+    whole = cut(np.array([20]), reading)
+    second = Segments(*(getattr(whole, f.name)[1:2] for f in fields(whole)))
+    (batch,) = batches(second, reading)
+    assert batch.tokens.tolist() == [list(range(4, 14))]
+    assert batch.tokens[batch.core].tolist() == list(range(6, 12))
