@@ -1,15 +1,15 @@
 # The service with the trained pipeline, in stages of which the image keeps the last only:
-#   builder      this package's wheel
+#   builder      this package's wheel, with a compiler, which the slim image has not
 #   pipeline     the pipeline's wheel: that of packages/, else trained on the embedded corpus
 #   environment  what serving needs, at the versions of requirements.txt; no TensorFlow is among it
-ARG PYTHON=python:3.12-slim
+ARG PYTHON=python:3.12
 
 FROM ${PYTHON} AS builder
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 COPY requirements.txt ./
-RUN pip install --constraint requirements.txt setuptools wheel
-COPY LICENSE README.md pyproject.toml setup.cfg ./
+RUN pip install --constraint requirements.txt setuptools wheel cython
+COPY LICENSE README.md pyproject.toml setup.cfg setup.py ./
 COPY ner_lstm_component ner_lstm_component
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels .
 
@@ -34,7 +34,7 @@ RUN python -m venv --without-pip /opt/venv \
         "$(ls wheels/ner_lstm_component-*.whl)[serve]" wheels/en_ner_lstm-*.whl \
     && /opt/venv/bin/python -c "from ner_lstm_component.app import create_app; create_app('en_ner_lstm')"
 
-FROM ${PYTHON}
+FROM ${PYTHON}-slim
 # ONNX Runtime would report to its makers.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin app

@@ -23,7 +23,7 @@ from . import network_export as network_export  # registers how the network is e
 from .crf import Potentials
 from .features import LexicalFeatures, no_gradient
 from .lexicon import Lexicon
-from .segments import Batch, Reading, Segments, Text, batches, cut, read
+from .segments import Batch, Reading, Segments, Text, batches, cut, parts, read
 from .settings import NetworkSettings, TaggerSettings
 from .tensorflow_wrapper import (
     TensorFlowWrapper,
@@ -35,6 +35,8 @@ from .tensorflow_wrapper import (
 
 # In larger batches ONNX Runtime takes longer for a token: they exceed a processor's cache.
 _ONNX_TOKENS = 1024
+# Tokens whose features are held at once.
+_TOKENS_AT_ONCE = 32_768
 
 
 class Annotated(NamedTuple):
@@ -105,7 +107,7 @@ def build_keras_lstm_tagger(
         feature_dropout=feature_dropout,
         pos_weight=pos_weight,
     )
-    reading = Reading(window, context, batch_tokens)
+    reading = Reading(window, context, batch_tokens, _TOKENS_AT_ONCE)
     lexical = LexicalFeatures(features, rows)
     lexicon = Lexicon(ngrams or [])
     embedding = _side_by_side(lexical, lexicon) if ngrams else lexical
@@ -237,44 +239,43 @@ def _n_labels(model: Model) -> int:
 def _forward(
     model: Model, X: Sequence[Doc] | Annotated, is_train: bool
 ) -> tuple[Potentials | float, Callable]:
-    text = read(X.docs if isinstance(X, Annotated) else X)
-    if not len(text.orths):
-        return _nothing(model, X)
-    features, backprop_features = model.layers[0](text, is_train)
+    if isinstance(X, Annotated):
+        return _loss(model, X, is_train)
+    if is_train:
+        return _potentials(model, read(X))
+    return _predict(model, read(X)), no_gradient
+
+
+def _predict(model: Model, text: Text) -> Potentials:
+    """The CRF's factors, some thousands of tokens at a time, whatever the Docs' lengths."""
+    embedding, network = model.layers
     reading = model.attrs["reading"]
-    segments = cut(text.lengths, reading)
-    result: Potentials | float
-    backprop_batches: Callable[[Any], list[ArgsKwargs]]
-    if isinstance(X, Annotated):
-        targets = np.concatenate(X.targets)
-        pos = None if X.pos is None else np.concatenate(X.pos)
-        batched = list(batches(_annotated(segments, targets), reading))
-        result, backprop_batches = _loss(model, features, targets, pos, batched, is_train)
-    else:
-        if not is_train and uses_onnx(model.layers[1]):
-            reading = replace(reading, batch_tokens=min(reading.batch_tokens, _ONNX_TOKENS))
-        batched = list(batches(segments, reading))
-        result, backprop_batches = _potentials(model, features, text, batched, is_train)
-
-    def backprop(d_result: Any) -> Any:
-        d_inputs = backprop_batches(d_result)
-        if features.dtype.kind != "f":  # Ids have no gradient.
-            return []
-        return backprop_features(_sum_by_token(model.ops, features, batched, d_inputs))
-
-    return result, backprop
+    emissions, transitions = _nothing(model, len(text.orths))
+    start = 0
+    for part in parts(text, reading.tokens_at_once or len(text.orths)):
+        features = embedding.predict(part)
+        end = start + len(features)
+        if len(part.lengths) == 1 and len(features) <= reading.window:
+            # One short sentence, as a request has: without what gathers and parts many.
+            inputs = ArgsKwargs((features[None], np.ones((1, len(features)), bool)), {})
+            scores, transitions = network.predict(inputs)
+            emissions[start:end] = scores[0]
+        else:
+            if uses_onnx(network):
+                reading = replace(reading, batch_tokens=min(reading.batch_tokens, _ONNX_TOKENS))
+            for batch in batches(cut(part.lengths, reading), reading):
+                inputs = ArgsKwargs((features[batch.tokens], batch.mask), {})
+                scores, transitions = network.predict(inputs)
+                batch.put(scores, emissions[start:end])
+        start = end
+    return Potentials(emissions, transitions, text.lengths)
 
 
-def _nothing(
-    model: Model, X: Sequence[Doc] | Annotated
-) -> tuple[Potentials | float, Callable[[Any], list]]:
-    """The result for Docs without a token."""
-    if isinstance(X, Annotated):
-        return 0.0, no_gradient
+def _nothing(model: Model, n_tokens: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Emissions to be filled in, and the transitions of no network."""
     n_tags = model.get_dim("nO")
-    emissions = np.zeros((0, n_tags), np.float32)
     transitions = np.zeros((n_tags + 1, n_tags + 1), np.float32)
-    return Potentials(emissions, transitions, np.zeros(0, np.int64)), no_gradient
+    return np.empty((n_tokens, n_tags), np.float32), transitions
 
 
 def _annotated(segments: Segments, targets: NDArray[np.bool_]) -> Segments:
@@ -289,37 +290,23 @@ def _annotated(segments: Segments, targets: NDArray[np.bool_]) -> Segments:
     )
 
 
-def _sum_by_token(
-    ops: Ops, vectors: NDArray, batched: Sequence[Batch], d_inputs: Sequence[ArgsKwargs]
-) -> NDArray[np.float32]:
-    """The gradient of each token's vector, which windows that overlap read twice.
-
-    :return: *Shape:* that of ``vectors``
-    """
-    d_flat = np.zeros(vectors.shape, np.float32)
-    for batch, d_batch in zip(batched, d_inputs, strict=True):
-        d_vectors = ops.to_numpy(d_batch.args[0])
-        np.add.at(d_flat, batch.tokens[batch.mask], d_vectors[batch.mask])
-    return d_flat
-
-
-def _potentials(
-    model: Model,
-    features: NDArray,
-    text: Text,
-    batched: Sequence[Batch],
-    is_train: bool,
-) -> tuple[Potentials, Callable[[Potentials], list[ArgsKwargs]]]:
-    """Run the network on each batch, and put what it gives for the cores in its place."""
-    emissions = np.empty((len(features), model.get_dim("nO")), np.float32)
+def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potentials], Any]]:
+    """The CRF's factors in training, and the way back to the vectors' gradient."""
+    emissions, transitions = _nothing(model, len(text.orths))
+    if not len(text.orths):
+        return Potentials(emissions, transitions, text.lengths), no_gradient
+    embedding, network = model.layers
+    features, backprop_features = embedding(text, True)
+    reading = model.attrs["reading"]
+    batched = list(batches(cut(text.lengths, reading), reading))
     callbacks = []
     for batch in batched:
         inputs = ArgsKwargs((features[batch.tokens], batch.mask), {})
-        (scores, transitions), backprop_batch = model.layers[1](inputs, is_train)
-        emissions[batch.tokens[batch.core]] = scores[batch.core]
+        (scores, transitions), backprop_batch = network(inputs, True)
+        batch.put(scores, emissions)
         callbacks.append(backprop_batch)
 
-    def backprop(d: Potentials) -> list[ArgsKwargs]:
+    def backprop(d: Potentials) -> Any:
         # The transitions are the same in every batch: their gradient goes back once.
         d_transitions: Any = d.transitions
         d_inputs = []
@@ -327,38 +314,59 @@ def _potentials(
             d_scores = d.emissions[batch.tokens] * batch.core[:, :, None]
             d_inputs.append(backprop_batch((d_scores, d_transitions)))
             d_transitions = None
-        return d_inputs
+        return backprop_features(_by_token(model.ops, features, batched, d_inputs))
 
     return Potentials(emissions, transitions, text.lengths), backprop
 
 
 def _loss(
-    model: Model,
-    features: NDArray,
-    targets: NDArray[np.bool_],
-    pos: NDArray[np.int32] | None,
-    batched: Sequence[Batch],
-    is_train: bool,
-) -> tuple[float, Callable[[float], list[ArgsKwargs]]]:
-    """The sum of the segments' negative log-likelihoods.
+    model: Model, annotated: Annotated, is_train: bool
+) -> tuple[float, Callable[[float], Any]]:
+    """The sum of the segments' negative log-likelihoods, and the way back from its gradient.
 
     A window's context counts as not annotated: its tags are summed over, so that every
     annotated token counts once, and an entity may be cut.
     """
+    text = read(annotated.docs)
+    if not len(text.orths):
+        return 0.0, no_gradient
+    embedding, network = model.layers
+    features, backprop_features = embedding(text, is_train)
+    targets = np.concatenate(annotated.targets)
+    pos = None if annotated.pos is None else np.concatenate(annotated.pos)
+    reading = model.attrs["reading"]
+    batched = list(batches(_annotated(cut(text.lengths, reading), targets), reading))
     losses, callbacks = [], []
     for batch in batched:
         annotation = {"targets": targets[batch.tokens] | ~batch.core[:, :, None]}
         if pos is not None:
             annotation["pos"] = np.where(batch.core, pos[batch.tokens], -1)
         inputs = ArgsKwargs((features[batch.tokens], batch.mask), annotation)
-        loss, backprop_batch = model.layers[1](inputs, is_train)
+        loss, backprop_batch = network(inputs, is_train)
         losses.append(float(loss))
         callbacks.append(backprop_batch)
 
-    def backprop(factor: float) -> list[ArgsKwargs]:
-        return [backprop_batch(factor) for backprop_batch in callbacks]
+    def backprop(factor: float) -> Any:
+        d_inputs = [backprop_batch(factor) for backprop_batch in callbacks]
+        return backprop_features(_by_token(model.ops, features, batched, d_inputs))
 
     return sum(losses), backprop
+
+
+def _by_token(
+    ops: Ops, features: NDArray, batched: Sequence[Batch], d_inputs: Sequence[ArgsKwargs]
+) -> NDArray[np.float32] | None:
+    """The gradient of each token's vector, which windows that overlap read twice.
+
+    :return: *Shape:* that of ``features``; None for ids, which have no gradient.
+    """
+    if features.dtype.kind != "f":
+        return None
+    d_flat = np.zeros(features.shape, np.float32)
+    for batch, d_batch in zip(batched, d_inputs, strict=True):
+        d_vectors = ops.to_numpy(d_batch.args[0])
+        np.add.at(d_flat, batch.tokens[batch.mask], d_vectors[batch.mask])
+    return d_flat
 
 
 def _host_results(model: Model, tensors: Any, is_train: bool) -> tuple[Any, Callable]:

@@ -21,7 +21,7 @@ from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 
 from . import crf
-from .component import LSTMEntityRecognizer, at_temperature
+from .component import LSTMEntityRecognizer
 from .tags import entity_spans
 
 # Of the temperature, and how often the interval is narrowed: to about a hundredth.
@@ -96,8 +96,7 @@ def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]
     correct = _are_correct(spans, component.labels, examples)
 
     def cross_entropy(log_temperature: float) -> float:
-        softened = at_temperature(factors, float(np.exp(log_temperature)))
-        p = crf.span_marginals(crf.forward_backward(*softened), *softened, spans)
+        p = crf.marginals(factors, spans, temperature=float(np.exp(log_temperature))).spans
         return -float(np.log(np.clip(np.where(correct, p, 1 - p), 1e-12, None)).mean())
 
     low, high = np.log(_LOWEST), np.log(_HIGHEST)

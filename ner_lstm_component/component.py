@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import srsly
 from numpy.typing import NDArray
 from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH, TAG
 from spacy.errors import Errors
@@ -282,7 +283,10 @@ class LSTMEntityRecognizer(TrainablePipe):
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LSTMEntityRecognizer":
         """Take over a component from what ``to_disk`` wrote."""
         given = self.cfg["config"]
-        super().from_disk(path, exclude=exclude)
+        super().from_disk(path, exclude=(*exclude, "model"))
+        if "model" not in exclude:
+            # As TrainablePipe would, but without the file's bytes being held all the while.
+            self.model.from_dict(srsly.read_msgpack(Path(path) / "model"))
         self._settle(given)
         return self
 
@@ -315,15 +319,14 @@ class LSTMEntityRecognizer(TrainablePipe):
         :attr:`temperature`.
         """
         docs = list(docs)
-        factors = at_temperature(self._potentials(docs), self.temperature)
-        lattice = crf.forward_backward(*factors)
+        factors = self._potentials(docs)
         spans, scored = self._spans(docs, factors.lengths)
-        marginals = np.full(len(scored), np.nan)
-        marginals[scored] = crf.span_marginals(lattice, *factors, spans)
-        tags = _split(crf.tag_marginals(lattice, factors.lengths), docs)
-        ends = np.cumsum([len(doc.ents) for doc in docs])[:-1]
-        entities = np.split(marginals, ends) if docs else []
-        return [Probabilities(*pair) for pair in zip(tags, entities, strict=True)]
+        found = crf.marginals(factors, spans, temperature=self.temperature, with_tags=True)
+        assert found.tags is not None
+        entities = np.full(len(scored), np.nan)
+        entities[scored] = found.spans
+        by_doc = split(entities, [len(doc.ents) for doc in docs])
+        return list(map(Probabilities, _split(found.tags, docs), by_doc))
 
     def analyse(
         self,
@@ -345,25 +348,23 @@ class LSTMEntityRecognizer(TrainablePipe):
         factors = self.factors(docs)
         tags = crf.viterbi(*factors)
         spans = entity_spans(tags)
-        confidence, rows = np.zeros(0), None
-        if len(spans) or probabilities:
-            factors = at_temperature(factors, self.temperature)
-            lattice = crf.forward_backward(*factors)
-            confidence = crf.span_marginals(lattice, *factors, spans)
-            if probabilities:
-                rows = crf.tag_marginals(lattice, factors.lengths)
-        ends = np.cumsum([len(doc) for doc in docs], dtype=np.int64)
-        doc_of_span = np.searchsorted(ends, spans[:, 0], side="right")
-        is_sure = confidence >= np.asarray(thresholds, np.float64)[doc_of_span]
-        for start, end, _ in spans[~is_sure]:
-            tags[start:end] = 0
-        confidences = np.split(
-            confidence[is_sure], np.searchsorted(doc_of_span[is_sure], range(1, len(docs)))
+        confidence, of_tags = crf.marginals(
+            factors, spans, temperature=self.temperature, with_tags=probabilities
         )
-        predictions = map(Prediction, _split(tags, docs), confidences)
-        if rows is None:
+        sure: list[list[float]] = [[] for _ in docs]
+        number, doc_end = -1, 0
+        for (start, end, _), probability in zip(spans.tolist(), confidence.tolist(), strict=True):
+            while start >= doc_end:
+                number += 1
+                doc_end += len(docs[number])
+            if probability >= thresholds[number]:
+                sure[number].append(probability)
+            else:
+                tags[start:end] = 0
+        predictions = map(Prediction, _split(tags, docs), map(np.array, sure))
+        if of_tags is None:
             return [Analysis(prediction, None) for prediction in predictions]
-        return list(map(Analysis, predictions, _split(rows, docs)))
+        return list(map(Analysis, predictions, _split(of_tags, docs)))
 
     def _spans(
         self, docs: Sequence[Doc], lengths: NDArray[np.int64]
@@ -599,12 +600,6 @@ def _has_words_of_reference(example: Example) -> bool:
     """Whether no alignment is needed, which in spaCy costs more than the network's step."""
     predicted, reference = example.predicted, example.reference
     return np.array_equal(predicted.to_array(ORTH), reference.to_array(ORTH))
-
-
-def at_temperature(factors: Potentials, temperature: float) -> Potentials:
-    """The factors of which probabilities are computed."""
-    emissions, transitions, lengths = factors
-    return Potentials(emissions / temperature, transitions / temperature, lengths)
 
 
 def _check_label(label: str) -> None:

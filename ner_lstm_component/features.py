@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from spacy.lang.lex_attrs import word_shape
-from spacy.strings import get_string_id
+from spacy.strings import StringStore, get_string_id
 from thinc.api import Model, NumpyOps
 
+from .kernels import RowIndex
 from .segments import Text
 
 HASHES = 2
+# Words whose ids are remembered, at most.
 _CACHE_SIZE = 100_000
-# Up to so many tokens, finding out which words repeat takes longer than it saves.
-_FEW = 64
 
 
 def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[Text, NDArray[np.int32]]:
@@ -106,8 +106,9 @@ class FeatureTable:
         self._functions = [_feature_function(name) for name in names]
         self._offsets = np.cumsum([0, *rows[:-1]])
         self._lock = threading.Lock()
-        self._position: dict[int, int] = {}
-        self._known = np.zeros((_CACHE_SIZE, len(self.names) * HASHES), np.int32)
+        # A word's hash is two numbers of 32 bits.
+        self._index = RowIndex(2)
+        self._known = np.empty((1024, len(self.names) * HASHES), np.int32)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"names": self.names, "rows": self.rows}
@@ -120,26 +121,25 @@ class FeatureTable:
         if not len(text.orths):
             return np.zeros((0, len(self.names) * HASHES), np.int32)
         strings = text.docs[0].vocab.strings
-        if len(text.orths) <= _FEW:
-            return self._look_up(text.orths, strings)
-        words, inverse = np.unique(text.orths, return_inverse=True)
-        return self._look_up(words, strings)[inverse]
-
-    def _look_up(self, orths: NDArray[np.uint64], strings: Any) -> NDArray[np.int32]:
-        """The ids of words, one row a word."""
-        keys = orths.tolist()
-        if len(keys) > _CACHE_SIZE // 2:
-            return self._compute([strings[key] for key in keys])
         with self._lock:
-            new = list(dict.fromkeys(key for key in keys if key not in self._position))
-            if new:
-                if len(self._position) + len(new) > _CACHE_SIZE:
-                    self._position.clear()
-                    new = list(dict.fromkeys(keys))
-                start = len(self._position)
-                self._known[start : start + len(new)] = self._compute([strings[k] for k in new])
-                self._position.update(zip(new, range(start, start + len(new)), strict=True))
-            return self._known[[self._position[key] for key in keys]]
+            try:
+                return self._look_up(text.orths, strings)
+            except BaseException:
+                self._index.clear()  # which may hold words whose ids were not computed
+                raise
+
+    def _look_up(self, orths: NDArray[np.uint64], strings: StringStore) -> NDArray[np.int32]:
+        """The ids of words, one row a word."""
+        if len(self._index) > _CACHE_SIZE:
+            self._index.clear()
+        n_known = len(self._index)
+        numbers, new = self._index.add(orths.view(np.int32).reshape(-1, 2))
+        if new:
+            while len(self._known) < len(self._index):
+                self._known = np.concatenate([self._known, np.empty_like(self._known)])
+            words = [strings[orth] for orth in orths[new].tolist()]
+            self._known[n_known : n_known + len(new)] = self._compute(words)
+        return self._known.take(numbers, axis=0)
 
     def _compute(self, words: Sequence[str]) -> NDArray[np.int32]:
         columns = []

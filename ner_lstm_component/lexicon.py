@@ -18,7 +18,7 @@ some thousands is taken for another.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import srsly
@@ -28,6 +28,7 @@ from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from thinc.api import Model, Shim
 
+from . import kernels
 from .features import no_gradient
 from .segments import Text, read
 
@@ -41,12 +42,9 @@ _REACH = 8
 PER_NGRAM = 2
 FOLDS = 10
 
-_FORMAT = 2
+_FORMAT = 3
 # Stand-ins for the words before and after a sentence.
-_BEFORE, _AFTER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-# N-grams in a bucket of hashes, on average; n-grams sought at once.
-_PER_BUCKET = 4
-_AT_ONCE = 65_536
+_BEFORE, _AFTER = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
 
 
 def check_ngrams(ngrams: Sequence[Sequence[int]]) -> None:
@@ -73,40 +71,39 @@ def _rows(n_tags: int) -> tuple[int, int]:
     return 1 + n_tags * (len(_SEEN) + 1), 1 + n_tags * (len(_SHARE) + 1)
 
 
-class HashIndex:
-    """Finds 32-bit hashes in a sorted array, many at once.
+class HashIndex(NamedTuple):
+    """Hashes of 32 bits in ascending order, to be found by their places.
 
-    Their high bits tell a bucket of a few neighbours, which are compared side by side: three
-    accesses to memory for each, where binary search has twenty that wait for each other.
+    The high half of a hash tells a bucket, of some neighbours even in a large lexicon; only
+    the low half is kept.
 
-    :param keys: ascending, each once.
+    :param starts: where each bucket starts, and the end. *Shape:* ``(2**16 + 1,)``
+    :param rests: the low halves. *Shape:* ``(n,)``
     """
 
-    def __init__(self, keys: NDArray[np.uint32]) -> None:
-        n_bits = max(1, (len(keys) // _PER_BUCKET).bit_length())
-        self._shift = np.uint32(32 - n_bits)
-        sizes = np.bincount(keys >> self._shift, minlength=2**n_bits)
-        self._start = (np.cumsum(sizes) - sizes).astype(np.int32)
-        # Behind the last a whole bucket, so that each can be read at its full width.
-        width = int(sizes.max(initial=1))
-        padded = np.concatenate([keys, np.zeros(width, np.uint32)])
-        self.keys = padded[: len(keys)]
-        self._windows = np.lib.stride_tricks.sliding_window_view(padded, width)
+    starts: NDArray[np.int32]
+    rests: NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, keys: NDArray[np.uint32]) -> HashIndex:
+        """An index of hashes that are ascending, each once."""
+        bounds = np.arange(2**16 + 1, dtype=np.uint64) << np.uint64(16)
+        return cls(np.searchsorted(keys, bounds).astype(np.int32), keys.astype(np.uint16))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the buckets are in order, and hold the hashes: memory is read by them."""
+        starts = self.starts
+        if len(starts) != 2**16 + 1 or starts[0] != 0 or starts[-1] != len(self.rests):
+            return False
+        return bool((starts[1:] >= starts[:-1]).all())
 
     def places(self, wanted: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Where in ``keys`` each hash stands, ``len(keys)`` for those that are not there."""
-        flat = wanted.reshape(-1)
-        places = np.empty(len(flat), np.int64)
-        for first in range(0, len(flat), _AT_ONCE):
-            some = flat[first : first + _AT_ONCE]
-            start = self._start[some >> self._shift]
-            is_equal = self._windows[start] == some[:, None]
-            within = is_equal.argmax(axis=1)
-            found = start + within
-            found[~is_equal[np.arange(len(some)), within]] = len(self.keys)
-            # What equals the padding is not there either.
-            np.minimum(found, len(self.keys), out=places[first : first + _AT_ONCE])
-        return places.reshape(wanted.shape)
+        """Where each hash stands, ``len(rests)`` for those that are not there.
+
+        :return: *Shape:* that of ``wanted``, which has two axes.
+        """
+        return kernels.places(*self, wanted)
 
 
 class TagLexicon(Shim):
@@ -121,24 +118,22 @@ class TagLexicon(Shim):
         check_ngrams(ngrams)
         self.ngrams = tuple(tuple(offsets) for offsets in ngrams)
         offsets = sorted({offset for ngram in self.ngrams for offset in ngram})
-        self._offsets = np.array(offsets, np.int64)[:, None]
+        self._offsets = np.array(offsets, np.int64)
         self._factors, self._terms = _hash_parameters(self.ngrams, offsets)
-        # Places before and after a sentence that n-grams reach.
-        self._before, self._after = max(0, -min(offsets, default=0)), max([0, *offsets])
-        self._set(1, np.zeros(0, np.uint32), np.zeros((0, PER_NGRAM), np.uint16))
+        nothing = np.zeros((0, 1), np.float32)
+        self._set(1, HashIndex.of(np.zeros(0, np.uint32)), _levels(nothing))
 
-    def _set(self, n_tags: int, ngram_keys: NDArray[np.uint32], levels: NDArray[np.uint16]) -> None:
-        """Hold n-grams' hashes, ascending, and what :func:`_levels` says of each."""
+    def _set(self, n_tags: int, index: HashIndex, levels: NDArray[np.unsignedinteger]) -> None:
+        """Hold n-grams' hashes, and what :func:`_levels` says of each."""
         self.n_tags = n_tags
-        self._index = HashIndex(ngram_keys)
-        # The last for what is not found.
-        self._levels = np.append(levels, np.zeros((1, PER_NGRAM), np.uint16), axis=0)
+        self._index = index
+        self._levels = levels
         first, second = _rows(n_tags)
         kinds = np.arange(len(self.ngrams)) * (first + second)
-        self._first_rows = (kinds[:, None, None] + [0, first]).astype(np.int32)
+        self._first_rows = (kinds[:, None] + [0, first]).astype(np.int32)
         # What is known while learning and not saved: the levels without each fold, and
         # the fold of each document, by its text.
-        self._levels_without: list[NDArray[np.uint16]] = []
+        self._levels_without: list[NDArray[np.unsignedinteger]] = []
         self._fold: dict[int, int] = {}
 
     # -- learning
@@ -155,14 +150,14 @@ class TagLexicon(Shim):
         hashes = [_document_hash(doc) for doc in docs]
         folds = np.array([key % FOLDS for key in hashes], np.int64)
         known = columns >= 0
-        ngrams, row = np.unique(keys[:, known], return_inverse=True)
+        ngrams, row = np.unique(keys[known].T, return_inverse=True)
         row = row.reshape(-1)
         n_kinds = len(self.ngrams)
         column = np.tile(columns[known], n_kinds)
         fold = np.tile(folds[document[known]], n_kinds)
         counts = np.zeros((len(ngrams), n_tags), np.float32)
         np.add.at(counts, (row, column), 1)
-        self._set(n_tags, ngrams, _levels(counts))
+        self._set(n_tags, HashIndex.of(ngrams), _levels(counts))
         for k in range(FOLDS):
             mine = fold == k
             touched = np.unique(row[mine])
@@ -182,37 +177,26 @@ class TagLexicon(Shim):
         :return: *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))``, below
             :func:`n_lexicon_rows`
         """
-        keys = self._keys(text)
-        place = self._index.places(keys)
-        levels = self._levels[place]
+        place = self._index.places(self._keys(text))
+        ids = kernels.ngram_ids(self._levels, place, self._first_rows)
         if is_train and self._fold:
             fold_of_doc = [self._fold.get(_document_hash(doc), -1) for doc in text.docs]
             fold = np.repeat(fold_of_doc, [len(doc) for doc in text.docs])
             for k in set(fold_of_doc) - {-1}:
                 mine = fold == k
-                levels[:, mine] = self._levels_without[k][place[:, mine]]
-        ids = levels + self._first_rows
-        return ids.transpose(1, 0, 2).reshape(keys.shape[1], PER_NGRAM * len(self.ngrams))
+                levels = self._levels_without[k]
+                ids[mine] = kernels.ngram_ids(levels, place[mine], self._first_rows)
+        return ids
 
     def _keys(self, text: Text) -> NDArray[np.uint32]:
-        """Hashes of the tokens' n-grams. *Shape:* ``(len(ngrams), n_tokens)``.
+        """Hashes of the tokens' n-grams. *Shape:* ``(n_tokens, len(ngrams))``.
 
         Multilinear hashing (Dietzfelbinger, 1996; Lemire and Kaser, 2014): the high bits
         of a sum of the words, each times a factor for its place and the kind.
         """
-        n_tokens, n_sentences = len(text.orths), len(text.lengths)
-        # What stands around sentences, after one and before the next.
-        between = self._before + self._after
-        around = np.arange(n_sentences) * between + self._before
-        places = np.arange(n_tokens) + around.repeat(text.lengths)
-        words = np.empty(n_tokens + n_sentences * between, np.uint64)
-        words.fill(_BEFORE)
-        words[places] = text.orths
-        ends = text.lengths.cumsum() + around
-        for k in range(self._after):
-            words[ends + k] = _AFTER
-        hashes = self._factors @ words[places + self._offsets] + self._terms
-        return (hashes >> np.uint64(32)).astype(np.uint32)
+        return kernels.ngram_keys(
+            text.orths, text.lengths, self._offsets, self._factors, self._terms, _BEFORE, _AFTER
+        )
 
     # -- what Thinc asks of a shim
 
@@ -222,7 +206,7 @@ class TagLexicon(Shim):
     def copy(self) -> TagLexicon:
         """An independent lexicon of equal n-grams, which can go on learning from them."""
         copied = TagLexicon(self.ngrams)
-        copied._set(self.n_tags, self._index.keys, self._levels[:-1])
+        copied._set(self.n_tags, self._index, self._levels)
         copied._levels_without, copied._fold = self._levels_without, self._fold
         return copied
 
@@ -244,8 +228,9 @@ class TagLexicon(Shim):
                 "format": _FORMAT,
                 "ngrams": [list(offsets) for offsets in self.ngrams],
                 "n_tags": self.n_tags,
-                "keys": self._index.keys.astype("<u4", copy=False).tobytes(),
-                "levels": self._levels[:-1].astype("<u2", copy=False).tobytes(),
+                "starts": self._index.starts.astype("<i4", copy=False).tobytes(),
+                "rests": self._index.rests.astype("<u2", copy=False).tobytes(),
+                "levels": self._levels.astype(_little(self.n_tags), copy=False).tobytes(),
             }
         )
 
@@ -268,9 +253,14 @@ class TagLexicon(Shim):
                 f"the config says. Received: format {found[0]} with {found[1]}. Load it with the "
                 "config and the version that it was saved with."
             )
-        keys = np.frombuffer(state["keys"], "<u4")
-        levels = np.frombuffer(state["levels"], "<u2").reshape(-1, PER_NGRAM)
-        self._set(state["n_tags"], keys, levels)
+        n_tags = state["n_tags"]
+        index = HashIndex(
+            np.frombuffer(state["starts"], "<i4"), np.frombuffer(state["rests"], "<u2")
+        )
+        levels = np.frombuffer(state["levels"], _little(n_tags)).reshape(-1, PER_NGRAM)
+        if not index.is_whole or len(levels) != len(index.rests):
+            raise ValueError(f"The bytes of a lexicon are damaged ({len(data)} bytes).")
+        self._set(n_tags, index, levels)
         return self
 
 
@@ -295,7 +285,12 @@ def lexicon_of(model: Model) -> TagLexicon:
     return lexicon
 
 
-def _levels(counts: NDArray[np.float32]) -> NDArray[np.uint16]:
+def _little(n_tags: int) -> str:
+    """The type of levels, as they are saved."""
+    return "<u1" if max(_rows(n_tags)) <= 256 else "<u2"
+
+
+def _levels(counts: NDArray[np.float32]) -> NDArray[np.unsignedinteger]:
     """N-grams' two ids: the most frequent tag by its count, and by that tag's share.
 
     :param counts: *Shape:* ``(n, n_tags)``
@@ -307,7 +302,7 @@ def _levels(counts: NDArray[np.float32]) -> NDArray[np.uint16]:
     by_count = 1 + best * (len(_SEEN) + 1) + np.digitize(seen, _SEEN)
     by_share = 1 + best * (len(_SHARE) + 1) + np.digitize(share, _SHARE)
     levels = np.stack([by_count, by_share], axis=1)
-    return np.where(seen[:, None] > 0, levels, 0).astype(np.uint16)
+    return np.where(seen[:, None] > 0, levels, 0).astype(_little(counts.shape[1]))
 
 
 def _hash_parameters(
@@ -315,10 +310,10 @@ def _hash_parameters(
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """What a word at each offset is multiplied with in each kind of n-gram, and what is added.
 
-    :return: *Shape:* ``(len(ngrams), len(offsets))`` and ``(len(ngrams), 1)``
+    :return: *Shape:* ``(len(ngrams), len(offsets))`` and ``(len(ngrams),)``
     """
     factors = np.zeros((len(ngrams), len(offsets)), np.uint64)
-    terms = np.zeros((len(ngrams), 1), np.uint64)
+    terms = np.zeros(len(ngrams), np.uint64)
     for kind, ngram in enumerate(ngrams):
         terms[kind] = _scrambled(kind)
         for offset in ngram:

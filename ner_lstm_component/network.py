@@ -10,6 +10,7 @@ This module imports TensorFlow; nothing imports it until a network is built or r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -52,6 +53,7 @@ def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> B
         feature_dropout=settings.feature_dropout,
         n_pos=n_pos,
         pos_weight=settings.pos_weight,
+        id_parts=[HASHES * n for n in (len(settings.rows), settings.n_ngrams) if n],
     )
 
 
@@ -95,6 +97,8 @@ class BiLSTMCRF(keras.Model):
     :param feature_dropout: share of the words each other feature of which is hidden.
     :param n_pos: part-of-speech tags to learn; 0 for none.
     :param pos_weight: weight of a token's cross-entropy over them in the loss.
+    :param id_parts: how many of the features' ids a word alone determines, and how many
+        what stands around it: in prediction each part is remembered; None for vectors.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class BiLSTMCRF(keras.Model):
         feature_dropout: float = 0.0,
         n_pos: int = 0,
         pos_weight: float = 0.0,
+        id_parts: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -114,6 +119,7 @@ class BiLSTMCRF(keras.Model):
         self.feature_dropout = feature_dropout
         self.n_pos = n_pos
         self.pos_weight = pos_weight
+        self.id_parts = None if id_parts is None else list(id_parts)
         self.crf = LinearChainCRF(n_labels, name="crf")
         self.hidden = keras.random.SeedGenerator()
         self.emissions = encoder.get_layer("emissions")
@@ -174,6 +180,7 @@ class BiLSTMCRF(keras.Model):
             "feature_dropout": self.feature_dropout,
             "n_pos": self.n_pos,
             "pos_weight": self.pos_weight,
+            "id_parts": self.id_parts,
             "name": self.name,
         }
 

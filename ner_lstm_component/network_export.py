@@ -9,24 +9,27 @@ from typing import Any
 
 import numpy as np
 
+from . import kernels
 from .crf import FORBIDDEN, iob2_allowed
 from .onnx_export import Exported, Layers, Output, Weights, exporter
 
 
 @exporter("ner_lstm_component>BiLSTMCRF")
-def export_bilstm_crf(config: dict[str, Any], weights: Weights) -> Exported:
+def export_bilstm_crf(config: dict[str, Any], weights: Weights, embeds: bool) -> Exported:
     """The encoder up to the emissions, and the transitions beside it."""
-    layers = Layers(config["encoder"], weights)
+    parts = config.get("id_parts") if embeds and kernels.IS_COMPILED else None
+    layers = Layers(config["encoder"], weights, parts)
     allowed = iob2_allowed(config["n_labels"])
     transitions = weights.take("crf", "transitions", allowed.shape)
-    emissions = layers.value(["emissions", 0, 0])
     names = [one.name for one in layers.graph.inputs]
-    features, mask = (layers.value(one) for one in layers.config["input_layers"])
+    emissions = layers.value(["emissions", 0, 0])
+    features, mask = (names.index(layers.value(one)) for one in layers.config["input_layers"])
     return Exported(
         layers.graph,
         [emissions],
         ("features", "mask"),
-        (names.index(features), names.index(mask)),
+        (features, mask),
         layers.right_padded,
         (Output(0), np.where(allowed, transitions, np.float32(FORBIDDEN))),
+        layers.embedded,
     )

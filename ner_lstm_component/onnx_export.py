@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .onnx_graph import Graph
+from . import kernels
+from .onnx_graph import Graph, Input
 
 Config = dict[str, Any]
 
@@ -45,6 +46,7 @@ class Exported(NamedTuple):
         each an input's position, or a list, tuple or dict of such.
     :param right_padded: inputs that are masks; ONNX has lengths of sequences in their place.
     :param outputs: what the network gives: a structure of :class:`Output` and arrays.
+    :param embedded: by an input's position, what the graph has in place of the network's ids.
     """
 
     graph: Graph
@@ -53,16 +55,28 @@ class Exported(NamedTuple):
     arguments: Sequence[Any]
     right_padded: frozenset[str]
     outputs: Any
+    embedded: dict[int, Embedded] = {}  # noqa: RUF012  (never changed)
 
 
-_exporters: dict[str, Callable[[Config, Weights], Exported]] = {}
+class Embedded(NamedTuple):
+    """Ids whose product with the network's first dense layer is computed before the graph.
+
+    :param ids: the network's input.
+    :param product: a :class:`.kernels.EmbeddedProduct`, from ids to the graph's input.
+    """
+
+    ids: Input
+    product: Callable[[NDArray[np.int32]], NDArray[np.float32]]
+
+
+_exporters: dict[str, Callable[[Config, Weights, bool], Exported]] = {}
 
 
 def exporter(registered_name: str) -> Callable:
     """Register how networks of a class are exported.
 
-    The function is called with the config from the network's ``get_config()`` and its
-    :class:`Weights`.
+    The function is called with the config from the network's ``get_config()``, its
+    :class:`Weights`, and whether it may have :class:`Embedded` ids.
 
     :param registered_name: the name in Keras' registry: ``"package>class"``.
     """
@@ -74,11 +88,15 @@ def exporter(registered_name: str) -> Callable:
     return register
 
 
-def export(config: str, weights: Sequence[tuple[str, NDArray]]) -> Exported:
+def export(
+    config: str, weights: Sequence[tuple[str, NDArray]], *, embeds: bool = False
+) -> Exported:
     """Express a network in ONNX.
 
     :param config: what ``keras.saving.serialize_keras_object`` gave, as JSON.
     :param weights: path and array of each weight, in Keras' order.
+    :param embeds: whether the graph may begin after the embedding of ids, which are
+        remembered then, see :class:`Embedded`; else it is the whole network.
     :raises NotExpressible: naming the layer that has no ONNX form here.
     """
     network = json.loads(config)
@@ -87,7 +105,7 @@ def export(config: str, weights: Sequence[tuple[str, NDArray]]) -> Exported:
     name = network.get("registered_name") or network["class_name"]
     if name not in _exporters:
         raise NotExpressible(f"there is no exporter for networks of the class {name}")
-    return _exporters[name](network["config"], Weights(weights))
+    return _exporters[name](network["config"], Weights(weights), embeds)
 
 
 class Weights:
@@ -123,15 +141,36 @@ class Weights:
 
 # ---------------------------------------------------------------- networks
 
+# Rows of a part of ids whose product is remembered: 10 MB for layers of 160 units.
+_REMEMBERED = 16_384
+
+
+class _Groups(NamedTuple):
+    """Embeddings that are summed up by groups.
+
+    :param ids: the value to look up.
+    :param table: of all embeddings.
+    :param shape: of the groups, after the batch's axis; the last size is a group's.
+    """
+
+    ids: str
+    table: NDArray[np.float32]
+    shape: tuple[int, ...]
+
 
 class Layers:
     """The graph of a functional or Sequential network, made layer by layer.
 
     :param network: Keras' config of it, with class name and layers.
     :param weights: from which its layers take theirs.
+    :param parts: where the network begins with a dense layer on embedded ids that feed
+        nothing else: the parts of an id row that are remembered each by itself. None for
+        a graph of the whole network.
     """
 
-    def __init__(self, network: Config, weights: Weights) -> None:
+    def __init__(
+        self, network: Config, weights: Weights, parts: Sequence[int] | None = None
+    ) -> None:
         self.graph = Graph()
         self.config = _functional(network)
         self._layers = {layer["name"]: layer for layer in self.config["layers"]}
@@ -140,6 +179,8 @@ class Layers:
             self._weights[layer["name"]] = _take_weights(layer, weights)
         self._results: dict[tuple[str, int], str] = {}
         self._lengths: dict[str, str] = {}
+        self._parts = parts
+        self.embedded: dict[int, Embedded] = {}
         for reference in _references(self.config["input_layers"]):
             self._result(reference)
 
@@ -167,8 +208,10 @@ class Layers:
     def _convert(self, layer: Config, node: int) -> str:
         config, kind = layer["config"], _kind(layer)
         _check_dtype(layer)
-        if kind == "operation Sum" and (summed := self._summed_embeddings(layer, node)):
-            return summed
+        if kind == "operation Sum" and (groups := self._embedding_groups(layer, node)):
+            return self._summed_embeddings(groups)
+        if kind == "layer Dense" and self._parts and (product := self._embedded(layer, node)):
+            return product
         if kind == "layer InputLayer":
             return self.graph.add_input(config["name"], _input_dtype(layer), _relaxed_shape(config))
         if kind not in _CONVERTERS:
@@ -186,17 +229,15 @@ class Layers:
             config = {**config, "lengths": self._sequence_lengths(layer, mask)}
         return _CONVERTERS[kind](self.graph, {**layer, "config": config}, arguments, weights)
 
-    def _summed_embeddings(self, layer: Config, node: int) -> str | None:
-        """The sum of groups of a few embeddings, without an array of all their vectors.
+    def _embedding_groups(self, layer: Config, node: int) -> _Groups | None:
+        """What a sum adds up, if that is groups of a few embeddings of ids.
 
-        Networks over hashed features begin so. Adding as many lookups takes a quarter of
-        the time of one lookup that is reshaped and summed up.
+        Networks over hashed features begin so.
         """
         reshape = self._maker(layer["inbound_nodes"][node]["args"])
         if reshape is None or _kind(reshape) != "layer Reshape":
             return None
-        arguments = reshape["inbound_nodes"][0]["args"]
-        embedding = self._maker(arguments)
+        embedding = self._maker(reshape["inbound_nodes"][0]["args"])
         if embedding is None or _kind(embedding) != "layer Embedding":
             return None
         *outer, group, width = reshape["config"]["target_shape"]
@@ -209,18 +250,52 @@ class Layers:
             return None
         for one in (reshape, embedding):
             _check_dtype(one)
-        (table,) = self._weights_of(embedding)
         if embedding["config"].get("mask_zero"):
             return None
-        add, constant = self.graph.add, self.graph.add_constant
+        (table,) = self._weights_of(embedding)
         ids = self._argument(embedding, embedding["inbound_nodes"][0]["args"][0])
-        shape = constant(np.array([0, *outer, group], np.int64))
-        grouped, vectors = add("Reshape", [ids, shape]), constant(table)
+        return _Groups(ids, table, (*outer, group))
+
+    def _summed_embeddings(self, groups: _Groups) -> str:
+        """The sum without an array of all vectors.
+
+        Adding as many lookups takes a quarter of the time of one that is reshaped and
+        summed up.
+        """
+        add, constant = self.graph.add, self.graph.add_constant
+        shape = constant(np.array([0, *groups.shape], np.int64))
+        grouped, vectors = add("Reshape", [groups.ids, shape]), constant(groups.table)
         parts = [
-            add("Gather", [vectors, add("Gather", [grouped, constant(number)], axis=-1)])
-            for number in np.arange(group)
+            add("Gather", [vectors, add("Gather", [grouped, constant(np.array(k))], axis=-1)])
+            for k in range(groups.shape[-1])
         ]
         return functools.reduce(lambda a, b: add("Add", [a, b]), parts)
+
+    def _embedded(self, layer: Config, node: int) -> str | None:
+        """A dense layer on embedded ids as an input, if it is one."""
+        flat = self._maker(layer["inbound_nodes"][node]["args"])
+        if flat is None or _kind(flat) != "layer Reshape" or len(flat["inbound_nodes"]) != 1:
+            return None
+        summed = self._maker(flat["inbound_nodes"][0]["args"])
+        if summed is None or _kind(summed) != "operation Sum":
+            return None
+        groups = self._embedding_groups(summed, 0)
+        names = [one.name for one in self.graph.inputs]
+        if groups is None or groups.ids not in names:
+            return None
+        kernel, *biases = self._weights_of(layer)
+        bias = biases[0] if biases else np.zeros(kernel.shape[1], np.float32)
+        product = kernels.EmbeddedProduct(
+            groups.table, kernel, bias, groups.shape[-1], self._parts, _REMEMBERED
+        )
+        position = names.index(groups.ids)
+        self.embedded[position] = Embedded(self.graph.inputs[position], product)
+        self.graph.inputs[position] = Input(
+            f"{layer['name']}_product", "float32", (None, None, kernel.shape[1])
+        )
+        return _activation(
+            self.graph, layer, layer["config"]["activation"], self.graph.inputs[position].name
+        )
 
     def _maker(self, arguments: Sequence[Any]) -> Config | None:
         """The layer, called once, that gives a call's only argument."""

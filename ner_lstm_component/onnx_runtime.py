@@ -83,6 +83,9 @@ class OnnxNetwork:
         found: dict[int, Any] = {}
         for structure, value in zip(exported.arguments, self._arguments(args, kwargs), strict=True):
             _match(structure, value, self._inputs, found)
+        for k, (ids, product) in exported.embedded.items():
+            rows = _fit(ids, found[k], False)
+            found[k] = product(rows.reshape(-1, rows.shape[-1])).reshape(*rows.shape[:-1], -1)
         feed = {
             one.name: _fit(one, found[k], one.name in exported.right_padded)
             for k, one in enumerate(self._inputs)

@@ -30,11 +30,11 @@ _QUOTE = get_string_id('"')
 
 
 class Text(NamedTuple):
-    """Some Docs as all layers read them.
+    """Some Docs, or sentences of theirs, as all layers read them.
 
     :param docs: the Docs.
-    :param orths: hashes of all words, one Doc's after the other's. *Shape:* ``(n_tokens,)``
-    :param lengths: of the Docs' sentences in tokens, in order, an empty Doc having none.
+    :param orths: hashes of the words, one Doc's after the other's. *Shape:* ``(n_tokens,)``
+    :param lengths: of the sentences in tokens, in order, an empty Doc having none.
         *Shape:* ``(n_sentences,)``
     """
 
@@ -51,12 +51,15 @@ class Reading:
     :param context: tokens on either side of a window's core that are read with it, and
         tagged by its neighbours.
     :param batch_tokens: places, padding included, in a padded batch of several segments.
+    :param tokens_at_once: tokens whose features are held at once in prediction; None
+        where they must be made of whole Docs.
     :raises ValueError: unless a window is longer than its contexts, and a batch holds one.
     """
 
     window: int
     context: int
     batch_tokens: int
+    tokens_at_once: int | None = None
 
     def __post_init__(self) -> None:
         if self.context < 0 or self.window <= 2 * self.context:
@@ -101,6 +104,14 @@ class Batch:
     mask: NDArray[np.bool_]
     core: NDArray[np.bool_]
 
+    def put(self, values: NDArray, into: NDArray) -> None:
+        """Write what the network gave for the cores to their tokens.
+
+        :param values: *Shape:* ``(batch, time, width)``
+        :param into: *Shape:* ``(n_tokens, width)``
+        """
+        into[self.tokens[self.core]] = values[self.core]
+
 
 def read(docs: Sequence[Doc]) -> Text:
     """Read Docs' words, and find their sentences.
@@ -132,6 +143,20 @@ def read(docs: Sequence[Doc]) -> Text:
         n_tokens += len(doc)
     borders = np.array([*starts, n_tokens], np.int64)
     return Text(docs, orths, borders[1:] - borders[:-1])
+
+
+def parts(text: Text, n_tokens: int) -> Iterator[Text]:
+    """Part a text between sentences into pieces of so many tokens, or of one longer sentence."""
+    if 0 < len(text.orths) <= n_tokens:
+        yield text
+        return
+    ends = np.cumsum(text.lengths)
+    first = start = 0
+    while first < len(ends):
+        last = max(first + 1, int(ends.searchsorted(start + n_tokens, side="right")))
+        end = int(ends[last - 1])
+        yield Text(text.docs, text.orths[start:end], text.lengths[first:last])
+        first, start = last, end
 
 
 def split(array: NDArray, lengths: Iterable[int]) -> list[NDArray]:
@@ -196,9 +221,6 @@ def batches(segments: Segments, reading: Reading) -> Iterator[Batch]:
     :param segments: all segments of some Docs.
     :param reading: how large a batch may be.
     """
-    if len(segments.start) == 1:
-        yield _alone(segments)
-        return
     order = np.argsort(-segments.lengths, kind="stable")
     lengths = segments.lengths[order]
     first = 0
@@ -206,15 +228,6 @@ def batches(segments: Segments, reading: Reading) -> Iterator[Batch]:
         last = first + max(1, reading.batch_tokens // int(lengths[first]))
         yield _pad(segments, order[first:last])
         first = last
-
-
-def _alone(segments: Segments) -> Batch:
-    """What :func:`_pad` gives for one segment, in less time."""
-    (start,), (end,) = segments.start.tolist(), segments.end.tolist()
-    tokens = np.arange(start, end)[None]
-    is_token = np.ones(tokens.shape, bool)
-    core = (tokens >= segments.core_start[0]) & (tokens < segments.core_end[0])
-    return Batch(tokens, is_token, core)
 
 
 def _pad(segments: Segments, chosen: NDArray[np.int64]) -> Batch:

@@ -4,7 +4,7 @@ In IOB2 (Ramshaw and Marcus, 1995, in the variant of Tjong Kim Sang and Veenstra
 1999) every entity opens with ``B-TYPE`` and goes on with ``I-TYPE``; words outside
 are ``O``. The network's output has one column per tag, in the order of
 :func:`tag_names`: ``O`` is column 0, ``B-`` of the *k*-th label is ``2k + 1`` and its
-``I-`` is ``2k + 2``. That arithmetic is used only here.
+``I-`` is ``2k + 2``. That arithmetic is used only here and in the kernels.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from . import kernels
 
 OUTSIDE = "O"
 _TAG = re.compile(r"O|[BI]-\S+")
@@ -130,8 +132,4 @@ def entity_spans(tag_ids: NDArray[np.integer]) -> NDArray[np.int64]:
     :return: first token, end (one past the last token) and label of each entity, in
         order. *Shape:* ``(n_entities, 3)``
     """
-    is_inside = (tag_ids > 0) & (tag_ids % 2 == 0)
-    start = np.flatnonzero(tag_ids % 2)
-    borders = np.append(np.flatnonzero(~is_inside), len(tag_ids))
-    end = borders[np.searchsorted(borders, start, side="right")]
-    return np.stack([start, end, tag_ids[start] // 2], axis=1).astype(np.int64)
+    return kernels.entity_spans(np.asarray(tag_ids, np.int64))

@@ -507,7 +507,7 @@ class TensorFlowShim(Shim):
                 if not state["weights"] and self.runtime == "onnx" and inputs is not None:
                     self._refresh_onnx(inputs)  # was saved before it was built
                     return self._onnx
-                self._onnx = OnnxNetwork(lambda: _export(state))
+                self._onnx = OnnxNetwork(lambda: _export(state, embeds=True))
             return self._onnx
 
     def _refresh_onnx(self, inputs: ArgsKwargs | None) -> None:
@@ -516,7 +516,7 @@ class TensorFlowShim(Shim):
         weights = [variable.numpy() for variable in self.keras_model.weights]
         if self._onnx is None or not _are_equal(weights, self._onnx_weights):
             self._onnx, state = None, self._state()
-            self._onnx = OnnxNetwork(lambda: _export(state))
+            self._onnx = OnnxNetwork(lambda: _export(state, embeds=True))
             self._onnx_weights = weights
 
     def begin_update(self, inputs: ArgsKwargs) -> tuple[Any, Callable[[Any], ArgsKwargs]]:
@@ -887,10 +887,10 @@ def _renewed(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimize
     return type(optimizer).from_config(optimizer.get_config())
 
 
-def _export(state: dict[str, Any]) -> Exported:
-    """A saved network in ONNX."""
+def _export(state: dict[str, Any], *, embeds: bool = False) -> Exported:
+    """A saved network in ONNX; see `onnx_export.export`."""
     weights = [(packed["name"], _unpack(packed)) for packed in state["weights"]]
-    return export(state["config"], weights)
+    return export(state["config"], weights, embeds=embeds)
 
 
 def _no_onnx_form(error: NotExpressible) -> ValueError:

@@ -503,7 +503,7 @@ def test_confidence_is_computed_only_if_asked_for(trained_nlp, monkeypatch):
     def refuse(*arguments):
         raise AssertionError("computed")
 
-    monkeypatch.setattr("ner_lstm_component.crf.forward_backward", refuse)
+    monkeypatch.setattr("ner_lstm_component.crf.marginals", refuse)
     doc = trained_nlp("Anna Berg lives in Oslo .")
     assert confidences(doc) == [None, None]
     assert doc.user_data == {}
@@ -768,15 +768,15 @@ def test_error_handler_keeps_the_stream(trained_nlp, monkeypatch):
     nlp = English.from_config(trained_nlp.config).from_bytes(trained_nlp.to_bytes())
     failed = []
     nlp.set_error_handler(lambda name, proc, docs, error: failed.extend(docs))
-    model = nlp.get_pipe("ner_lstm").model
-    predict = model.predict
+    ner = nlp.get_pipe("ner_lstm")
+    predict = ner.predict
 
     def predict_or_fail(docs):
         if any("bad" in doc.text for doc in docs):
             raise RuntimeError("no")
         return predict(docs)
 
-    monkeypatch.setattr(type(model), "predict", lambda self, docs: predict_or_fail(docs))
+    monkeypatch.setattr(ner, "predict", predict_or_fail)
     docs = list(nlp.pipe(["good", "bad", "good"], batch_size=1))
     assert len(docs) == 2
     assert len(failed) == 1

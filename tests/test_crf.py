@@ -5,10 +5,28 @@ import itertools
 import numpy as np
 import pytest
 
-from ner_lstm_component import crf
+from ner_lstm_component import crf, kernels
+from ner_lstm_component.kernels import plain
 from ner_lstm_component.tags import find_invalid, tag_names
 
 LENGTHS = np.array([3, 1, 4, 2])
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(
+            True,
+            id="compiled",
+            marks=pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler"),
+        ),
+        pytest.param(False, id="plain"),
+    ],
+    autouse=True,
+)
+def _kernels(request, monkeypatch):
+    if not request.param:
+        for name in ("viterbi", "marginals"):
+            monkeypatch.setattr(kernels, name, getattr(plain, name))
 
 
 @pytest.fixture(params=[1, 2], ids=["one label", "two labels"])
@@ -42,9 +60,8 @@ def score(emissions, transitions, path):
 
 
 def weights(scores):
-    """Probabilities of the paths, and the log partition."""
-    log_partition = np.logaddexp.reduce(scores)
-    return np.exp(scores - log_partition), log_partition
+    """Probabilities of the paths."""
+    return np.exp(scores - np.logaddexp.reduce(scores))
 
 
 def test_iob2_allowed_is_iob2():
@@ -110,21 +127,12 @@ def outside_mostly(seed):
     return emissions.astype(np.float32), transitions.astype(np.float32), lengths
 
 
-@pytest.mark.parametrize(("few", "chunk", "block"), [(0, 7, 2), (0, 10_000, 500), (10_000, 1, 1)])
-def test_viterbi_is_the_plain_recursion(monkeypatch, few, chunk, block):
-    """Also by way of the tokens that are certain, in pieces of any size; ties are equal too."""
-    for name, value in [("_FEW", few), ("_CHUNK", chunk), ("_BLOCK", block)]:
-        monkeypatch.setattr(crf, name, value)
-    n_certain = n_outside = 0
+def test_viterbi_is_the_plain_recursion():
+    """Ties are equal too."""
     for seed in range(60):
         emissions, transitions, lengths = outside_mostly(seed)
-        expected = np.array(plain_viterbi(emissions, transitions, lengths))
-        assert crf.viterbi(emissions, transitions, lengths).tolist() == expected.tolist()
-        certain = crf._surely_outside(emissions, transitions)
-        assert not expected[certain].any()
-        n_certain += certain.sum()
-        n_outside += (expected == 0).sum()
-    assert n_certain > n_outside / 2
+        expected = plain_viterbi(emissions, transitions, lengths)
+        assert crf.viterbi(emissions, transitions, lengths).tolist() == expected
 
 
 def test_viterbi_does_not_depend_on_the_batch(case):
@@ -137,25 +145,30 @@ def test_viterbi_does_not_depend_on_the_batch(case):
     assert together.tolist() == np.concatenate(alone).tolist()
 
 
-def test_marginals_and_partition(case):
+NO_SPANS = np.zeros((0, 3), np.int64)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.7])
+def test_tag_marginals(case, temperature):
     emissions, transitions, _ = case
-    lattice = crf.forward_backward(emissions, transitions, LENGTHS)
-    marginals = crf.tag_marginals(lattice, LENGTHS)
-    for k, (where, paths, scores) in enumerate(sequences(emissions, transitions)):
-        p, log_partition = weights(scores)
-        assert lattice.log_partition[k] == pytest.approx(log_partition, abs=1e-5)
+    factors = crf.Potentials(emissions, transitions, LENGTHS)
+    found = crf.marginals(factors, NO_SPANS, temperature=temperature, with_tags=True)
+    assert found.spans.shape == (0,)
+    for where, paths, scores in sequences(emissions, transitions):
+        p = weights(scores / temperature)
         expected = [
             [p[paths[:, t] == tag].sum() for tag in range(emissions.shape[1])]
             for t in range(paths.shape[1])
         ]
-        np.testing.assert_allclose(marginals[where], expected, atol=1e-6)
+        np.testing.assert_allclose(found.tags[where], expected, atol=1e-6)
 
 
-def test_span_marginals(case):
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+def test_span_marginals(case, temperature):
     emissions, transitions, n_labels = case
     spans, expected = [], []
     for where, paths, scores in sequences(emissions, transitions):
-        p, _ = weights(scores)
+        p = weights(scores / temperature)
         length = paths.shape[1]
         for first, last in itertools.combinations(range(length + 1), 2):
             for label in range(n_labels):
@@ -166,10 +179,41 @@ def test_span_marginals(case):
                     agrees &= paths[:, last] != inside
                 spans.append((where.start + first, where.start + last, label))
                 expected.append(p[agrees].sum())
-    lattice = crf.forward_backward(emissions, transitions, LENGTHS)
     order = np.random.default_rng(0).permutation(len(spans))
-    marginals = crf.span_marginals(lattice, emissions, transitions, LENGTHS, np.array(spans)[order])
-    np.testing.assert_allclose(marginals, np.array(expected)[order], atol=1e-6)
+    factors = crf.Potentials(emissions, transitions, LENGTHS)
+    found = crf.marginals(factors, np.array(spans)[order], temperature=temperature)
+    assert found.tags is None
+    np.testing.assert_allclose(found.spans, np.array(expected)[order], atol=1e-6)
+    few = np.array(spans[-3:])
+    np.testing.assert_allclose(
+        crf.marginals(factors, few, temperature=temperature).spans, expected[-3:], atol=1e-6
+    )
+
+
+def test_marginals_are_computed_in_pieces(case, monkeypatch):
+    monkeypatch.setattr(plain, "_AT_ONCE", 4)
+    emissions, transitions, _ = case
+    factors = crf.Potentials(emissions, transitions, LENGTHS)
+    spans = np.array([[9, 10, 0], [0, 1, 0], [3, 4, 0]])
+    found = crf.marginals(factors, spans, with_tags=True)
+    monkeypatch.setattr(plain, "_AT_ONCE", 1000)
+    whole = crf.marginals(factors, spans, with_tags=True)
+    np.testing.assert_allclose(found.tags, whole.tags, atol=1e-6)
+    np.testing.assert_allclose(found.spans, whole.spans, atol=1e-6)
+
+
+def test_what_iob2_forbids_has_no_probability(case):
+    """However high its emission: sums that are scaled at each step do not vanish."""
+    _, transitions, n_labels = case
+    emissions = np.full((LENGTHS.sum(), 2 * n_labels + 1), -400, np.float32)
+    emissions[:, 2] = 300
+    factors = crf.Potentials(emissions, transitions, LENGTHS)
+    found = crf.marginals(factors, np.array([[0, 3, 0]]), with_tags=True)
+    starts = np.cumsum(LENGTHS) - LENGTHS
+    assert (found.tags[starts, 2] < 1e-6).all()
+    assert np.isfinite(found.tags).all()
+    np.testing.assert_allclose(found.tags.sum(axis=1), 1, atol=1e-5)
+    assert 0 <= found.spans[0] <= 1
 
 
 def partial_targets(n_tags, seed=0):
@@ -237,16 +281,15 @@ def test_long_sequences_stay_finite():
     n_tags = 5
     emissions = np.random.default_rng(0).normal(0, 20, (5000, n_tags)).astype(np.float32)
     transitions = np.where(crf.iob2_allowed(2), 0.0, crf.FORBIDDEN)
-    lengths = np.array([5000])
-    marginals = crf.tag_marginals(crf.forward_backward(emissions, transitions, lengths), lengths)
-    np.testing.assert_allclose(marginals.sum(axis=1), 1, atol=1e-5)
+    factors = crf.Potentials(emissions, transitions, np.array([5000]))
+    tags = crf.marginals(factors, NO_SPANS, with_tags=True).tags
+    np.testing.assert_allclose(tags.sum(axis=1), 1, atol=1e-5)
 
 
 def test_nothing_to_do():
     nothing, none = np.zeros((0, 3), np.float32), np.zeros(0, np.int64)
     transitions = np.zeros((4, 4), np.float32)
     assert crf.viterbi(nothing, transitions, none).shape == (0,)
-    lattice = crf.forward_backward(nothing, transitions, none)
-    assert lattice.log_partition.shape == (0,)
-    spans = np.zeros((0, 3), np.int64)
-    assert crf.span_marginals(lattice, nothing, transitions, none, spans).shape == (0,)
+    found = crf.marginals(crf.Potentials(nothing, transitions, none), NO_SPANS, with_tags=True)
+    assert found.spans.shape == (0,)
+    assert found.tags.shape == (0, 3)

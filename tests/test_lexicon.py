@@ -3,13 +3,23 @@ import copy
 import numpy as np
 import pytest
 import spacy
+import srsly
 from spacy.tokens import Doc
 
-from ner_lstm_component.lexicon import TagLexicon, _document_hash, n_lexicon_rows
+from ner_lstm_component import kernels
+from ner_lstm_component.kernels import plain
+from ner_lstm_component.lexicon import (
+    HashIndex,
+    TagLexicon,
+    _document_hash,
+    _levels,
+    n_lexicon_rows,
+)
 from ner_lstm_component.segments import read
 
 NGRAMS = [[0], [-1, 0], [0, 1]]
 N_TAGS = 5
+needs_compiled = pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +151,11 @@ def test_copies_are_equal(lexicon, data, way):
 def test_other_bytes_are_refused(lexicon):
     with pytest.raises(ValueError, match="could not be read"):
         TagLexicon(NGRAMS).from_bytes(b"\x01nothing")
+    state = srsly.msgpack_loads(lexicon.to_bytes())
+    for name in ("starts", "rests", "levels"):
+        damaged = srsly.msgpack_dumps({**state, name: state[name][:-4]})
+        with pytest.raises(ValueError, match="damaged"):
+            TagLexicon(NGRAMS).from_bytes(damaged)
     with pytest.raises(ValueError, match="'ngrams'"):
         TagLexicon([[0]]).from_bytes(lexicon.to_bytes())
 
@@ -149,3 +164,26 @@ def test_other_bytes_are_refused(lexicon):
 def test_ngrams_are_checked(offsets):
     with pytest.raises(ValueError, match="ascending offsets"):
         TagLexicon([[0], offsets])
+
+
+@needs_compiled
+@pytest.mark.parametrize("n_tags", [5, 61])
+def test_compiled_lookup_is_the_plain_one(n_tags):
+    """Also where levels need 16 bits."""
+    rng = np.random.default_rng(0)
+    keys = np.unique(np.append(rng.integers(0, 2**32, 5000), [0, 65535, 65536, 2**32 - 1]))
+    index = HashIndex.of(keys.astype(np.uint32))
+    assert index.is_whole
+    wanted = np.concatenate([rng.choice(keys, 400), rng.integers(0, 2**32, 400), [0, 2**32 - 1]])
+    wanted = rng.permutation(wanted).astype(np.uint32).reshape(-1, 2)
+    places = index.places(wanted)
+    assert 400 <= (places < len(keys)).sum() < 450
+    np.testing.assert_array_equal(keys[places[places < len(keys)]], wanted[places < len(keys)])
+    np.testing.assert_array_equal(plain.places(*index, wanted), places)
+    counts = rng.multinomial(3, np.full(n_tags, 1 / n_tags), len(keys)).astype(np.float32)
+    levels = _levels(counts)
+    assert levels.itemsize == (1 if n_tags == 5 else 2)
+    rows = np.arange(4, dtype=np.int32).reshape(2, 2)
+    ids = kernels.ngram_ids(levels, places, rows)
+    assert ids.shape == (len(wanted), 4)
+    np.testing.assert_array_equal(ids, plain.ngram_ids(levels, places, rows))

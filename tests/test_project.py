@@ -33,7 +33,14 @@ def sentences(word: str, n: int) -> str:
 @pytest.fixture
 def project(tmp_path) -> Path:
     """The project as in a new clone, with a corpus and a config that take no time."""
-    for name in ("project.yml", "scripts", "ner_lstm_component", "setup.cfg", "pyproject.toml"):
+    for name in (
+        "project.yml",
+        "scripts",
+        "ner_lstm_component",
+        "setup.cfg",
+        "setup.py",
+        "pyproject.toml",
+    ):
         (tmp_path / name).symlink_to(ROOT / name)
     for name, n in {"train": 40, "dev": 5, "test": 5}.items():
         path = tmp_path / "corpus" / f"{name}.csv"

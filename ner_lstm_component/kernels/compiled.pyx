@@ -1,0 +1,540 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: cdivision=True
+"""The inner loops in C. `kernels/__init__.py` says what each does."""
+
+import numpy as np
+
+from libc.math cimport exp, fmax
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memset
+
+# ---------------------------------------------------------------- the CRF
+
+
+def viterbi(
+    const float[:, ::1] emissions, const float[:, ::1] transitions, const int64_t[::1] lengths
+):
+    cdef Py_ssize_t n_tags = emissions.shape[1], boundary = n_tags, longest = 0, k
+    tags = np.empty(emissions.shape[0], np.int64)
+    for k in range(lengths.shape[0]):
+        longest = max(longest, lengths[k])
+    if longest == 0:
+        return tags
+    # Only scores are kept on the way: where a tag came from is looked up for the best path.
+    scratch = np.empty((longest, n_tags), np.float32)
+    cdef int64_t[::1] best = tags
+    cdef float[:, ::1] scores = scratch
+    cdef Py_ssize_t first = 0, length, time, i, j, tag
+    cdef float way, highest
+    cdef float *score
+    cdef const float *before
+    cdef const float *row
+    with nogil:
+        for k in range(lengths.shape[0]):
+            length = lengths[k]
+            if length == 0:
+                continue
+            score = &scores[0, 0]
+            row = &transitions[boundary, 0]
+            for j in range(n_tags):
+                score[j] = row[j] + emissions[first, j]
+            for time in range(1, length):
+                before = score
+                score = &scores[time, 0]
+                row = &transitions[0, 0]
+                for j in range(n_tags):
+                    score[j] = before[0] + row[j]
+                for i in range(1, n_tags):
+                    row = &transitions[i, 0]
+                    highest = before[i]
+                    for j in range(n_tags):
+                        way = highest + row[j]
+                        score[j] = way if way > score[j] else score[j]
+                for j in range(n_tags):
+                    score[j] += emissions[first + time, j]
+            tag = boundary
+            for time in range(length - 1, -1, -1):
+                score = &scores[time, 0]
+                j = tag
+                tag = 0
+                highest = score[0] + transitions[0, j]
+                for i in range(1, n_tags):
+                    way = score[i] + transitions[i, j]
+                    if way > highest:
+                        highest, tag = way, i
+                best[first + time] = tag
+            first += length
+    return tags
+
+
+# An emission so much below the best of its token counts as if by that much. As O may follow
+# everything, sums that are scaled at each step can then neither vanish nor overflow; what
+# transitions forbid has no weight at all.
+cdef double NEGLIGIBLE = 150.0
+
+
+def marginals(
+    const float[:, ::1] emissions,
+    const float[:, ::1] transitions,
+    const int64_t[::1] lengths,
+    const int64_t[:, ::1] spans,
+    bint with_tags,
+    double temperature,
+):
+    cdef Py_ssize_t n_tags = emissions.shape[1], n_spans = spans.shape[0], longest = 0, k, i
+    span_results = np.zeros(n_spans, np.float64)
+    tag_results = np.zeros((emissions.shape[0], n_tags), np.float32) if with_tags else None
+    if emissions.shape[0] == 0 or not (n_spans or with_tags):
+        return span_results, tag_results
+    # The recursions go through the sequences once: spans in the order of their starts.
+    cdef bint is_sorted = True
+    for k in range(1, n_spans):
+        if spans[k, 0] < spans[k - 1, 0]:
+            is_sorted = False
+    cdef const int64_t[::1] order = None
+    if not is_sorted:
+        order = np.argsort(spans[:, 0], kind="stable").astype(np.int64, copy=False)
+    cdef double[::1] of_spans = span_results
+    cdef float[:, ::1] of_tags = tag_results
+    for k in range(lengths.shape[0]):
+        longest = max(longest, lengths[k])
+    cdef Lattice lattice
+    lattice.n_tags, lattice.temperature = n_tags, temperature
+    scratch = <double *>malloc(
+        (2 * n_tags * n_tags + 2 * n_tags + 3 * longest * n_tags + longest) * sizeof(double)
+    )
+    if scratch == NULL:
+        raise MemoryError
+    lattice.weights = scratch
+    lattice.backward_weights = lattice.weights + n_tags * n_tags
+    lattice.start = lattice.backward_weights + n_tags * n_tags
+    lattice.end = lattice.start + n_tags
+    lattice.likelihoods = lattice.end + n_tags
+    lattice.forward = lattice.likelihoods + longest * n_tags
+    lattice.backward = lattice.forward + longest * n_tags
+    lattice.scales = lattice.backward + longest * n_tags
+    cdef Py_ssize_t first = 0, length, span = 0, wanted
+    with nogil:
+        take_exponentials(&lattice, transitions)
+        for k in range(lengths.shape[0]):
+            length = lengths[k]
+            wanted = n_spans
+            if span < n_spans:
+                wanted = span if is_sorted else order[span]
+            if length and (with_tags or (span < n_spans and spans[wanted, 0] < first + length)):
+                sum_up(&lattice, &emissions[first, 0], length)
+                while span < n_spans and spans[wanted, 0] < first + length:
+                    of_spans[wanted] = of_span(
+                        &lattice, spans[wanted, 0] - first, spans[wanted, 1] - first,
+                        2 * spans[wanted, 2] + 1,
+                    )
+                    span += 1
+                    if span < n_spans:
+                        wanted = span if is_sorted else order[span]
+                if with_tags:
+                    for i in range(length * n_tags):
+                        (&of_tags[first, 0])[i] = <float>(
+                            lattice.forward[i] * lattice.backward[i] / lattice.total
+                        )
+            first += length
+    free(scratch)
+    return span_results, tag_results
+
+
+cdef struct Lattice:
+    Py_ssize_t n_tags
+    Py_ssize_t length
+    double temperature
+    # exp() of transitions between tags, transposed for the way back; at both ends.
+    double *weights
+    double *backward_weights
+    double *start
+    double *end
+    # By time and tag: exp() of emissions, and the sums over all ways to and from a tag,
+    # both scaled alike (Rabiner, 1989, V.A).
+    double *likelihoods
+    double *forward
+    double *backward
+    # By time, what sums were divided by; and the sum over all ways to the end.
+    double *scales
+    double total
+
+
+cdef void take_exponentials(Lattice *lattice, const float[:, ::1] transitions) noexcept nogil:
+    cdef Py_ssize_t n_tags = lattice.n_tags, i, j
+    cdef double temperature = lattice.temperature
+    cdef double inner = transitions[0, 0], start = transitions[n_tags, 0]
+    cdef double end = transitions[0, n_tags]
+    for i in range(n_tags):
+        start = fmax(start, transitions[n_tags, i])
+        end = fmax(end, transitions[i, n_tags])
+        for j in range(n_tags):
+            inner = fmax(inner, transitions[i, j])
+    for i in range(n_tags):
+        lattice.start[i] = exp((transitions[n_tags, i] - start) / temperature)
+        lattice.end[i] = exp((transitions[i, n_tags] - end) / temperature)
+        for j in range(n_tags):
+            lattice.weights[i * n_tags + j] = exp((transitions[i, j] - inner) / temperature)
+            lattice.backward_weights[j * n_tags + i] = lattice.weights[i * n_tags + j]
+
+
+cdef void sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) noexcept nogil:
+    cdef Py_ssize_t n_tags = lattice.n_tags, time, i, j
+    cdef double peak, score, total, factor
+    cdef double *own
+    cdef double *ways
+    cdef double *before
+    cdef double *row
+    lattice.length = length
+    for time in range(length):
+        own = lattice.likelihoods + time * n_tags
+        ways = lattice.forward + time * n_tags
+        peak = emissions[time * n_tags]
+        for j in range(1, n_tags):
+            peak = fmax(peak, emissions[time * n_tags + j])
+        for j in range(n_tags):
+            score = (emissions[time * n_tags + j] - peak) / lattice.temperature
+            own[j] = exp(fmax(score, -NEGLIGIBLE))
+        if time == 0:
+            memcpy(ways, lattice.start, n_tags * sizeof(double))
+        else:
+            before = ways - n_tags
+            memset(ways, 0, n_tags * sizeof(double))
+            for i in range(n_tags):
+                row = lattice.weights + i * n_tags
+                factor = before[i]
+                for j in range(n_tags):
+                    ways[j] += factor * row[j]
+        total = 0.0
+        for j in range(n_tags):
+            ways[j] *= own[j]
+            total += ways[j]
+        lattice.scales[time] = total
+        total = 1.0 / total
+        for j in range(n_tags):
+            ways[j] *= total
+    memcpy(lattice.backward + (length - 1) * n_tags, lattice.end, n_tags * sizeof(double))
+    for time in range(length - 2, -1, -1):
+        own = lattice.likelihoods + (time + 1) * n_tags
+        ways = lattice.backward + time * n_tags
+        before = ways + n_tags
+        memset(ways, 0, n_tags * sizeof(double))
+        for j in range(n_tags):
+            row = lattice.backward_weights + j * n_tags
+            factor = own[j] * before[j] / lattice.scales[time + 1]
+            for i in range(n_tags):
+                ways[i] += factor * row[i]
+    lattice.total = 0.0
+    for j in range(n_tags):
+        lattice.total += lattice.forward[(length - 1) * n_tags + j] * lattice.end[j]
+
+
+cdef double of_span(
+    const Lattice *lattice, Py_ssize_t start, Py_ssize_t end, Py_ssize_t begin
+) noexcept nogil:
+    """All ways that begin an entity at its start, go on to its end, and not after that."""
+    cdef Py_ssize_t n_tags = lattice.n_tags, inside = begin + 1, last = begin, time, j
+    cdef double share = lattice.forward[start * n_tags + begin], onward = 0.0
+    for time in range(start + 1, end):
+        share *= lattice.weights[last * n_tags + inside] / lattice.scales[time]
+        share *= lattice.likelihoods[time * n_tags + inside]
+        last = inside
+    if end == lattice.length:
+        onward = lattice.end[last]
+    else:
+        for j in range(n_tags):
+            if j != inside:
+                onward += (
+                    lattice.weights[last * n_tags + j]
+                    * lattice.likelihoods[end * n_tags + j]
+                    * lattice.backward[end * n_tags + j]
+                )
+        onward /= lattice.scales[end]
+    # Rounding may take a certain entity above 1.
+    return min(share * onward / lattice.total, 1.0)
+
+
+def entity_spans(const int64_t[::1] tags):
+    cdef Py_ssize_t n_spans = 0, k = 0, token, end
+    for token in range(tags.shape[0]):
+        n_spans += tags[token] & 1
+    found = np.empty((n_spans, 3), np.int64)
+    cdef int64_t[:, ::1] spans = found
+    for token in range(tags.shape[0]):
+        if tags[token] & 1:
+            end = token + 1
+            while end < tags.shape[0] and tags[end] > 0 and not tags[end] & 1:
+                end += 1
+            spans[k, 0], spans[k, 1], spans[k, 2] = token, end, tags[token] >> 1
+            k += 1
+    return found
+
+
+# ---------------------------------------------------------------- n-grams
+
+
+def ngram_keys(
+    const uint64_t[::1] words,
+    const int64_t[::1] lengths,
+    const int64_t[::1] offsets,
+    const uint64_t[:, ::1] factors,
+    const uint64_t[::1] terms,
+    uint64_t before,
+    uint64_t after,
+):
+    cdef Py_ssize_t n_kinds = factors.shape[0], n_offsets = offsets.shape[0]
+    keys = np.empty((words.shape[0], n_kinds), np.uint32)
+    cdef uint32_t[:, ::1] hashed = keys
+    cdef uint64_t[::1] around = np.empty(max(n_offsets, 1), np.uint64)
+    cdef Py_ssize_t first = 0, end, place, token, k, o, kind
+    cdef uint64_t total
+    with nogil:
+        for k in range(lengths.shape[0]):
+            end = first + lengths[k]
+            for token in range(first, end):
+                for o in range(n_offsets):
+                    place = token + offsets[o]
+                    if place < first:
+                        around[o] = before
+                    elif place >= end:
+                        around[o] = after
+                    else:
+                        around[o] = words[place]
+                for kind in range(n_kinds):
+                    total = terms[kind]
+                    for o in range(n_offsets):
+                        total += factors[kind, o] * around[o]
+                    hashed[token, kind] = <uint32_t>(total >> 32)
+            first = end
+    return keys
+
+
+def places(
+    const int32_t[::1] starts, const uint16_t[::1] rests, const uint32_t[:, ::1] wanted
+):
+    found = np.empty((wanted.shape[0], wanted.shape[1]), np.int64)
+    cdef int64_t[:, ::1] result = found
+    cdef Py_ssize_t i, j, place, end
+    cdef uint16_t rest
+    with nogil:
+        for i in range(wanted.shape[0]):
+            for j in range(wanted.shape[1]):
+                place = starts[wanted[i, j] >> 16]
+                end = starts[(wanted[i, j] >> 16) + 1]
+                rest = <uint16_t>wanted[i, j]
+                while place < end and rests[place] < rest:
+                    place += 1
+                if place == end or rests[place] != rest:
+                    place = rests.shape[0]
+                result[i, j] = place
+    return found
+
+
+ctypedef fused level_t:
+    const uint8_t
+    const uint16_t
+
+
+def ngram_ids(
+    level_t[:, ::1] levels, const int64_t[:, ::1] places, const int32_t[:, ::1] first_rows
+):
+    cdef Py_ssize_t n_ids = first_rows.shape[1], n_columns = places.shape[1] * n_ids, i, j, k
+    ids = np.empty((places.shape[0], n_columns), np.int32)
+    cdef int32_t[:, ::1] result = ids
+    cdef int64_t place
+    with nogil:
+        for i in range(places.shape[0]):
+            for j in range(places.shape[1]):
+                place = places[i, j]
+                for k in range(n_ids):
+                    result[i, j * n_ids + k] = first_rows[j, k]
+                    if place < levels.shape[0]:
+                        result[i, j * n_ids + k] += levels[place, k]
+    return ids
+
+
+# ---------------------------------------------------------------- rows of numbers
+
+
+cdef class RowIndex:
+    cdef readonly Py_ssize_t width
+    cdef Py_ssize_t _n_rows, _n_slots, _room
+    cdef int32_t *_rows
+    # Of each slot, by hash, the number of the row in it plus one, 0 if it is free.
+    cdef int32_t *_slots
+
+    def __cinit__(self, Py_ssize_t width):
+        self.width = width
+        self._room = 64
+        self._n_slots = 256
+        self._rows = <int32_t *>malloc(self._room * width * sizeof(int32_t))
+        self._slots = <int32_t *>malloc(self._n_slots * sizeof(int32_t))
+        if self._rows == NULL or self._slots == NULL:
+            raise MemoryError
+        self.clear()
+
+    def __dealloc__(self):
+        free(self._rows)
+        free(self._slots)
+
+    def __len__(self):
+        return self._n_rows
+
+    def clear(self):
+        self._n_rows = 0
+        memset(self._slots, 0, self._n_slots * sizeof(int32_t))
+
+    def add(self, const int32_t[:, ::1] rows):
+        if rows.shape[1] != self.width:
+            raise ValueError(f"Rows of {self.width} numbers are expected. Received: {rows.shape[1]}")
+        known = self._n_rows
+        numbers = np.empty(rows.shape[0], np.int64)
+        new = []
+        cdef int64_t[::1] result = numbers
+        cdef Py_ssize_t i
+        for i in range(rows.shape[0]):
+            result[i] = self.number(&rows[i, 0])
+            if result[i] == known:
+                new.append(i)
+                known += 1
+        return numbers, new
+
+    cdef Py_ssize_t number(self, const int32_t *row) except -1:
+        """A row's number, which is the next one if it is new."""
+        cdef Py_ssize_t slot = self._slot(row), size = self.width * sizeof(int32_t), number
+        while self._slots[slot] != 0:
+            number = self._slots[slot] - 1
+            if memcmp(self._rows + number * self.width, row, size) == 0:
+                return number
+            slot = (slot + 1) & (self._n_slots - 1)
+        if self._n_rows == self._room:
+            self._grow()
+            return self.number(row)
+        number = self._n_rows
+        memcpy(self._rows + number * self.width, row, size)
+        self._slots[slot] = <int32_t>(number + 1)
+        self._n_rows += 1
+        return number
+
+    cdef Py_ssize_t _slot(self, const int32_t *row) noexcept:
+        cdef uint64_t mixed = 0x9E3779B97F4A7C15
+        cdef Py_ssize_t i
+        for i in range(self.width):
+            mixed = (mixed ^ <uint32_t>row[i]) * <uint64_t>0xBF58476D1CE4E5B9
+            mixed ^= mixed >> 32
+        return <Py_ssize_t>(mixed & <uint64_t>(self._n_slots - 1))
+
+    cdef int _grow(self) except -1:
+        cdef Py_ssize_t room = 2 * self._room, n_slots = 2 * self._n_slots, number, slot
+        rows = <int32_t *>realloc(self._rows, room * self.width * sizeof(int32_t))
+        if rows == NULL:
+            raise MemoryError
+        self._rows, self._room = rows, room
+        slots = <int32_t *>realloc(self._slots, n_slots * sizeof(int32_t))
+        if slots == NULL:
+            raise MemoryError
+        self._slots, self._n_slots = slots, n_slots
+        memset(slots, 0, n_slots * sizeof(int32_t))
+        for number in range(self._n_rows):
+            slot = self._slot(rows + number * self.width)
+            while slots[slot] != 0:
+                slot = (slot + 1) & (n_slots - 1)
+            slots[slot] = <int32_t>(number + 1)
+        return 0
+
+
+cdef class EmbeddedProduct:
+    cdef readonly tuple parts
+    cdef readonly Py_ssize_t capacity
+    cdef Py_ssize_t _group, _width, _n_out
+    cdef const float[:, ::1] _table
+    cdef const float[:, ::1] _kernel
+    cdef const float[::1] _bias
+    cdef list _indices, _stores
+
+    def __init__(self, table, kernel, bias, group, parts, capacity):
+        self._table, self._kernel, self._bias = table, kernel, bias
+        self.parts, self.capacity = tuple(parts), capacity
+        self._group, self._width, self._n_out = group, table.shape[1], kernel.shape[1]
+        n_ids, rest = divmod(kernel.shape[0], self._width)
+        if rest or sum(self.parts) != n_ids * group or any(part % group for part in self.parts):
+            raise ValueError(
+                f"'parts' must be groups of {group} ids, {n_ids * group} in all, as the kernel has "
+                f"them. Received: {list(parts)}"
+            )
+        self._indices = [RowIndex(part) for part in self.parts]
+        self._stores = [np.empty((64, self._n_out), np.float32) for _ in self.parts]
+
+    def __call__(self, const int32_t[:, ::1] ids):
+        if ids.shape[1] != sum(self.parts):
+            raise ValueError(f"Rows of {sum(self.parts)} ids are expected. Received: {ids.shape[1]}")
+        products = np.empty((ids.shape[0], self._n_out), np.float32)
+        cdef Py_ssize_t first = 0, part, k
+        for k, part in enumerate(self.parts):
+            self._add_part(k, ids, first, part, products)
+            first += part
+        return products
+
+    cdef int _add_part(
+        self,
+        Py_ssize_t k,
+        const int32_t[:, ::1] ids,
+        Py_ssize_t first,
+        Py_ssize_t part,
+        float[:, ::1] products,
+    ) except -1:
+        cdef RowIndex index = self._indices[k]
+        cdef float[:, ::1] store = self._stores[k]
+        cdef Py_ssize_t token, number, known, j, n_out = self._n_out
+        cdef const float *value
+        cdef float *product
+        for token in range(ids.shape[0]):
+            known = index._n_rows
+            if known == self.capacity:
+                index.clear()
+                known = 0
+            number = index.number(&ids[token, first])
+            if number == known:
+                try:
+                    if number == store.shape[0]:
+                        self._stores[k] = np.concatenate([store, np.empty_like(store)])
+                        store = self._stores[k]
+                    self._compute(&ids[token, first], first, part, &store[number, 0])
+                except BaseException:
+                    index.clear()
+                    raise
+            value = &store[number, 0]
+            product = &products[token, 0]
+            if first == 0:
+                for j in range(n_out):
+                    product[j] = self._bias[j] + value[j]
+            else:
+                for j in range(n_out):
+                    product[j] += value[j]
+        return 0
+
+    cdef int _compute(
+        self, const int32_t *ids, Py_ssize_t first, Py_ssize_t part, float *result
+    ) except -1:
+        cdef Py_ssize_t place, d, j, width = self._width, n_out = self._n_out
+        cdef Py_ssize_t row = first // self._group * width
+        cdef float summed
+        cdef const float *weights
+        for place in range(part):
+            if not 0 <= ids[place] < self._table.shape[0]:
+                raise ValueError(
+                    f"Ids must be from 0 to {self._table.shape[0] - 1}. Received: {ids[place]}"
+                )
+        for j in range(n_out):
+            result[j] = 0.0
+        for place in range(0, part, self._group):
+            for d in range(width):
+                summed = 0.0
+                for j in range(self._group):
+                    summed += self._table[ids[place + j], d]
+                weights = &self._kernel[row, 0]
+                row += 1
+                for j in range(n_out):
+                    result[j] += summed * weights[j]
+        return 0

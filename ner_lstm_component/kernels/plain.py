@@ -1,0 +1,219 @@
+"""The inner loops in NumPy, for a package that was built without a compiler.
+
+`kernels/__init__.py` says what each does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Tokens whose sums are held at once.
+_AT_ONCE = 16_384
+
+
+def viterbi(
+    emissions: NDArray[np.float32], transitions: NDArray[np.float32], lengths: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    tags = np.empty(len(emissions), np.int64)
+    first, active = _by_time(lengths)
+    inner = transitions[:-1, :-1, None]
+    # The axis of sequences is the last one, along which NumPy is fast.
+    scores = [emissions[first[: active[0]]].T + transitions[-1, :-1, None]] if active else []
+    for time, running in enumerate(active[1:], 1):
+        ways = scores[-1][:, None, :running] + inner
+        scores.append(ways.max(axis=0) + emissions[first[:running] + time].T)
+    following = np.zeros(0, np.int64)
+    for time in range(len(active) - 1, -1, -1):
+        ended = np.full(active[time] - len(following), -1)
+        following = np.concatenate([following, ended])
+        following = (scores[time] + transitions[:-1, following]).argmax(axis=0)
+        tags[first[: active[time]] + time] = following
+    return tags
+
+
+def _by_time(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:
+    """The sequences' first tokens, the longest first, and how many run at each time."""
+    order = np.argsort(-lengths, kind="stable")
+    first = (np.cumsum(lengths) - lengths)[order]
+    times = np.arange(lengths.max(initial=0))
+    return first, np.searchsorted(-lengths[order], -times, side="left").tolist()
+
+
+def marginals(
+    emissions: NDArray[np.float32],
+    transitions: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    spans: NDArray[np.int64],
+    with_tags: bool,
+    temperature: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
+    of_spans = np.zeros(len(spans))
+    of_tags = np.empty(emissions.shape, np.float32) if with_tags else None
+    ends = np.cumsum(lengths)
+    block = (ends - 1) // _AT_ONCE
+    for number in np.unique(block):
+        chosen = block == number
+        first, end = (ends - lengths)[chosen][0], ends[chosen][-1]
+        within = (spans[:, 0] >= first) & (spans[:, 0] < end)
+        if not (with_tags or within.any()):
+            continue
+        scores = emissions[first:end].astype(np.float64) / temperature
+        matrix = transitions.astype(np.float64) / temperature
+        alpha, beta, log_partition = forward_backward(scores, matrix, lengths[chosen])
+        shifted = spans[within] - [first, first, 0]
+        of_spans[within] = _of_spans(
+            alpha, beta, log_partition, scores, matrix, lengths[chosen], shifted
+        )
+        if of_tags is not None:
+            total = np.repeat(log_partition, lengths[chosen])[:, None]
+            of_tags[first:end] = np.exp(alpha + beta - total)
+    return of_spans, of_tags
+
+
+def forward_backward(
+    emissions: NDArray[np.float64], transitions: NDArray[np.float64], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Sums over all tag sequences (Rabiner, 1989, III.A), as logarithms.
+
+    Backward, a sequence is read from its end by the transposed transitions: both ways are
+    one recursion, whose steps are taken together.
+
+    :return: over all ways to a tag, its emission included, *Shape:* ``(n_tokens, n_tags)``;
+        over all ways from it to the end, its emission not included, of the same shape; and
+        over all tag sequences, *Shape:* ``(n_sequences,)``
+    """
+    # Of the ways to a tag and of those from it, its emission included in both.
+    scores = np.empty((2, *emissions.shape))
+    log_partition = np.empty(len(lengths))
+    if len(emissions) == 0:
+        return scores[0], scores[1], log_partition
+    first, active = _by_time(lengths)
+    last = first + np.sort(lengths)[::-1] - 1
+    inner = transitions[:-1, :-1]
+    # exp() of transitions is at most a few units: sums over tags become one product.
+    highest = inner.max()
+    weights = np.exp(np.stack([inner, inner.T]) - highest)
+    around = np.stack([transitions[-1, :-1], transitions[:-1, -1]])
+    ways = np.array([[0], [1]])
+    tokens = np.stack([first, last])
+    score = scores[ways, tokens] = emissions[tokens] + around[:, None, :]
+    with np.errstate(divide="ignore"):
+        for time, running in enumerate(active[1:], 1):
+            tokens = np.stack([first[:running] + time, last[:running] - time])
+            score = score[:, :running]
+            peak = score.max(axis=2, keepdims=True)
+            score = np.log(np.exp(score - peak) @ weights) + peak + highest + emissions[tokens]
+            scores[ways, tokens] = score
+    ends = np.cumsum(lengths) - 1
+    return scores[0], scores[1] - emissions, _log_sum(scores[0, ends] + around[1])
+
+
+def _of_spans(
+    alpha: NDArray[np.float64],
+    beta: NDArray[np.float64],
+    log_partition: NDArray[np.float64],
+    emissions: NDArray[np.float64],
+    transitions: NDArray[np.float64],
+    lengths: NDArray[np.int64],
+    spans: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    start, end, label = spans.T
+    begin, inside = 2 * label + 1, 2 * label + 2
+    ends = np.cumsum(lengths)
+    sequence = np.searchsorted(ends, start, side="right")
+    n_inside = end - start - 1
+    # Each span's inner tokens, of all spans one after the other.
+    span = np.repeat(np.arange(len(start)), n_inside)
+    token = np.arange(len(span)) - np.repeat(np.cumsum(n_inside) - n_inside - start - 1, n_inside)
+    score = alpha[start, begin] + np.bincount(
+        span, weights=emissions[token, inside[span]], minlength=len(start)
+    )
+    score += np.where(n_inside > 0, transitions[begin, inside], 0.0)
+    score += np.maximum(n_inside - 1, 0) * transitions[inside, inside]
+    last = np.where(n_inside > 0, inside, begin)
+    onward = transitions[last, -1].copy()
+    goes_on = np.flatnonzero(end < ends[sequence])
+    following = end[goes_on]
+    ways = transitions[last[goes_on], :-1] + emissions[following] + beta[following]
+    ways[np.arange(len(goes_on)), inside[goes_on]] = -np.inf
+    onward[goes_on] = _log_sum(ways)
+    # Rounding may take a certain entity above 1.
+    return np.exp(np.minimum(score + onward - log_partition[sequence], 0.0))
+
+
+def _log_sum(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    highest = scores.max(axis=-1, keepdims=True)
+    return np.log(np.exp(scores - highest).sum(axis=-1)) + highest[..., 0]
+
+
+def entity_spans(tags: NDArray[np.int64]) -> NDArray[np.int64]:
+    is_inside = (tags > 0) & (tags % 2 == 0)
+    start = np.flatnonzero(tags % 2)
+    borders = np.append(np.flatnonzero(~is_inside), len(tags))
+    end = borders[np.searchsorted(borders, start, side="right")]
+    return np.stack([start, end, tags[start] // 2], axis=1)
+
+
+def ngram_keys(
+    words: NDArray[np.uint64],
+    lengths: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    factors: NDArray[np.uint64],
+    terms: NDArray[np.uint64],
+    before: int,
+    after: int,
+) -> NDArray[np.uint32]:
+    ends = np.cumsum(lengths)
+    first, end = np.repeat(ends - lengths, lengths), np.repeat(ends, lengths)
+    hashes = np.repeat(terms[None], len(words), axis=0)
+    for offset, by_kind in zip(offsets, factors.T, strict=True):
+        place = np.arange(len(words)) + offset
+        around = words[np.clip(place, 0, len(words) - 1)] if len(words) else words
+        around = np.where(place < first, np.uint64(before), around)
+        around = np.where(place >= end, np.uint64(after), around)
+        hashes += around[:, None] * by_kind
+    return (hashes >> np.uint64(32)).astype(np.uint32)
+
+
+def places(
+    starts: NDArray[np.int32], rests: NDArray[np.uint16], wanted: NDArray[np.uint32]
+) -> NDArray[np.int64]:
+    keys = rests + (np.repeat(np.arange(len(starts) - 1), np.diff(starts)) << 16)
+    found = np.searchsorted(keys, wanted)
+    is_there = np.append(keys, -1)[found] == wanted
+    return np.where(is_there, found, len(keys))
+
+
+def ngram_ids(
+    levels: NDArray[np.unsignedinteger], places: NDArray[np.int64], first_rows: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    ids = np.repeat(first_rows[None], len(places), axis=0)
+    is_there = places < len(levels)
+    ids[is_there] += levels[places[is_there]]
+    return ids.reshape(len(places), first_rows.size)
+
+
+class RowIndex:
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._numbers: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def clear(self) -> None:
+        self._numbers.clear()
+
+    def add(self, rows: NDArray[np.int32]) -> tuple[NDArray[np.int64], list[int]]:
+        if rows.shape[1] != self.width:
+            raise ValueError(
+                f"Rows of {self.width} numbers are expected. Received: {rows.shape[1]}"
+            )
+        numbers, new = np.empty(len(rows), np.int64), []
+        for i, row in enumerate(rows):
+            known = len(self._numbers)
+            numbers[i] = self._numbers.setdefault(row.tobytes(), known)
+            if numbers[i] == known:
+                new.append(i)
+        return numbers, new

@@ -1,0 +1,136 @@
+"""The compiled inner loops give what those in NumPy give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ner_lstm_component import kernels
+from ner_lstm_component.crf import FORBIDDEN, iob2_allowed
+from ner_lstm_component.kernels import plain
+
+needs_compiled = pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
+LABELS = 3
+
+
+def factors(seed):
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 40, 30)
+    emissions = rng.normal(0, 4, (lengths.sum(), 2 * LABELS + 1)).astype(np.float32)
+    transitions = rng.normal(0, 1, (2 * LABELS + 2, 2 * LABELS + 2))
+    transitions[~iob2_allowed(LABELS)] = FORBIDDEN
+    return emissions, transitions.astype(np.float32), lengths
+
+
+@needs_compiled
+@pytest.mark.parametrize("seed", range(5))
+def test_decoding_and_marginals(seed):
+    emissions, transitions, lengths = factors(seed)
+    tags = kernels.viterbi(emissions, transitions, lengths)
+    assert tags.tolist() == plain.viterbi(emissions, transitions, lengths).tolist()
+    spans = kernels.entity_spans(tags)
+    assert len(spans) > 30
+    assert spans.tolist() == plain.entity_spans(tags).tolist()
+    shuffled = np.random.default_rng(seed).permutation(spans)
+    for some in (spans, shuffled, spans[-2:], spans[:0]):
+        arguments = (emissions, transitions, lengths, some, True, 1.3)
+        for found, expected in zip(
+            kernels.marginals(*arguments), plain.marginals(*arguments), strict=True
+        ):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+        only_spans = kernels.marginals(emissions, transitions, lengths, some, False, 1.3)
+        np.testing.assert_array_equal(only_spans[0], kernels.marginals(*arguments)[0])
+
+
+@needs_compiled
+@pytest.mark.parametrize("offsets", [[0], [-2, 0, 1], [-1, 3], []])
+def test_ngram_keys(offsets):
+    rng = np.random.default_rng(0)
+    lengths = np.array([1, 2, 7, 3])
+    words = rng.integers(0, 2**64, lengths.sum(), np.uint64)
+    factors = rng.integers(0, 2**64, (2, len(offsets)), np.uint64)
+    terms = rng.integers(0, 2**64, 2, np.uint64)
+    arguments = (words, lengths, np.array(offsets, np.int64), factors, terms, 2**63 + 1, 5)
+    expected = plain.ngram_keys(*arguments)
+    assert expected.shape == (13, 2)
+    np.testing.assert_array_equal(kernels.ngram_keys(*arguments), expected)
+    nothing = (words[:0], lengths[:0], *arguments[2:])
+    assert kernels.ngram_keys(*nothing).shape == plain.ngram_keys(*nothing).shape == (0, 2)
+
+
+@pytest.fixture(params=[pytest.param(kernels.RowIndex, id="chosen"), plain.RowIndex])
+def row_index(request):
+    return request.param
+
+
+def test_rows_are_numbered_as_they_come(row_index):
+    index = row_index(2)
+    numbers, new = index.add(np.array([[1, 2], [3, 4], [1, 2], [2, 1]], np.int32))
+    assert numbers.tolist() == [0, 1, 0, 2]
+    assert new == [0, 1, 3]
+    numbers, new = index.add(np.array([[2, 1], [5, 5]], np.int32))
+    assert numbers.tolist() == [2, 3]
+    assert new == [1]
+    assert len(index) == 4
+    index.clear()
+    assert len(index) == 0
+    assert index.add(np.array([[5, 5]], np.int32))[0].tolist() == [0]
+
+
+def test_many_rows(row_index):
+    rows = np.random.default_rng(0).integers(0, 30, (5000, 3)).astype(np.int32)
+    index = row_index(3)
+    numbers = np.concatenate([index.add(part)[0] for part in np.array_split(rows, 7)])
+    seen: dict[tuple, int] = {}
+    expected = [seen.setdefault(tuple(row), len(seen)) for row in rows.tolist()]
+    assert numbers.tolist() == expected
+    assert len(index) == len(seen)
+
+
+def test_rows_of_another_width(row_index):
+    with pytest.raises(ValueError, match="Rows of 3 numbers"):
+        row_index(3).add(np.zeros((1, 2), np.int32))
+
+
+def embedded(capacity):
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(20, 3)).astype(np.float32)
+    kernel = rng.normal(size=(9, 5)).astype(np.float32)
+    bias = rng.normal(size=5).astype(np.float32)
+    product = kernels.EmbeddedProduct(table, kernel, bias, 2, [4, 2], capacity)
+    return product, lambda ids: table[ids.reshape(-1, 3, 2)].sum(2).reshape(-1, 9) @ kernel + bias
+
+
+@needs_compiled
+@pytest.mark.parametrize("capacity", [1, 7, 10_000])
+def test_embedded_product(capacity):
+    product, expected = embedded(capacity)
+    rng = np.random.default_rng(1)
+    for n in (1, 300, 5, 300):
+        ids = rng.integers(0, 20, (n, 6)).astype(np.int32)
+        ids[:, :3] %= 4
+        np.testing.assert_allclose(product(ids), expected(ids), rtol=1e-5, atol=1e-5)
+    assert product(np.zeros((0, 6), np.int32)).shape == (0, 5)
+
+
+@needs_compiled
+@pytest.mark.parametrize("wrong", [20, -1])
+def test_ids_outside_the_table_are_refused(wrong):
+    product, expected = embedded(100)
+    ids = np.zeros((2, 6), np.int32)
+    ids[1, 5] = wrong
+    for _ in range(2):
+        with pytest.raises(ValueError, match="from 0 to 19"):
+            product(ids)
+    np.testing.assert_allclose(product(ids[:1]), expected(ids[:1]), rtol=1e-5, atol=1e-5)
+
+
+@needs_compiled
+def test_parts_must_fit():
+    product, _ = embedded(100)
+    with pytest.raises(ValueError, match="Rows of 6 ids"):
+        product(np.zeros((1, 4), np.int32))
+    arrays = [np.zeros(shape, np.float32) for shape in ((9, 3), (9, 5), 5)]
+    for parts in ([6, 2], [3, 3], [4]):
+        with pytest.raises(ValueError, match="'parts' must be groups of 2 ids"):
+            kernels.EmbeddedProduct(*arrays, 2, parts, 10)
