@@ -103,8 +103,9 @@ class FeatureTable:
             )
         self.names = tuple(names)
         self.rows = tuple(rows)
-        self._functions = [_feature_function(name) for name in names]
-        self._offsets = np.cumsum([0, *rows[:-1]])
+        self._functions = [(name, _feature_function(name)) for name in names]
+        self._sizes = np.array(rows, np.uint32)[:, None]
+        self._offsets = np.cumsum([0, *rows[:-1]])[:, None]
         self._lock = threading.Lock()
         # A word's hash is two numbers of 32 bits.
         self._index = RowIndex(2)
@@ -142,13 +143,14 @@ class FeatureTable:
         return self._known.take(numbers, axis=0)
 
     def _compute(self, words: Sequence[str]) -> NDArray[np.int32]:
-        columns = []
-        for name, function, rows, offset in zip(
-            self.names, self._functions, self.rows, self._offsets, strict=True
-        ):
-            # The name is hashed with the value: equal strings of two features (the word
-            # "a" and the prefix "a") then collide with different others.
-            values = [get_string_id(f"{name} {function(word)}") for word in words]
-            hashed = NumpyOps().hash(np.asarray(values, np.uint64), 0)[:, :HASHES]
-            columns.append(hashed % rows + offset)
-        return np.concatenate(columns, axis=1).astype(np.int32)
+        # The name is hashed with the value: equal strings of two features (the word "a"
+        # and the prefix "a") then collide with different others.
+        values = [
+            get_string_id(f"{name} {function(word)}")
+            for word in words
+            for name, function in self._functions
+        ]
+        hashed = NumpyOps().hash(np.array(values, np.uint64), 0)[:, :HASHES]
+        by_feature = hashed.reshape(len(words), len(self.names), HASHES)
+        ids = by_feature % self._sizes + self._offsets
+        return ids.astype(np.int32).reshape(len(words), -1)
