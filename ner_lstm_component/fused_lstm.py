@@ -197,11 +197,15 @@ def _pack(mask: NDArray[np.bool_]) -> _Packing:
     last = starts[lengths[:n_first] - 1] + np.arange(n_first)
     # The states of a step's sequences stand before those of the next, the first ones first.
     previous = np.arange(len(tokens)) + np.repeat(n_first - np.append(n_first, sizes)[:-1], sizes)
-    return _Packing(order, tokens, list(zip(starts.tolist(), ends.tolist(), strict=True)), last, previous)
+    return _Packing(
+        order, tokens, list(zip(starts.tolist(), ends.tolist(), strict=True)), last, previous
+    )
 
 
 # The outputs, the last states, and what the way back needs again.
 _N_RESULTS = 7
+# In bytes, of TensorFlow's tensors.
+_ALIGNMENT = 64
 
 
 def _forward(
@@ -225,13 +229,17 @@ def _forward(
     factor, shift = np.full((2, 4, units), 0.5, np.float32)
     factor[2], shift[2] = 1.0, 0.0
     factor, shift = factor.ravel(), shift.ravel()
-    gates = x.reshape(-1, width)[packing.tokens] @ (kernel * factor)
+    gates = _aligned(n_tokens, 4 * units)
+    np.matmul(x.reshape(-1, width)[packing.tokens], kernel * factor, out=gates)
     gates += bias * factor
     recurrent_kernel = recurrent_kernel * factor
-    hidden, cells, squashed = np.empty((3, n_first + n_tokens, units), np.float32)
+    hidden, cells, squashed = (_aligned(n_first + n_tokens, units) for _ in range(3))
     first = packing.order[:n_first]
     hidden[:n_first], cells[:n_first] = h0[first], c0[first]
-    recurrent, products = np.empty((n_first, 4 * units), np.float32), np.empty_like(hidden[:n_first])
+    recurrent, products = (
+        np.empty((n_first, 4 * units), np.float32),
+        np.empty_like(hidden[:n_first]),
+    )
     for start, end in packing.steps:
         size, before = end - start, packing.previous[start]
         h, c = hidden[before : before + size], cells[before : before + size]
@@ -272,6 +280,8 @@ def _backward(
     packing = _pack(mask)
     width, units = x.shape[2], len(recurrent_kernel)
     n_first = len(packing.last)
+    # BLAS is faster with these than with views.
+    to_inputs, to_states = np.ascontiguousarray(kernel.T), np.ascontiguousarray(recurrent_kernel.T)
     d_packed = d_outputs.reshape(-1, units)[packing.tokens]
     d_h, d_c = d_h[packing.order], d_c[packing.order]
     d_gates = np.empty_like(gates)
@@ -301,9 +311,9 @@ def _backward(
         slope_g += 1.0
         dz *= slope
         dc *= f
-        np.matmul(dz, recurrent_kernel.T, out=dh)
+        np.matmul(dz, to_states, out=dh)
     packed = x.reshape(-1, width)[packing.tokens]
-    d_x = _unpacked(d_gates @ kernel.T, packing, x.shape)
+    d_x = _unpacked(d_gates @ to_inputs, packing, x.shape)
     d_h0, d_c0 = np.empty_like(d_h), np.empty_like(d_c)
     d_h0[packing.order], d_c0[packing.order] = d_h, d_c
     d_recurrent = hidden[packing.previous].T @ d_gates
@@ -312,6 +322,15 @@ def _backward(
 
 def _unpacked(packed: Floats, packing: _Packing, shape: tuple[int, ...]) -> Floats:
     """Tokens' vectors in their places, zero elsewhere."""
-    vectors = np.zeros((shape[0] * shape[1], packed.shape[1]), np.float32)
+    vectors = _aligned(shape[0] * shape[1], packed.shape[1])
+    if len(packing.tokens) < len(vectors):
+        vectors.fill(0.0)
     vectors[packing.tokens] = packed
     return vectors.reshape(*shape[:2], -1)
+
+
+def _aligned(n_rows: int, width: int) -> Floats:
+    """An array, not filled, that becomes a tensor without a copy."""
+    buffer = np.empty(n_rows * width + _ALIGNMENT // 4, np.float32)
+    start = -buffer.ctypes.data % _ALIGNMENT // 4
+    return buffer[start : start + n_rows * width].reshape(n_rows, width)
