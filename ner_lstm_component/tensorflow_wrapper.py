@@ -7,6 +7,7 @@ Keras 3, for any functional, Sequential or registered subclassed model:
 * a network that ends in its loss (its output is a scalar) is run forward and backward
   in one compiled call, which for recurrent networks is about twice as fast as a tape
   around a compiled forward; ``backprop`` then only scales;
+* in training on a CPU, LSTM layers are computed by `fused_lstm`, which is faster;
 * Thinc's ``dropout_rate`` governs the dropout layers; it is rounded to hundredths, so
   that a schedule of rates costs a bounded number of graphs;
 * weights are held as plain arrays beside Keras' JSON config: nothing is unpickled, and
@@ -40,6 +41,7 @@ from thinc.api import Model, Ops, Optimizer, Shim, get_current_ops
 from thinc.types import ArgsKwargs
 from thinc.util import convert_recursive, is_xp_array
 
+from .fused_lstm import fused_lstms
 from .fused_optimizer import FusedAdam, Gradient, is_expressible, own_arrays
 from .onnx_export import Exported, NotExpressible, export
 from .onnx_runtime import OnnxNetwork, is_installed
@@ -610,13 +612,17 @@ class TensorFlowShim(Shim):
         variables = self._trainable() if is_train else []
         leaves = tf.nest.flatten(structure)
 
+        # On a GPU Keras' recurrent layers are cuDNN's.
+        is_fused = is_train and self.device == _CPU
+
         def call(*tensors: Any) -> tuple[Any, list | None]:
             self.traces += 1
             given = iter(tensors)
             filled = [next(given) if tf.is_tensor(leaf) else leaf for leaf in leaves]
             args, kwargs = tf.nest.pack_sequence_as(structure, filled)
             floats = [tensor for tensor in tensors if tensor.dtype.is_floating]
-            with _governed_dropout(model, rate), tf.GradientTape() as tape:
+            fused = fused_lstms(model) if is_fused else contextlib.nullcontext()
+            with _governed_dropout(model, rate), fused, tf.GradientTape() as tape:
                 tape.watch(floats)
                 outputs = model(*args, training=is_train, **kwargs)
             if not is_train or not _is_scalar(outputs):

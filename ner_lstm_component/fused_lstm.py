@@ -1,0 +1,336 @@
+"""Keras' LSTM layers in training on a CPU, as one function with a gradient of its own.
+
+Keras runs an LSTM as a loop of small TensorFlow operations, and TensorFlow differentiates
+through it. Here a layer is two calls of NumPy, one forward and one back:
+
+* the inputs of all times are projected by one product of matrices, and so are the gradients
+  of the kernels and of the inputs, so that a step of the loop has one small product;
+* a step computes the sequences that still go on, and nothing on padding;
+* what is element by element is computed in place, and with the CPU's widest instructions,
+  which TensorFlow as it is distributed does without.
+
+The layers stay Keras': their weights are read where they are, and it is only while a graph is
+traced inside :func:`fused_lstms` that they compute so. Results and gradients are those of
+Keras within the precision of floats. What this cannot express, Keras computes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+Floats = NDArray[np.float32]
+
+
+@contextlib.contextmanager
+def fused_lstms(keras_model: keras.Model) -> Iterator[None]:
+    """Have a network's LSTM layers, where they can be, computed here.
+
+    To be entered while a graph of training for a CPU is traced.
+
+    :param keras_model: a built network.
+    """
+    fused = [layer for layer in keras_model._flatten_layers() if is_expressible(layer)]
+    try:
+        for layer in fused:
+            # Past Keras' tracking of attributes, for which this is none.
+            vars(layer)["inner_loop"] = partial(_inner_loop, layer)
+        yield
+    finally:
+        for layer in fused:
+            del vars(layer)["inner_loop"]
+
+
+def is_expressible(layer: Any) -> bool:
+    """Whether a layer is an LSTM that this module computes.
+
+    It is Keras' own in single precision, with the activations of LSTMs, and without dropout
+    between times, which would need a product of matrices for each gate. A subclass may do
+    anything.
+    """
+    import keras
+
+    if type(layer) is not keras.layers.LSTM or type(layer.cell) is not keras.layers.LSTMCell:
+        return False
+    cell = layer.cell
+    return (
+        cell.activation is keras.activations.tanh
+        and cell.recurrent_activation is keras.activations.sigmoid
+        and not cell.recurrent_dropout
+        # The other implementation drops other inputs for each gate.
+        and cell.implementation == 2
+        and not (layer.stateful or layer.unroll)
+        and layer.use_cudnn is not True
+        and {layer.compute_dtype, layer.variable_dtype} == {"float32"}
+        and {cell.compute_dtype, cell.variable_dtype} == {"float32"}
+    )
+
+
+def _inner_loop(
+    layer: Any, sequences: Any, initial_state: Any, mask: Any, training: bool = False
+) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    """What `LSTM.inner_loop` gives: the last output, all outputs, and the last states."""
+    import tensorflow as tf
+
+    cell = layer.cell
+    if isinstance(mask, (list, tuple)):
+        mask = mask[0]
+    x = tf.convert_to_tensor(sequences)
+    if training and 0 < cell.dropout < 1:
+        x = x * cell.get_dropout_mask(x[:, 0, :])[:, None, :]
+    is_masked = mask is not None
+    mask = tf.cast(mask, tf.bool) if is_masked else tf.ones(tf.shape(x)[:2], tf.bool)
+    if layer.go_backwards:
+        x, mask = tf.reverse(x, [1]), tf.reverse(mask, [1])
+    weights = [tf.convert_to_tensor(w) for w in (cell.kernel, cell.recurrent_kernel)]
+    bias = tf.convert_to_tensor(cell.bias) if cell.use_bias else tf.zeros(4 * cell.units)
+    outputs, h, c = lstm(x, mask, *initial_state, *weights, bias)
+    if is_masked and not layer.zero_output_for_mask:
+        outputs = _repeat_last(outputs, mask)
+    return outputs[:, -1], outputs, [h, c]
+
+
+def _repeat_last(outputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Where something is masked, the output before that; zero at first."""
+    import tensorflow as tf
+
+    n_until = tf.cumsum(tf.cast(mask, tf.int32), axis=1)
+    unmasked_first = tf.argsort(tf.cast(~mask, tf.int32), axis=1, stable=True)
+    latest = tf.gather(unmasked_first, tf.maximum(n_until - 1, 0), batch_dims=1)
+    return tf.where(n_until[:, :, None] > 0, tf.gather(outputs, latest, batch_dims=1), 0.0)
+
+
+def lstm(
+    x: tf.Tensor,
+    mask: tf.Tensor,
+    h0: tf.Tensor,
+    c0: tf.Tensor,
+    kernel: tf.Tensor,
+    recurrent_kernel: tf.Tensor,
+    bias: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Run an LSTM forward in time, on a CPU. It can be differentiated once.
+
+    :param x: *Shape:* ``(batch, time, width)``
+    :param mask: which places count; the state stays as it is over others. *Shape:*
+        ``(batch, time)``, bool
+    :param h0: the first output state. *Shape:* ``(batch, units)``
+    :param c0: the first carry state. *Shape:* ``(batch, units)``
+    :param kernel: in Keras' order of gates, as all weights. *Shape:* ``(width, 4 * units)``
+    :param recurrent_kernel: *Shape:* ``(units, 4 * units)``
+    :param bias: *Shape:* ``(4 * units,)``
+    :return: the outputs, zero where masked, *Shape:* ``(batch, time, units)``, and the last
+        states, *Shape:* ``(batch, units)``
+    """
+    import tensorflow as tf
+
+    units = recurrent_kernel.shape[0]
+
+    @tf.custom_gradient
+    def run(*floats: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], Any]:
+        outputs, h, c, *saved = tf.numpy_function(
+            _forward, [mask, *floats], [tf.float32] * _N_RESULTS, stateful=False
+        )
+        outputs.set_shape((*x.shape[:2], units))
+        h.set_shape(h0.shape)
+        c.set_shape(c0.shape)
+
+        def gradient(*upstream: tf.Tensor) -> list[tf.Tensor]:
+            gradients = tf.numpy_function(
+                _backward,
+                [*upstream, mask, *floats, *saved],
+                [tf.float32] * len(floats),
+                stateful=False,
+            )
+            for tensor, of in zip(gradients, floats, strict=True):
+                tensor.set_shape(of.shape)
+            return gradients
+
+        return (outputs, h, c), gradient
+
+    return run(x, h0, c0, kernel, recurrent_kernel, bias)
+
+
+class _Packing(NamedTuple):
+    """The unmasked tokens in the order in which they are computed, the padding left out.
+
+    All first tokens, then all second ones, …; those of longer sequences before those of
+    shorter ones, so that the sequences that go on are always the first ones.
+
+    :param order: the sequences, the longest first. *Shape:* ``(batch,)``
+    :param tokens: where they are in ``(batch * time,)``. *Shape:* ``(n_tokens,)``
+    :param steps: of each step the first token, and the end. *Shape:* ``(n_steps, 2)``
+    :param last: of each sequence that is not empty the last token. *Shape:* ``(n,)``
+    :param previous: rows of the states that each token goes on from, there being above the
+        tokens' states the ``n`` first ones. *Shape:* ``(n_tokens,)``
+    """
+
+    order: NDArray[np.int64]
+    tokens: NDArray[np.int64]
+    steps: list[tuple[int, int]]
+    last: NDArray[np.int64]
+    previous: NDArray[np.int64]
+
+
+def _pack(mask: NDArray[np.bool_]) -> _Packing:
+    lengths = mask.sum(axis=1)
+    order = np.argsort(-lengths, kind="stable")
+    lengths = lengths[order]
+    # Times of the unmasked tokens, then of the others.
+    times = np.argsort(~mask[order], axis=1, kind="stable")
+    goes_on = np.arange(mask.shape[1])[:, None] < lengths
+    tokens = (order[:, None] * mask.shape[1] + times).T[goes_on]
+    sizes = goes_on.sum(axis=1)
+    sizes = sizes[sizes > 0]
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    n_first = sizes[:1].sum()
+    last = starts[lengths[:n_first] - 1] + np.arange(n_first)
+    # The states of a step's sequences stand before those of the next, the first ones first.
+    previous = np.arange(len(tokens)) + np.repeat(n_first - np.append(n_first, sizes)[:-1], sizes)
+    return _Packing(
+        order, tokens, list(zip(starts.tolist(), ends.tolist(), strict=True)), last, previous
+    )
+
+
+# The outputs, the last states, and what the way back needs again.
+_N_RESULTS = 7
+# In bytes, of TensorFlow's tensors.
+_ALIGNMENT = 64
+
+
+def _forward(
+    mask: NDArray[np.bool_],
+    x: Floats,
+    h0: Floats,
+    c0: Floats,
+    kernel: Floats,
+    recurrent_kernel: Floats,
+    bias: Floats,
+) -> tuple[Floats, ...]:
+    """See :func:`lstm`.
+
+    :return: its results; then in the order of a :class:`_Packing` the gates of the tokens, and
+        their output states, carry states and tanh of these, first states above all three.
+    """
+    packing = _pack(mask)
+    width, units = x.shape[2], len(recurrent_kernel)
+    n_first, n_tokens = len(packing.last), len(packing.tokens)
+    # sigmoid(z) = (tanh(z / 2) + 1) / 2: of all gates tanh, and but for the third one affine.
+    factor, shift = np.full((2, 4, units), 0.5, np.float32)
+    factor[2], shift[2] = 1.0, 0.0
+    factor, shift = factor.ravel(), shift.ravel()
+    gates = _aligned(n_tokens, 4 * units)
+    np.matmul(x.reshape(-1, width)[packing.tokens], kernel * factor, out=gates)
+    gates += bias * factor
+    recurrent_kernel = recurrent_kernel * factor
+    hidden, cells, squashed = (_aligned(n_first + n_tokens, units) for _ in range(3))
+    first = packing.order[:n_first]
+    hidden[:n_first], cells[:n_first] = h0[first], c0[first]
+    recurrent, products = (
+        np.empty((n_first, 4 * units), np.float32),
+        np.empty_like(hidden[:n_first]),
+    )
+    for start, end in packing.steps:
+        size, before = end - start, packing.previous[start]
+        h, c = hidden[before : before + size], cells[before : before + size]
+        new = slice(n_first + start, n_first + end)
+        z = gates[start:end]
+        z += np.matmul(h, recurrent_kernel, out=recurrent[:size])
+        np.tanh(z, out=z)
+        z *= factor
+        z += shift
+        i, f, g, o = (z[:, k * units : (k + 1) * units] for k in range(4))
+        np.multiply(f, c, out=cells[new])
+        cells[new] += np.multiply(i, g, out=products[:size])
+        np.tanh(cells[new], out=squashed[new])
+        np.multiply(o, squashed[new], out=hidden[new])
+    outputs = _unpacked(hidden[n_first:], packing, x.shape)
+    h_last, c_last = h0.copy(), c0.copy()
+    h_last[first], c_last[first] = hidden[n_first + packing.last], cells[n_first + packing.last]
+    return outputs, h_last, c_last, gates, hidden, cells, squashed
+
+
+def _backward(
+    d_outputs: Floats,
+    d_h: Floats,
+    d_c: Floats,
+    mask: NDArray[np.bool_],
+    x: Floats,
+    h0: Floats,
+    c0: Floats,
+    kernel: Floats,
+    recurrent_kernel: Floats,
+    bias: Floats,
+    gates: Floats,
+    hidden: Floats,
+    cells: Floats,
+    squashed: Floats,
+) -> tuple[Floats, ...]:
+    """The gradients of what :func:`lstm` takes, from those of what it gives."""
+    packing = _pack(mask)
+    width, units = x.shape[2], len(recurrent_kernel)
+    n_first = len(packing.last)
+    # BLAS is faster with these than with views.
+    to_inputs, to_states = np.ascontiguousarray(kernel.T), np.ascontiguousarray(recurrent_kernel.T)
+    d_packed = d_outputs.reshape(-1, units)[packing.tokens]
+    d_h, d_c = d_h[packing.order], d_c[packing.order]
+    d_gates = np.empty_like(gates)
+    slopes, products = np.empty((n_first, 4 * units), np.float32), np.empty_like(d_h)
+    for start, end in reversed(packing.steps):
+        size, before = end - start, packing.previous[start]
+        z, dz, slope = gates[start:end], d_gates[start:end], slopes[:size]
+        i, f, g, o = (z[:, k * units : (k + 1) * units] for k in range(4))
+        di, df, dg, do = (dz[:, k * units : (k + 1) * units] for k in range(4))
+        tanh_c = squashed[n_first + start : n_first + end]
+        dh, dc, product = d_h[:size], d_c[:size], products[:size]
+        dh += d_packed[start:end]
+        np.multiply(dh, tanh_c, out=do)
+        np.multiply(tanh_c, tanh_c, out=product)
+        np.subtract(1.0, product, out=product)
+        product *= o
+        product *= dh
+        dc += product
+        np.multiply(dc, g, out=di)
+        np.multiply(dc, cells[before : before + size], out=df)
+        np.multiply(dc, i, out=dg)
+        # Of a sigmoid s(1 - s), of tanh 1 - t².
+        np.multiply(z, z, out=slope)
+        np.subtract(z, slope, out=slope)
+        slope_g = slope[:, 2 * units : 3 * units]
+        slope_g -= g
+        slope_g += 1.0
+        dz *= slope
+        dc *= f
+        np.matmul(dz, to_states, out=dh)
+    packed = x.reshape(-1, width)[packing.tokens]
+    d_x = _unpacked(d_gates @ to_inputs, packing, x.shape)
+    d_h0, d_c0 = np.empty_like(d_h), np.empty_like(d_c)
+    d_h0[packing.order], d_c0[packing.order] = d_h, d_c
+    d_recurrent = hidden[packing.previous].T @ d_gates
+    return d_x, d_h0, d_c0, packed.T @ d_gates, d_recurrent, d_gates.sum(axis=0)
+
+
+def _unpacked(packed: Floats, packing: _Packing, shape: tuple[int, ...]) -> Floats:
+    """Tokens' vectors in their places, zero elsewhere."""
+    vectors = _aligned(shape[0] * shape[1], packed.shape[1])
+    if len(packing.tokens) < len(vectors):
+        vectors.fill(0.0)
+    vectors[packing.tokens] = packed
+    return vectors.reshape(*shape[:2], -1)
+
+
+def _aligned(n_rows: int, width: int) -> Floats:
+    """An array, not filled, that becomes a tensor without a copy."""
+    buffer = np.empty(n_rows * width + _ALIGNMENT // 4, np.float32)
+    start = -buffer.ctypes.data % _ALIGNMENT // 4
+    return buffer[start : start + n_rows * width].reshape(n_rows, width)
