@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .onnx_export import Exported, NotExpressible, Output
+from .onnx_export import Embedded, Exported, NotExpressible, Output
 from .onnx_graph import Graph, Input
 
 THREADS_VARIABLE = "NER_LSTM_THREADS"
@@ -83,9 +83,8 @@ class OnnxNetwork:
         found: dict[int, Any] = {}
         for structure, value in zip(exported.arguments, self._arguments(args, kwargs), strict=True):
             _match(structure, value, self._inputs, found)
-        for k, (ids, product) in exported.embedded.items():
-            rows = _fit(ids, found[k], False)
-            found[k] = product(rows.reshape(-1, rows.shape[-1])).reshape(*rows.shape[:-1], -1)
+        for k, embedded in exported.embedded.items():
+            found[k] = _embed(embedded, found[k])
         feed = {
             one.name: _fit(one, found[k], one.name in exported.right_padded)
             for k, one in enumerate(self._inputs)
@@ -167,6 +166,13 @@ def _match(structure: Any, value: Any, inputs: Sequence[Input], found: dict[int,
             raise NotExpressible(f"an argument that is not a list of {len(structure)}")
         for part, one in zip(structure, value, strict=True):
             _match(part, one, inputs, found)
+
+
+def _embed(embedded: Embedded, value: Any) -> NDArray[np.float32]:
+    """What the graph has in place of ids."""
+    ids = _fit(embedded.ids, value, False)
+    products = embedded.product(ids.reshape(-1, ids.shape[-1]))
+    return products.reshape(*ids.shape[:-1], products.shape[-1])
 
 
 def _fit(one: Input, value: Any, is_right_padded: bool) -> NDArray:

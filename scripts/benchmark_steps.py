@@ -27,8 +27,10 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "lexicon": (f"{PACKAGE}.lexicon:TagLexicon.ids",),
     "sentences": (f"{PACKAGE}.segments:read", f"{PACKAGE}.segments:cut"),
     "padding": (f"{PACKAGE}.segments:batches",),
+    "embedding": (f"{PACKAGE}.onnx_runtime:_embed",),
     "network": (f"{PACKAGE}.tensorflow_wrapper:TensorFlowShim.predict",),
     "decoding": (f"{PACKAGE}.crf:viterbi",),
+    "probabilities": (f"{PACKAGE}.crf:marginals",),
     "setting entities": (f"{PACKAGE}.component:LSTMEntityRecognizer.set_annotations",),
     "between the steps of predict": (f"{PACKAGE}.component:LSTMEntityRecognizer.predict",),
 }
