@@ -10,6 +10,7 @@ setup(
         Extension(
             "ner_lstm_component.kernels.compiled",
             ["ner_lstm_component/kernels/compiled.pyx"],
+            depends=["ner_lstm_component/kernels/dense.h"],
             extra_compile_args=["-O3"],
             optional=True,
         )

@@ -23,8 +23,8 @@ do; `crf.py`, `tags.py`, `lexicon.py`, `features.py` and `onnx_runtime.py` call 
   ``bias + x @ kernel``, *Shape:* ``(n, kernel.shape[1])``, where *x* are the table's rows
   for the ids, those of each ``group`` summed up, side by side. A product is a sum
   over ``parts`` of an id row, and what each part has given is remembered: the ids of a
-  word, for one, most often are those of a word met before. At ``capacity`` of a part's
-  rows its memory is emptied.
+  word, for one, most often are those of a word met before. A part's memory
+  is emptied before it might have more rows than its ``capacity``.
 """
 
 from __future__ import annotations

@@ -9,6 +9,18 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+cdef extern from "dense.h" nogil:
+    void dense(
+        const float *x,
+        const float *kernel,
+        const float *bias,
+        float *result,
+        Py_ssize_t n,
+        Py_ssize_t width,
+        Py_ssize_t units,
+    )
+
+
 # ---------------------------------------------------------------- the CRF
 
 
@@ -485,56 +497,71 @@ cdef class EmbeddedProduct:
         float[:, ::1] products,
     ) except -1:
         cdef RowIndex index = self._indices[k]
-        cdef float[:, ::1] store = self._stores[k]
-        cdef Py_ssize_t token, number, known, j, n_out = self._n_out
+        cdef Py_ssize_t n_tokens = ids.shape[0], n_out = self._n_out, token, known, j
+        if index._n_rows + n_tokens > self.capacity:
+            index.clear()
+        cdef int64_t[::1] numbers = np.empty(n_tokens, np.int64)
+        new = []
+        known = index._n_rows
+        for token in range(n_tokens):
+            numbers[token] = index.number(&ids[token, first])
+            if numbers[token] == known:
+                new.append(token)
+                known += 1
+        if new:
+            try:
+                self._compute(k, ids, first, part, new, known - len(new))
+            except BaseException:
+                index.clear()  # which has rows whose products were not computed
+                raise
+        cdef const float[:, ::1] store = self._stores[k]
         cdef const float *value
         cdef float *product
-        for token in range(ids.shape[0]):
-            known = index._n_rows
-            if known == self.capacity:
-                index.clear()
-                known = 0
-            number = index.number(&ids[token, first])
-            if number == known:
-                try:
-                    if number == store.shape[0]:
-                        self._stores[k] = np.concatenate([store, np.empty_like(store)])
-                        store = self._stores[k]
-                    self._compute(&ids[token, first], first, part, &store[number, 0])
-                except BaseException:
-                    index.clear()
-                    raise
-            value = &store[number, 0]
+        for token in range(n_tokens):
+            value = &store[numbers[token], 0]
             product = &products[token, 0]
             if first == 0:
-                for j in range(n_out):
-                    product[j] = self._bias[j] + value[j]
+                memcpy(product, value, n_out * sizeof(float))
             else:
                 for j in range(n_out):
                     product[j] += value[j]
         return 0
 
     cdef int _compute(
-        self, const int32_t *ids, Py_ssize_t first, Py_ssize_t part, float *result
+        self,
+        Py_ssize_t k,
+        const int32_t[:, ::1] ids,
+        Py_ssize_t first,
+        Py_ssize_t part,
+        list tokens,
+        Py_ssize_t number,
     ) except -1:
-        cdef Py_ssize_t place, d, j, width = self._width, n_out = self._n_out
-        cdef Py_ssize_t row = first // self._group * width
-        cdef float summed
-        cdef const float *weights
-        for place in range(part):
-            if not 0 <= ids[place] < self._table.shape[0]:
-                raise ValueError(
-                    f"Ids must be from 0 to {self._table.shape[0] - 1}. Received: {ids[place]}"
-                )
-        for j in range(n_out):
-            result[j] = 0.0
-        for place in range(0, part, self._group):
-            for d in range(width):
-                summed = 0.0
-                for j in range(self._group):
-                    summed += self._table[ids[place + j], d]
-                weights = &self._kernel[row, 0]
-                row += 1
-                for j in range(n_out):
-                    result[j] += summed * weights[j]
+        """Store the products of new rows, numbered on from a number."""
+        cdef Py_ssize_t n_groups = part // self._group, width = self._width, token, row, group, i, d
+        cdef float[:, ::1] x = np.zeros((len(tokens), n_groups * width), np.float32)
+        cdef int32_t one
+        for row, token in enumerate(tokens):
+            for group in range(n_groups):
+                for i in range(self._group):
+                    one = ids[token, first + group * self._group + i]
+                    if not 0 <= one < self._table.shape[0]:
+                        raise ValueError(
+                            f"Ids must be from 0 to {self._table.shape[0] - 1}. Received: {one}"
+                        )
+                    for d in range(width):
+                        x[row, group * width + d] += self._table[one, d]
+        while len(self._stores[k]) < number + len(tokens):
+            self._stores[k] = np.concatenate([self._stores[k], np.empty_like(self._stores[k])])
+        cdef float[:, ::1] store = self._stores[k]
+        # The bias is in the first part's.
+        cdef const float[::1] bias = self._bias if first == 0 else np.zeros_like(self._bias)
+        dense(
+            &x[0, 0],
+            &self._kernel[first // self._group * width, 0],
+            &bias[0],
+            &store[number, 0],
+            len(tokens),
+            n_groups * width,
+            self._n_out,
+        )
         return 0
