@@ -10,7 +10,7 @@ setup(
         Extension(
             "ner_lstm_component.kernels.compiled",
             ["ner_lstm_component/kernels/compiled.pyx"],
-            depends=["ner_lstm_component/kernels/dense.h"],
+            depends=["ner_lstm_component/kernels/wide.h"],
             extra_compile_args=["-O3"],
             optional=True,
         )

@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-cdef extern from "dense.h" nogil:
+cdef extern from "wide.h" nogil:
     void dense(
         const float *x,
         const float *kernel,
@@ -18,6 +18,9 @@ cdef extern from "dense.h" nogil:
         Py_ssize_t n,
         Py_ssize_t width,
         Py_ssize_t units,
+    )
+    void exponentials(
+        const float *scores, float highest, float factor, double *results, Py_ssize_t n
     )
 
 
@@ -78,12 +81,6 @@ def viterbi(
                 best[first + time] = tag
             first += length
     return tags
-
-
-# An emission so much below the best of its token counts as if by that much. As O may follow
-# everything, sums that are scaled at each step can then neither vanish nor overflow; what
-# transitions forbid has no weight at all.
-cdef double NEGLIGIBLE = 150.0
 
 
 def marginals(
@@ -193,7 +190,9 @@ cdef void take_exponentials(Lattice *lattice, const float[:, ::1] transitions) n
 
 cdef void sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) noexcept nogil:
     cdef Py_ssize_t n_tags = lattice.n_tags, time, i, j
-    cdef double peak, score, total, factor
+    cdef float peak
+    cdef double total, factor
+    cdef const float *scores
     cdef double *own
     cdef double *ways
     cdef double *before
@@ -202,12 +201,13 @@ cdef void sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) no
     for time in range(length):
         own = lattice.likelihoods + time * n_tags
         ways = lattice.forward + time * n_tags
-        peak = emissions[time * n_tags]
+        scores = emissions + time * n_tags
+        peak = scores[0]
         for j in range(1, n_tags):
-            peak = fmax(peak, emissions[time * n_tags + j])
-        for j in range(n_tags):
-            score = (emissions[time * n_tags + j] - peak) / lattice.temperature
-            own[j] = exp(fmax(score, -NEGLIGIBLE))
+            peak = scores[j] if scores[j] > peak else peak
+        # What is far below the best counts as if by less than it is. As O may follow
+        # everything, sums that are scaled at each step can then neither vanish nor overflow.
+        exponentials(scores, peak, <float>(1.0 / lattice.temperature), own, n_tags)
         if time == 0:
             memcpy(ways, lattice.start, n_tags * sizeof(double))
         else:

@@ -1,0 +1,71 @@
+/* Loops for the widest instructions that the processor has: GCC compiles them for several, and
+   the right ones are chosen when the module is loaded. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
+#define WIDEST __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define WIDEST
+#endif
+
+/* So many products are added before the sum goes back to memory. */
+#define AT_ONCE 4
+
+/* result = bias + x @ kernel, all of them one row after the other.
+   x: (n, width), kernel: (width, units), bias: (units,), result: (n, units) */
+WIDEST static void dense(const float *x, const float *kernel, const float *bias, float *result,
+                         ptrdiff_t n, ptrdiff_t width, ptrdiff_t units)
+{
+    for (ptrdiff_t row = 0; row < n; row++) {
+        const float *factors = x + row * width;
+        float *sums = result + row * units;
+        ptrdiff_t i = 0;
+        for (ptrdiff_t unit = 0; unit < units; unit++)
+            sums[unit] = bias[unit];
+        for (; i + AT_ONCE <= width; i += AT_ONCE) {
+            const float *weights = kernel + i * units;
+            for (ptrdiff_t unit = 0; unit < units; unit++)
+                sums[unit] += factors[i] * weights[unit] + factors[i + 1] * weights[unit + units]
+                              + factors[i + 2] * weights[unit + 2 * units]
+                              + factors[i + 3] * weights[unit + 3 * units];
+        }
+        for (; i < width; i++)
+            for (ptrdiff_t unit = 0; unit < units; unit++)
+                sums[unit] += factors[i] * kernel[i * units + unit];
+    }
+}
+
+/* Below this, exp() is taken as it is here: far from where floats have no more digits. */
+#define LEAST -80.0f
+
+/* results = exp(max((scores - highest) * factor, LEAST)), to the last digits of a float.
+
+   x = n ln 2 + r with |r| <= ln 2 / 2: 2^n is put together from its bits, exp(r) is its Taylor
+   polynomial of degree 7. */
+WIDEST static void exponentials(const float *scores, float highest, float factor, double *results,
+                                ptrdiff_t n)
+{
+    for (ptrdiff_t k = 0; k < n; k++) {
+        float x = (scores[k] - highest) * factor;
+        x = x > LEAST ? x : LEAST;
+        /* To the nearest integer, as x is not positive. */
+        const int32_t power = (int32_t)(x * 1.44269504f - 0.5f);
+        /* ln 2 in two parts, of which the first has few digits: its multiples are exact. */
+        const float r = (x - (float)power * 0.693359375f) + (float)power * 2.12194440e-4f;
+        float sum = 1.0f / 5040.0f;
+        sum = sum * r + 1.0f / 720.0f;
+        sum = sum * r + 1.0f / 120.0f;
+        sum = sum * r + 1.0f / 24.0f;
+        sum = sum * r + 1.0f / 6.0f;
+        sum = sum * r + 0.5f;
+        sum = sum * r + 1.0f;
+        sum = sum * r + 1.0f;
+        const int32_t bits = (power + 127) << 23;
+        float scale;
+        memcpy(&scale, &bits, sizeof scale);
+        results[k] = (double)(sum * scale);
+    }
+}
