@@ -91,9 +91,10 @@ def _inner_loop(
     mask = tf.cast(mask, tf.bool) if is_masked else tf.ones(tf.shape(x)[:2], tf.bool)
     if layer.go_backwards:
         x, mask = tf.reverse(x, [1]), tf.reverse(mask, [1])
-    weights = [tf.convert_to_tensor(w) for w in (cell.kernel, cell.recurrent_kernel)]
+    h, c = initial_state
+    kernel, recurrent_kernel = map(tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel))
     bias = tf.convert_to_tensor(cell.bias) if cell.use_bias else tf.zeros(4 * cell.units)
-    outputs, h, c = lstm(x, mask, *initial_state, *weights, bias)
+    outputs, h, c = lstm(x, mask, h, c, kernel, recurrent_kernel, bias)
     if is_masked and not layer.zero_output_for_mask:
         outputs = _repeat_last(outputs, mask)
     return outputs[:, -1], outputs, [h, c]
@@ -326,7 +327,7 @@ def _unpacked(packed: Floats, packing: _Packing, shape: tuple[int, ...]) -> Floa
     if len(packing.tokens) < len(vectors):
         vectors.fill(0.0)
     vectors[packing.tokens] = packed
-    return vectors.reshape(*shape[:2], -1)
+    return vectors.reshape(*shape[:2], packed.shape[1])
 
 
 def _aligned(n_rows: int, width: int) -> Floats:
