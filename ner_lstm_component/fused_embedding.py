@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from thinc.api import NumpyOps
 
+from .fused_lstm import aligned
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
@@ -80,6 +82,7 @@ def _sum_by_row(
     ids: NDArray[np.int32], vectors: NDArray[np.float32], n_rows: int
 ) -> NDArray[np.float32]:
     width = vectors.shape[-1]
-    table = np.zeros((n_rows, width), np.float32)
+    table = aligned(n_rows, width)
+    table.fill(0.0)
     _OPS.scatter_add(table, ids.reshape(-1), vectors.reshape(ids.size, width))
     return table

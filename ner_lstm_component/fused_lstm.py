@@ -230,11 +230,11 @@ def _forward(
     factor, shift = np.full((2, 4, units), 0.5, np.float32)
     factor[2], shift[2] = 1.0, 0.0
     factor, shift = factor.ravel(), shift.ravel()
-    gates = _aligned(n_tokens, 4 * units)
+    gates = aligned(n_tokens, 4 * units)
     np.matmul(x.reshape(-1, width)[packing.tokens], kernel * factor, out=gates)
     gates += bias * factor
     recurrent_kernel = recurrent_kernel * factor
-    hidden, cells, squashed = (_aligned(n_first + n_tokens, units) for _ in range(3))
+    hidden, cells, squashed = (aligned(n_first + n_tokens, units) for _ in range(3))
     first = packing.order[:n_first]
     hidden[:n_first], cells[:n_first] = h0[first], c0[first]
     recurrent, products = (
@@ -323,15 +323,15 @@ def _backward(
 
 def _unpacked(packed: Floats, packing: _Packing, shape: tuple[int, ...]) -> Floats:
     """Tokens' vectors in their places, zero elsewhere."""
-    vectors = _aligned(shape[0] * shape[1], packed.shape[1])
+    vectors = aligned(shape[0] * shape[1], packed.shape[1])
     if len(packing.tokens) < len(vectors):
         vectors.fill(0.0)
     vectors[packing.tokens] = packed
     return vectors.reshape(*shape[:2], packed.shape[1])
 
 
-def _aligned(n_rows: int, width: int) -> Floats:
-    """An array, not filled, that becomes a tensor without a copy."""
+def aligned(n_rows: int, width: int) -> Floats:
+    """An array of floats, not filled, that becomes a tensor without a copy."""
     buffer = np.empty(n_rows * width + _ALIGNMENT // 4, np.float32)
     start = -buffer.ctypes.data % _ALIGNMENT // 4
     return buffer[start : start + n_rows * width].reshape(n_rows, width)
