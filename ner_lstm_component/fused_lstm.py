@@ -91,9 +91,10 @@ def _inner_loop(
     mask = tf.cast(mask, tf.bool) if is_masked else tf.ones(tf.shape(x)[:2], tf.bool)
     if layer.go_backwards:
         x, mask = tf.reverse(x, [1]), tf.reverse(mask, [1])
-    weights = [tf.convert_to_tensor(w) for w in (cell.kernel, cell.recurrent_kernel)]
+    h, c = initial_state
+    kernel, recurrent_kernel = map(tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel))
     bias = tf.convert_to_tensor(cell.bias) if cell.use_bias else tf.zeros(4 * cell.units)
-    outputs, h, c = lstm(x, mask, *initial_state, *weights, bias)
+    outputs, h, c = lstm(x, mask, h, c, kernel, recurrent_kernel, bias)
     if is_masked and not layer.zero_output_for_mask:
         outputs = _repeat_last(outputs, mask)
     return outputs[:, -1], outputs, [h, c]
@@ -229,11 +230,11 @@ def _forward(
     factor, shift = np.full((2, 4, units), 0.5, np.float32)
     factor[2], shift[2] = 1.0, 0.0
     factor, shift = factor.ravel(), shift.ravel()
-    gates = _aligned(n_tokens, 4 * units)
+    gates = aligned(n_tokens, 4 * units)
     np.matmul(x.reshape(-1, width)[packing.tokens], kernel * factor, out=gates)
     gates += bias * factor
     recurrent_kernel = recurrent_kernel * factor
-    hidden, cells, squashed = (_aligned(n_first + n_tokens, units) for _ in range(3))
+    hidden, cells, squashed = (aligned(n_first + n_tokens, units) for _ in range(3))
     first = packing.order[:n_first]
     hidden[:n_first], cells[:n_first] = h0[first], c0[first]
     recurrent, products = (
@@ -322,15 +323,15 @@ def _backward(
 
 def _unpacked(packed: Floats, packing: _Packing, shape: tuple[int, ...]) -> Floats:
     """Tokens' vectors in their places, zero elsewhere."""
-    vectors = _aligned(shape[0] * shape[1], packed.shape[1])
+    vectors = aligned(shape[0] * shape[1], packed.shape[1])
     if len(packing.tokens) < len(vectors):
         vectors.fill(0.0)
     vectors[packing.tokens] = packed
-    return vectors.reshape(*shape[:2], -1)
+    return vectors.reshape(*shape[:2], packed.shape[1])
 
 
-def _aligned(n_rows: int, width: int) -> Floats:
-    """An array, not filled, that becomes a tensor without a copy."""
+def aligned(n_rows: int, width: int) -> Floats:
+    """An array of floats, not filled, that becomes a tensor without a copy."""
     buffer = np.empty(n_rows * width + _ALIGNMENT // 4, np.float32)
     start = -buffer.ctypes.data % _ALIGNMENT // 4
     return buffer[start : start + n_rows * width].reshape(n_rows, width)

@@ -112,10 +112,20 @@ class _Slots:
             self.views.pop(name, None)
             getattr(optimizer, name).pop(key, None)
 
-    def give(self, optimizer: Optimizer, key: tuple[int, str], ops: Ops) -> None:
+    def moments(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The values of both."""
+        return self.mom1.read_value(), self.mom2.read_value()
+
+    def give(
+        self,
+        optimizer: Optimizer,
+        key: tuple[int, str],
+        moments: tuple[tf.Tensor, tf.Tensor],
+        ops: Ops,
+    ) -> None:
         """Leave an optimizer with views, in Thinc's shapes."""
-        for name in ("mom1", "mom2"):
-            view = _view(getattr(self, name).read_value(), ops).reshape(-1)
+        for name, moment in zip(("mom1", "mom2"), moments, strict=True):
+            view = _view(moment, ops).reshape(-1)
             self.views[name] = getattr(optimizer, name)[key] = view
         if optimizer.averages is not None:
             view = _view(self.average, ops)
@@ -181,11 +191,12 @@ class FusedAdam:
         o = optimizer
         shared = [o.b1, o.b2, o.eps, o.L2, o.learn_rate * o.L2, o.grad_clip]
         taken = []
+        moments: list[tuple[tf.Tensor, tf.Tensor]] | None = None
         try:
             for key, own in zip(keys, slots, strict=True):
                 own.take(optimizer, key)
                 taken.append((key, own))
-            averages = function(
+            averages, moments = function(
                 [gradients[name].tensor for name in variables],
                 [own.average for own in slots] if kind.has_averages else [],
                 tf.constant(by_variable, tf.float32),
@@ -194,8 +205,10 @@ class FusedAdam:
             for own, average in zip(slots, averages, strict=kind.has_averages):
                 own.average = average
         finally:
-            for key, own in taken:
-                own.give(optimizer, key, ops)
+            # Read in the call, which takes less time; where it failed, now.
+            moments = moments or [own.moments() for _, own in taken]
+            for (key, own), values in zip(taken, moments, strict=True):
+                own.give(optimizer, key, values, ops)
 
     def _slots_of(self, name: str, variable: tf.Variable) -> _Slots:
         known = self._slots.get(name)
@@ -212,7 +225,7 @@ class FusedAdam:
             averages: list[tf.Tensor],
             by_variable: tf.Tensor,
             shared: tf.Tensor,
-        ) -> list[tf.Tensor]:
+        ) -> tuple[list[tf.Tensor], list[tuple[tf.Tensor, tf.Tensor]]]:
             self.traces += 1
             b1, b2, eps, l2, decay, clip = tf.unstack(shared, 6)
             numbers = [tf.unstack(row, 3) for row in tf.unstack(by_variable, len(slots))]
@@ -242,7 +255,7 @@ class FusedAdam:
                     variable.assign_sub(decay * variable)
                 if kind.has_averages:
                     new_averages.append(averages[i] - step * (averages[i] - variable))
-            return new_averages
+            return new_averages, [own.moments() for own in slots]
 
         return update
 

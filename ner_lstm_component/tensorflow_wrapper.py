@@ -7,7 +7,8 @@ Keras 3, for any functional, Sequential or registered subclassed model:
 * a network that ends in its loss (its output is a scalar) is run forward and backward
   in one compiled call, which for recurrent networks is about twice as fast as a tape
   around a compiled forward; ``backprop`` then only scales;
-* in training on a CPU, LSTM layers are computed by `fused_lstm`, which is faster;
+* in training on a CPU, LSTM layers are computed by `fused_lstm` and embeddings
+  differentiated by `fused_embedding`, which are faster;
 * Thinc's ``dropout_rate`` governs the dropout layers; it is rounded to hundredths, so
   that a schedule of rates costs a bounded number of graphs;
 * weights are held as plain arrays beside Keras' JSON config: nothing is unpickled, and
@@ -41,6 +42,7 @@ from thinc.api import Model, Ops, Optimizer, Shim, get_current_ops
 from thinc.types import ArgsKwargs
 from thinc.util import convert_recursive, is_xp_array
 
+from .fused_embedding import fused_embeddings
 from .fused_lstm import fused_lstms
 from .fused_optimizer import FusedAdam, Gradient, is_expressible, own_arrays
 from .onnx_export import Exported, NotExpressible, export
@@ -612,7 +614,7 @@ class TensorFlowShim(Shim):
         variables = self._trainable() if is_train else []
         leaves = tf.nest.flatten(structure)
 
-        # On a GPU Keras' recurrent layers are cuDNN's.
+        # On a GPU Keras' own layers are the fast ones.
         is_fused = is_train and self.device == _CPU
 
         def call(*tensors: Any) -> tuple[Any, list | None]:
@@ -621,8 +623,12 @@ class TensorFlowShim(Shim):
             filled = [next(given) if tf.is_tensor(leaf) else leaf for leaf in leaves]
             args, kwargs = tf.nest.pack_sequence_as(structure, filled)
             floats = [tensor for tensor in tensors if tensor.dtype.is_floating]
-            fused = fused_lstms(model) if is_fused else contextlib.nullcontext()
-            with _governed_dropout(model, rate), fused, tf.GradientTape() as tape:
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(_governed_dropout(model, rate))
+                if is_fused:
+                    stack.enter_context(fused_embeddings(model))
+                    stack.enter_context(fused_lstms(model))
+                tape = stack.enter_context(tf.GradientTape())
                 tape.watch(floats)
                 outputs = model(*args, training=is_train, **kwargs)
             if not is_train or not _is_scalar(outputs):

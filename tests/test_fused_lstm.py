@@ -1,6 +1,7 @@
 """LSTM layers as NumPy computes them, against Keras' own."""
 
 from contextlib import nullcontext
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,11 +61,12 @@ def calls(monkeypatch) -> list[str]:
     seen: list[str] = []
     for name in ("_forward", "_backward"):
 
-        def recorded(*args: Any, own: Any = getattr(fused_lstm, name), name: str = name) -> Any:
+        def recorded(name: str, own: Any, *args: Any) -> Any:
             seen.append(name)
             return own(*args)
 
-        monkeypatch.setattr(fused_lstm, name, recorded)
+        own = getattr(fused_lstm, name)
+        monkeypatch.setattr(fused_lstm, name, partial(recorded, name, own))
     return seen
 
 
