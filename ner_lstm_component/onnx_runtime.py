@@ -83,12 +83,14 @@ class OnnxNetwork:
         found: dict[int, Any] = {}
         for structure, value in zip(exported.arguments, self._arguments(args, kwargs), strict=True):
             _match(structure, value, self._inputs, found)
-        for k, embedded in exported.embedded.items():
-            found[k] = _embed(embedded, found[k])
-        feed = {
-            one.name: _fit(one, found[k], one.name in exported.right_padded)
-            for k, one in enumerate(self._inputs)
-        }
+        feed: dict[str, NDArray] = {}
+        for k, one in enumerate(self._inputs):
+            if k in exported.embedded:
+                feed[one.name] = _embed(exported.embedded[k], found[k])
+            else:
+                feed[one.name] = _fit(one, found[k])
+            if one.name in exported.right_padded:
+                _check_right_padded(one, feed[one.name])
         return _fill(exported.outputs, self._session().run(None, feed))
 
     def _arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
@@ -170,22 +172,25 @@ def _match(structure: Any, value: Any, inputs: Sequence[Input], found: dict[int,
 
 def _embed(embedded: Embedded, value: Any) -> NDArray[np.float32]:
     """What the graph has in place of ids."""
-    ids = _fit(embedded.ids, value, False)
+    ids = _fit(embedded.ids, value)
     products = embedded.product(ids.reshape(-1, ids.shape[-1]))
     return products.reshape(*ids.shape[:-1], products.shape[-1])
 
 
-def _fit(one: Input, value: Any, is_right_padded: bool) -> NDArray:
+def _fit(one: Input, value: Any) -> NDArray:
     """An argument as the array that an input takes."""
     array = np.asarray(value.get() if hasattr(value, "get") else value, one.dtype)
-    shape = array.shape
-    if len(shape) != len(one.shape) or not all(
-        size and wanted in (None, size) for size, wanted in zip(shape, one.shape, strict=True)
-    ):
-        raise NotExpressible(f"the input {one.name!r} of shape {shape}")
-    if is_right_padded and not array.all() and (array[:, 1:] > array[:, :-1]).any():
-        raise NotExpressible(f"the mask {one.name!r}, which is not padded on the right")
+    fits = array.ndim == len(one.shape)
+    for size, wanted in zip(array.shape, one.shape, strict=False):
+        fits = fits and size > 0 and wanted in (None, size)
+    if not fits:
+        raise NotExpressible(f"the input {one.name!r} of shape {array.shape}")
     return array
+
+
+def _check_right_padded(one: Input, mask: NDArray[np.bool_]) -> None:
+    if not mask.all() and (mask[:, 1:] > mask[:, :-1]).any():
+        raise NotExpressible(f"the mask {one.name!r}, which is not padded on the right")
 
 
 def _fill(structure: Any, results: list[NDArray]) -> Any:

@@ -10,7 +10,6 @@ depend on its batch.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -18,14 +17,16 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import IS_PUNCT, ORTH, SENT_START
+from spacy.attrs import IS_LOWER, IS_PUNCT, ORTH, SENT_START
 from spacy.pipeline import Sentencizer
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
 
-_WANTED = [ORTH, IS_PUNCT]
-_TERMINATORS = frozenset(map(get_string_id, Sentencizer.default_punct_chars))
-_OPENING = frozenset(map(get_string_id, "([{<«‘“„‚‹¿¡"))
+from . import kernels
+
+_WANTED = [ORTH, IS_PUNCT, IS_LOWER, SENT_START]
+_TERMINATORS = np.sort(np.array([*map(get_string_id, Sentencizer.default_punct_chars)], np.uint64))
+_OPENING = np.sort(np.array([*map(get_string_id, "([{<«‘“„‚‹¿¡")], np.uint64))
 _QUOTE = get_string_id('"')
 
 
@@ -117,32 +118,18 @@ def read(docs: Sequence[Doc]) -> Text:
     """Read Docs' words, and find their sentences.
 
     The sentences are the Doc's own where it has boundaries (of a parser, a sentencizer or
-    an annotator). Else its punctuation tells where one ends, unless the next token is in
-    lower case.
+    an annotator). Else its punctuation tells where one ends: after a full stop, question or
+    exclamation mark (spaCy's ``Sentencizer`` has the list for many scripts) and the closing
+    quotes and brackets that follow it, unless the next token is in lower case. A straight
+    quote closes where an odd number came before it.
     """
-    filled = [doc for doc in docs if len(doc)]
-    if not filled:
+    arrays = [doc.to_array(_WANTED).reshape(-1, len(_WANTED)) for doc in docs]
+    if not arrays:
         return Text(docs, np.zeros(0, np.uint64), np.zeros(0, np.int64))
-    arrays = [doc.to_array(_WANTED) for doc in filled]
     attributes = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    orths = attributes[:, 0].copy()
-    marks = attributes[:, 1].nonzero()[0]
-    positions, marks_orths = marks.tolist(), orths[marks].tolist()
-    starts: list[int] = []
-    n_tokens = mark = 0
-    for doc in filled:
-        starts.append(n_tokens)
-        first, mark = mark, bisect_left(positions, n_tokens + len(doc), mark)
-        if doc.has_annotation("SENT_START"):
-            is_start = doc.to_array(SENT_START) == 1
-            starts += (is_start[1:].nonzero()[0] + (n_tokens + 1)).tolist()
-        else:
-            for end in _sentence_ends(positions[first:mark], marks_orths[first:mark]):
-                if end < n_tokens + len(doc) and not doc[end - n_tokens].is_lower:
-                    starts.append(end)
-        n_tokens += len(doc)
-    borders = np.array([*starts, n_tokens], np.int64)
-    return Text(docs, orths, borders[1:] - borders[:-1])
+    doc_lengths = np.fromiter(map(len, docs), np.int64, len(docs))
+    lengths = kernels.sentence_lengths(attributes, doc_lengths, _TERMINATORS, _OPENING, _QUOTE)
+    return Text(docs, attributes[:, 0].copy(), lengths)
 
 
 def parts(text: Text, n_tokens: int) -> Iterator[Text]:
@@ -164,29 +151,6 @@ def split(array: NDArray, lengths: Iterable[int]) -> list[NDArray]:
     lengths = list(lengths)
     ends = accumulate(lengths)
     return [array[end - length : end] for length, end in zip(lengths, ends, strict=True)]
-
-
-def _sentence_ends(positions: list[int], orths: list[int]) -> list[int]:
-    """Where sentences end (one past the last token), judged by punctuation.
-
-    After a full stop, question or exclamation mark (spaCy's ``Sentencizer`` has the list
-    for many scripts) and the closing quotes and brackets that follow it. A straight quote
-    closes where an odd number came before it.
-
-    :param positions: of the Doc's punctuation.
-    :param orths: of the same tokens.
-    """
-    ends: list[int] = []
-    quoted = False
-    for position, orth in zip(positions, orths, strict=True):
-        is_quote = orth == _QUOTE
-        closes = quoted if is_quote else orth not in _OPENING
-        if ends and ends[-1] == position and closes:
-            ends[-1] = position + 1
-        elif orth in _TERMINATORS:
-            ends.append(position + 1)
-        quoted ^= is_quote
-    return ends
 
 
 def cut(lengths: NDArray[np.int64], reading: Reading) -> Segments:

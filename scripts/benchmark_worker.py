@@ -106,7 +106,7 @@ class Worker:
         :param least: of all Docs together, at least.
         :return: the seconds of a Doc, and how far memory rose above that with the Docs made.
         """
-        self.share(200, 256)
+        self.share(1000, 256)
         words = self._words()
         docs = [self._doc(words, tokens) for _ in range(max(1, least // tokens))]
         before = memory()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from spacy.strings import get_string_id
 
-from ner_lstm_component import kernels
+from ner_lstm_component import kernels, segments
 from ner_lstm_component.crf import FORBIDDEN, iob2_allowed
 from ner_lstm_component.kernels import plain
 
@@ -134,3 +135,25 @@ def test_parts_must_fit():
     for parts in ([6, 2], [3, 3], [4]):
         with pytest.raises(ValueError, match="'parts' must be groups of 2 ids"):
             kernels.EmbeddedProduct(*arrays, 2, parts, 10)
+
+
+@needs_compiled
+@pytest.mark.parametrize("seed", range(200))
+def test_sentence_lengths(seed):
+    """Of words, punctuation that ends a sentence, opens and closes; some Docs with boundaries."""
+    rng = np.random.default_rng(seed)
+    marks = [get_string_id(mark) for mark in ".!)(“”,"]
+    orths = np.array([segments._QUOTE, *marks, 1, 2, 3], np.uint64)
+    doc_lengths = rng.integers(0, 30, rng.integers(1, 5))
+    kind = rng.integers(0, len(orths), doc_lengths.sum())
+    is_punct = kind < 8
+    is_lower = (rng.random(len(kind)) < 0.3) & ~is_punct
+    sent_start = np.zeros(len(kind), np.int64)
+    if seed % 4 == 0:
+        sent_start = rng.integers(-1, 2, len(kind))
+    columns = [orths[kind], is_punct, is_lower, sent_start.view(np.uint64)]
+    attributes = np.stack([column.astype(np.uint64) for column in columns], axis=1)
+    sets = (segments._TERMINATORS, segments._OPENING, segments._QUOTE)
+    found = kernels.sentence_lengths(attributes, doc_lengths, *sets)
+    assert found.sum() == doc_lengths.sum()
+    assert found.tolist() == plain.sentence_lengths(attributes, doc_lengths, *sets).tolist()

@@ -2,8 +2,11 @@
 
 Cython compiles them (`compiled.pyx`) where the package is built with a C compiler; where it
 was not, `plain.py` gives the same results by NumPy, several times slower. Here is what both
-do; `crf.py`, `tags.py`, `lexicon.py`, `features.py` and `onnx_runtime.py` call them.
+do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py` and `onnx_runtime.py` call them.
 
+- ``sentence_lengths(attributes, doc_lengths, terminators, opening, quote)``: of sentences by
+  boundaries or punctuation; see `segments.read`. ``attributes`` are ORTH, IS_PUNCT, IS_LOWER
+  and SENT_START of all Docs' tokens, the sets of ORTH ascending arrays.
 - ``viterbi(emissions, transitions, lengths)``: the best tags; see `crf.viterbi`.
 - ``marginals(emissions, transitions, lengths, spans, with_tags, temperature)``: the
   probabilities of spans and, if wanted, of tags; see `crf.marginals`.
@@ -42,6 +45,7 @@ with suppress(ImportError):
 
 IS_COMPILED = _chosen is not plain
 
+sentence_lengths = _chosen.sentence_lengths
 viterbi = _chosen.viterbi
 marginals = _chosen.marginals
 entity_spans = _chosen.entity_spans

@@ -24,6 +24,73 @@ cdef extern from "wide.h" nogil:
     )
 
 
+# ---------------------------------------------------------------- sentences
+
+
+def sentence_lengths(
+    const uint64_t[:, ::1] attributes,
+    const int64_t[::1] doc_lengths,
+    const uint64_t[::1] terminators,
+    const uint64_t[::1] opening,
+    uint64_t quote,
+):
+    starts_array = np.empty(attributes.shape[0] + 1, np.int64)
+    cdef int64_t[::1] starts = starts_array
+    cdef Py_ssize_t n_starts = 0, first = 0, end, token, sentence_end, k
+    cdef bint is_annotated, quoted, closes
+    cdef uint64_t orth
+    with nogil:
+        for k in range(doc_lengths.shape[0]):
+            end = first + doc_lengths[k]
+            is_annotated = False
+            for token in range(first + 1, end):
+                is_annotated = is_annotated or attributes[token, 3] != 0
+            if first < end:
+                starts[n_starts] = first
+                n_starts += 1
+            if is_annotated:
+                for token in range(first + 1, end):
+                    if attributes[token, 3] == 1:
+                        starts[n_starts] = token
+                        n_starts += 1
+            else:
+                # One past the sentence's last token, if what closes it may still follow.
+                sentence_end = -1
+                quoted = False
+                for token in range(first, end):
+                    if token == sentence_end and not attributes[token, 1]:
+                        if not attributes[token, 2]:
+                            starts[n_starts] = token
+                            n_starts += 1
+                        sentence_end = -1
+                    if not attributes[token, 1]:
+                        continue
+                    orth = attributes[token, 0]
+                    closes = quoted if orth == quote else not is_in(orth, opening)
+                    if token == sentence_end and not closes:
+                        starts[n_starts] = token
+                        n_starts += 1
+                        sentence_end = -1
+                    if token == sentence_end or is_in(orth, terminators):
+                        sentence_end = token + 1
+                    if orth == quote:
+                        quoted = not quoted
+            first = end
+    starts[n_starts] = first
+    return np.diff(starts_array[: n_starts + 1])
+
+
+cdef bint is_in(uint64_t wanted, const uint64_t[::1] ascending) noexcept nogil:
+    cdef Py_ssize_t low = 0, high = ascending.shape[0], middle
+    while low < high:
+        middle = (low + high) // 2
+        if ascending[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low < ascending.shape[0] and ascending[low] == wanted
+
+
 # ---------------------------------------------------------------- the CRF
 
 

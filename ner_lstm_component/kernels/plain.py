@@ -12,6 +12,37 @@ from numpy.typing import NDArray
 _AT_ONCE = 16_384
 
 
+def sentence_lengths(
+    attributes: NDArray[np.uint64],
+    doc_lengths: NDArray[np.int64],
+    terminators: NDArray[np.uint64],
+    opening: NDArray[np.uint64],
+    quote: int,
+) -> NDArray[np.int64]:
+    lengths: list[int] = []
+    first = 0
+    for end in np.cumsum(doc_lengths).tolist():
+        orths, is_punct, is_lower, sent_start = attributes[first:end].T
+        starts = np.flatnonzero(sent_start[1:] == 1) + 1
+        if not sent_start[1:].any():
+            marks = np.flatnonzero(is_punct)
+            is_quote = orths[marks] == quote
+            is_odd = np.cumsum(is_quote) - is_quote & 1
+            closes = np.where(is_quote, is_odd == 1, ~np.isin(orths[marks], opening))
+            ends: list[int] = []
+            is_last = np.isin(orths[marks], terminators)
+            for mark, may_close, may_end in zip(marks.tolist(), closes, is_last, strict=True):
+                if ends and ends[-1] == mark and may_close:
+                    ends[-1] = mark + 1
+                elif may_end:
+                    ends.append(mark + 1)
+            starts = np.array([i for i in ends if i < end - first and not is_lower[i]], np.int64)
+        if first < end:
+            lengths += np.diff([0, *starts.tolist(), end - first]).tolist()
+        first = end
+    return np.array(lengths, np.int64)
+
+
 def viterbi(
     emissions: NDArray[np.float32], transitions: NDArray[np.float32], lengths: NDArray[np.int64]
 ) -> NDArray[np.int64]:
