@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +17,9 @@ from ..tags import OUTSIDE, entity_spans
 from .limits import Limits, check_number, check_texts, check_tokens
 from .models import ModelError, find_component
 from .schema import Entity, Prediction, PredictRequest
+from .vocabulary import Vocabulary
 
 DECIMALS = 6
-# Tokens after which the words among them are forgotten: about 10 MB.
-ZONE_TOKENS = 20_000
-# Words met, since the vocab's tables were last made anew: they have about 10 MB by then.
-VOCAB_ENTRIES = 100_000
 
 
 class Tagged(NamedTuple):
@@ -55,9 +51,8 @@ class Tagger:
     """A loaded pipeline that threads may use, one at a time.
 
     The thread that comes through the lock tags what waits before it, too: a run over several
-    Docs takes little longer than over one. Words are forgotten after some thousands of others,
-    by a memory zone, which belongs to the whole vocab and so is under the lock, too. What the
-    caller makes with the pipeline meanwhile is in the zone as well: leave it to the tagger.
+    Docs takes little longer than over one. The vocab, whose rare words are forgotten from time
+    to time, is under the lock, too: leave the pipeline to the tagger.
 
     :param nlp: the pipeline.
     :param limits: how large a request may be.
@@ -71,8 +66,7 @@ class Tagger:
         self._tags = list(self.component.tags)
         self._lock = threading.Lock()
         self._waiting: deque[_Job] = deque()
-        self._zone = ExitStack()
-        self._remembered = ZONE_TOKENS
+        self._vocabulary = Vocabulary(nlp)
 
     def warm_up(self) -> None:
         """Start the runtime of this process, so that no request has to wait for it.
@@ -108,7 +102,7 @@ class Tagger:
         return job.tagged
 
     def _tag_together(self, jobs: Sequence[_Job]) -> None:
-        self._forget()
+        self._vocabulary.forget()
         for job in jobs:
             try:
                 job.docs = self._docs(job.request)
@@ -128,18 +122,6 @@ class Tagger:
             if not job.is_done:
                 self._tag_together([job])
 
-    def _forget(self) -> None:
-        """Begin a new memory zone where many words have been met in the present one.
-
-        Not at each request: to meet a frequent word anew takes longer than to tag it.
-        """
-        if self._remembered >= ZONE_TOKENS:
-            self._zone.close()
-            if len(self.nlp.vocab) >= VOCAB_ENTRIES:
-                shrink(self.nlp.vocab)
-            self._zone.enter_context(self.nlp.memory_zone())
-            self._remembered = 0
-
     def _docs(self, request: PredictRequest) -> list[Doc]:
         docs, n_tokens = [], 0
         for given in request.inputs:
@@ -149,7 +131,7 @@ class Tagger:
                 check_tokens(request.field, n_tokens + len(given), self.limits)
                 doc = Doc(self.nlp.vocab, words=given)
             n_tokens += len(doc)
-            self._remembered += len(doc)
+            self._vocabulary.meet(given, len(doc))
             check_tokens(request.field, n_tokens, self.limits)
             docs.append(doc)
         return docs
@@ -202,21 +184,6 @@ class Tagger:
             labels=self._tags,
             prediction=_rounded(rows) if wants_probabilities else None,
         )
-
-
-def shrink(vocab: Any) -> None:
-    """Make a vocab's tables anew, outside of memory zones.
-
-    spaCy's hash tables keep a place for each word that a memory zone has forgotten, and grow by
-    16 bytes and more for each word ever met. They are made anew when a vocab is loaded.
-
-    :param vocab: a ``Vocab``, whose type does not tell all its attributes.
-    """
-    others = ["vectors", "lookups"]
-    # Loading wraps one of them each time.
-    getters = dict(vocab.lex_attr_getters)
-    vocab.from_bytes(vocab.to_bytes(exclude=others), exclude=others)
-    vocab.lex_attr_getters = getters
 
 
 def _rounded(rows: NDArray[np.float32] | None) -> list[list[float]]:
