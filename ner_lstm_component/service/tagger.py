@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from .schema import Entity, Prediction, PredictRequest
 from .vocabulary import Vocabulary
 
 DECIMALS = 6
+# What the requests of several clients have to come together.
+GATHER_SECONDS = 0.0005
 
 
 class Tagged(NamedTuple):
@@ -67,6 +70,7 @@ class Tagger:
         self._lock = threading.Lock()
         self._waiting: deque[_Job] = deque()
         self._vocabulary = Vocabulary(nlp)
+        self._n_together = 1
 
     def warm_up(self) -> None:
         """Start the runtime of this process, so that no request has to wait for it.
@@ -94,12 +98,24 @@ class Tagger:
         self._waiting.append(job)
         with self._lock:
             if not job.is_done:
+                self._gather()
                 jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
+                self._n_together = len(jobs)
                 self._tag_together(jobs)
         if job.error is not None:
             raise job.error
         assert job.tagged is not None
         return job.tagged
+
+    def _gather(self) -> None:
+        """Wait for the requests that come with this one, as long as there come any.
+
+        So many as the last time, at most: one that comes alone does not wait.
+        """
+        n_waiting = 0
+        while n_waiting < len(self._waiting) < self._n_together:
+            n_waiting = len(self._waiting)
+            time.sleep(GATHER_SECONDS)
 
     def _tag_together(self, jobs: Sequence[_Job]) -> None:
         self._vocabulary.forget()
