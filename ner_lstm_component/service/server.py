@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import select
 import shutil
 import sys
 import tempfile
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 # What a connection that has begun has to be complete, when the server stops: some round trips.
 _HANDSHAKE_SECONDS = 0.5
+# So long a thread waits for the next request of a connection, if no other connection needs it.
+_NEXT_REQUEST_MILLISECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,25 @@ class Worker(ThreadWorker):
     kernel has already accepted for it. Where other workers go on, they take what comes later;
     where all stop, :class:`_Arbiter` has seen to it that nothing does.
     """
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a connection's requests, as long as one comes upon the other."""
+        keeps = super().handle(conn)
+        while keeps is True and self._comes_again(conn):
+            keeps = super().handle(conn)
+        return keeps
+
+    def _comes_again(self, conn: Any) -> bool:
+        """Whether a client's next request comes at once.
+
+        It is read by the same thread then, if no other connection needs it. Otherwise gunicorn's
+        main thread waits for it, which takes two changes of threads and as many system calls.
+        """
+        if not self.alive or self.nr_conns > self.cfg.threads:
+            return False
+        poll = select.poll()
+        poll.register(conn.sock, select.POLLIN)
+        return bool(poll.poll(_NEXT_REQUEST_MILLISECONDS))
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Take connections or not; on stopping, first those that wait."""

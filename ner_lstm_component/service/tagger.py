@@ -110,10 +110,10 @@ class Tagger:
     def _gather(self) -> None:
         """Wait for the requests that come with this one, as long as there come any.
 
-        So many as the last time, at most: one that comes alone does not wait.
+        Only if there were some the last time: one that comes alone does not wait.
         """
-        n_waiting = 0
-        while n_waiting < len(self._waiting) < self._n_together:
+        n_waiting = 0 if self._n_together > 1 else len(self._waiting)
+        while n_waiting < len(self._waiting):
             n_waiting = len(self._waiting)
             time.sleep(GATHER_SECONDS)
 
