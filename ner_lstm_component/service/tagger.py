@@ -1,4 +1,4 @@
-"""The pipeline behind the endpoint: a lock, a memory zone, and requests tagged together."""
+"""The pipeline behind the endpoint: one thread at a time, and requests tagged together."""
 
 from __future__ import annotations
 
@@ -37,10 +37,16 @@ class Tagged(NamedTuple):
 
 
 class _Job:
-    """A request on its way through the tagger."""
+    """A request on its way through the tagger.
+
+    Its thread waits at the gate, which opens when it is done or is to lead.
+    """
 
     def __init__(self, request: PredictRequest) -> None:
         self.request = request
+        self.is_to_lead = False
+        self.gate = threading.Lock()
+        self.gate.acquire()
         self.docs: list[Doc] = []
         self.tagged: Tagged | None = None
         self.error: Exception | None = None
@@ -53,9 +59,9 @@ class _Job:
 class Tagger:
     """A loaded pipeline that threads may use, one at a time.
 
-    The thread that comes through the lock tags what waits before it, too: a run over several
-    Docs takes little longer than over one. The vocab, whose rare words are forgotten from time
-    to time, is under the lock, too: leave the pipeline to the tagger.
+    One thread at a time leads: it tags all that waits, because a run over several Docs takes
+    little longer than over one. Only it touches the pipeline and its vocab, whose rare words are
+    forgotten from time to time: leave both to the tagger.
 
     :param nlp: the pipeline.
     :param limits: how large a request may be.
@@ -67,7 +73,9 @@ class Tagger:
         self.limits = limits
         self.component = find_component(nlp)
         self._tags = list(self.component.tags)
+        # Of the two below: whether there is a thread that tags, and what waits for it.
         self._lock = threading.Lock()
+        self._is_led = False
         self._waiting: deque[_Job] = deque()
         self._vocabulary = Vocabulary(nlp)
         self._n_together = 1
@@ -95,17 +103,34 @@ class Tagger:
             texts: list[str] = request.inputs  # type: ignore[assignment]
             check_texts(request.field, texts, self.limits, self.nlp.max_length)
         job = _Job(request)
-        self._waiting.append(job)
         with self._lock:
-            if not job.is_done:
-                self._gather()
-                jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
-                self._n_together = len(jobs)
-                self._tag_together(jobs)
+            self._waiting.append(job)
+            is_first = not self._is_led
+            self._is_led = True
+        if not is_first:
+            job.gate.acquire()
+        if is_first or job.is_to_lead:
+            self._lead()
         if job.error is not None:
             raise job.error
         assert job.tagged is not None
         return job.tagged
+
+    def _lead(self) -> None:
+        """Tag what waits, and hand on to one that has come meanwhile."""
+        self._gather()
+        jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        self._n_together = len(jobs)
+        try:
+            self._tag_together(jobs)
+        finally:
+            with self._lock:
+                self._is_led = bool(self._waiting)
+                if self._is_led:
+                    self._waiting[0].is_to_lead = True
+                    self._waiting[0].gate.release()
+            for job in jobs:
+                job.gate.release()
 
     def _gather(self) -> None:
         """Wait for the requests that come with this one, as long as there come any.
