@@ -16,7 +16,7 @@ from pathlib import Path
 from spacy.language import Language
 
 try:
-    from flask import Flask, Response, g, request
+    from flask import Flask, Response, request
     from pydantic import ValidationError
     from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
@@ -78,7 +78,7 @@ def create_app(
         wanted = _read_request(limits)
         tagged = tagger.tag(wanted)
         metrics.tagged(tagged)
-        g.sizes = {
+        request.environ[requests.SIZES] = {
             "texts": len(tagged.predictions),
             "tokens": tagged.n_tokens,
             "entities": sum(len(one.ents) for one in tagged.predictions),

@@ -18,6 +18,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ner_lstm_component.app import Limits, ModelError, create_app
+from ner_lstm_component.service.vocabulary import ZONE_TOKENS, Vocabulary
 
 ROOT = Path(__file__).parents[1]
 TEXT = "Anna Berg lives in Oslo."
@@ -383,7 +384,7 @@ def test_metrics(model):
 
 
 def test_string_store_stays_flat(client, nlp, monkeypatch):
-    monkeypatch.setattr("ner_lstm_component.service.tagger.ZONE_TOKENS", 100)
+    monkeypatch.setattr("ner_lstm_component.service.vocabulary.ZONE_TOKENS", 100)
 
     def sizes(start: int) -> list[int]:
         sizes = []
@@ -393,20 +394,41 @@ def test_string_store_stays_flat(client, nlp, monkeypatch):
             sizes.append(len(nlp.vocab.strings))
         return sizes
 
-    first, second = sizes(0), sizes(50)
+    sizes(100)  # where words that come again and again are kept
+    first, second = sizes(200), sizes(300)
     assert max(second) == max(first)
     assert min(second) == min(first)
 
 
 def test_vocab_stays_small(client, nlp, monkeypatch):
-    monkeypatch.setattr("ner_lstm_component.service.tagger.ZONE_TOKENS", 50)
-    monkeypatch.setattr("ner_lstm_component.service.tagger.VOCAB_ENTRIES", 1_000)
+    monkeypatch.setattr("ner_lstm_component.service.vocabulary.ZONE_TOKENS", 50)
+    monkeypatch.setattr("ner_lstm_component.service.vocabulary.VOCAB_ENTRIES", 1_000)
+    predict(client, text=" ".join([TEXT] * 10))  # after which a memory zone ends
     before, strings = predict(client, text=TEXT, probabilities=True), set(nlp.vocab.strings)
     for i in range(300):
         predict(client, text=f"new{i} words{i} of{i} every{i} request{i}")
         assert len(nlp.vocab) < 1_000 + 100
     assert predict(client, text=TEXT, probabilities=True) == before
     assert strings - set(nlp.vocab.strings) == set()
+
+
+def test_frequent_words_are_kept_up_to_a_number(monkeypatch):
+    nlp = spacy.blank("en")
+    monkeypatch.setattr("ner_lstm_component.service.vocabulary.KEPT_WORDS", 3)
+    vocabulary = Vocabulary(nlp)
+
+    def meet(*words: str) -> None:
+        vocabulary.meet(" ".join(words), ZONE_TOKENS)
+        vocabulary.forget()
+
+    vocabulary.forget()
+    meet("once", "twice", "twice", "z" * 41, "z" * 41)
+    meet("again", "once", "twice", "again")
+    # For which the tokenizer needs two looks.
+    meet("Oslo.", "Oslo.", "more", "more")
+    kept = {word for word in nlp.vocab.strings if word in nlp.vocab}
+    assert {"twice", "again", "Oslo"} <= kept
+    assert not {"once", "more", "z" * 41} & kept
 
 
 def test_threads_get_their_own_answers(app):

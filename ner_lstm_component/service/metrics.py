@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter as Tally
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -27,13 +28,13 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
-        self._requests = Counter(
+        requests = Counter(
             "ner_lstm_requests",
             "Requests answered.",
             ["method", "endpoint", "status"],
             registry=registry,
         )
-        self._seconds = Histogram(
+        seconds = Histogram(
             "ner_lstm_request_seconds",
             "Time from a request's arrival at the application to its answer.",
             ["endpoint"],
@@ -48,9 +49,11 @@ class Metrics:
         )
         self._texts = Counter("ner_lstm_texts", "Texts and sentences tagged.", registry=registry)
         self._tokens = Counter("ner_lstm_tokens", "Tokens tagged.", registry=registry)
-        self._entities = Counter(
-            "ner_lstm_entities", "Entities found.", ["label"], registry=registry
-        )
+        entities = Counter("ner_lstm_entities", "Entities found.", ["label"], registry=registry)
+        # A metric looks for its labels under a lock, and makes text of them, each time.
+        self._requests_of = lru_cache(requests.labels)
+        self._seconds_of = lru_cache(seconds.labels)
+        self._entities_of = lru_cache(entities.labels)
         if METRICS_VARIABLE not in os.environ:
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)
@@ -59,7 +62,7 @@ class Metrics:
         """A request has come."""
         self._in_progress.inc()
 
-    def end(self, method: str, endpoint: str | None, status: int, seconds: float) -> None:
+    def end(self, method: str, endpoint: str | None, status: str, seconds: float) -> None:
         """A request is answered.
 
         :param endpoint: the rule that matched it, if any.
@@ -67,8 +70,8 @@ class Metrics:
         endpoint = endpoint or OTHER
         method = method if method in METHODS else OTHER
         self._in_progress.dec()
-        self._requests.labels(method, endpoint, str(status)).inc()
-        self._seconds.labels(endpoint).observe(seconds)
+        self._requests_of(method, endpoint, status).inc()
+        self._seconds_of(endpoint).observe(seconds)
 
     def tagged(self, tagged: Tagged) -> None:
         """Texts were tagged."""
@@ -76,7 +79,7 @@ class Metrics:
         self._tokens.inc(tagged.n_tokens)
         labels = Tally(ent.label for one in tagged.predictions for ent in one.ents)
         for label, number in labels.items():
-            self._entities.labels(label).inc(number)
+            self._entities_of(label).inc(number)
 
     def exposition(self) -> bytes:
         """All figures in Prometheus' text format."""

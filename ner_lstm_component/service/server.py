@@ -10,15 +10,18 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import select
 import shutil
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.gthread import ThreadWorker
 from spacy.language import Language
@@ -26,11 +29,16 @@ from spacy.language import Language
 from .. import logs
 from . import METRICS_VARIABLE
 from .limits import Limits
+from .listening import ignore_new_connections
 from .models import ModelError, load_pipeline
 
 logger = logging.getLogger(__name__)
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
+# What a connection that has begun has to be complete, when the server stops: some round trips.
+_HANDSHAKE_SECONDS = 0.5
+# So long a thread waits for the next request of a connection, if no other connection needs it.
+_NEXT_REQUEST_MILLISECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -77,12 +85,44 @@ class ServerSettings:
         }
 
 
+class _Arbiter(Arbiter):
+    """gunicorn's process over the workers, which stops them when no connection is on its way."""
+
+    def stop(self, graceful: bool = True) -> None:
+        """Stop the workers."""
+        # Others have the same listeners after USR2, and where systemd has opened them.
+        is_last = self.reexec_pid == self.master_pid == 0 and not self.systemd
+        if graceful and is_last and ignore_new_connections(self.LISTENERS):
+            time.sleep(_HANDSHAKE_SECONDS)
+        super().stop(graceful)
+
+
 class Worker(ThreadWorker):
     """gunicorn's worker with threads, which leaves no connection in the queue when it stops.
 
     gunicorn stops taking connections as soon as it is told to, and resets those that the
-    kernel has already accepted for it.
+    kernel has already accepted for it. Where other workers go on, they take what comes later;
+    where all stop, :class:`_Arbiter` has seen to it that nothing does.
     """
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a connection's requests, as long as one comes upon the other."""
+        keeps = super().handle(conn)
+        while keeps is True and self._comes_again(conn):
+            keeps = super().handle(conn)
+        return keeps
+
+    def _comes_again(self, conn: Any) -> bool:
+        """Whether a client's next request comes at once.
+
+        It is read by the same thread then, if no other connection needs it. Otherwise gunicorn's
+        main thread waits for it, which takes two changes of threads and as many system calls.
+        """
+        if not self.alive or self.nr_conns > self.cfg.threads:
+            return False
+        poll = select.poll()
+        poll.register(conn.sock, select.POLLIN)
+        return bool(poll.poll(_NEXT_REQUEST_MILLISECONDS))
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Take connections or not; on stopping, first those that wait."""
@@ -124,6 +164,9 @@ class _Application(BaseApplication):
         from ..app import create_app
 
         return create_app(self._nlp, limits=self._limits)
+
+    def run(self) -> None:
+        _Arbiter(self).run()
 
 
 def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:

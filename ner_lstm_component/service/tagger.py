@@ -1,12 +1,12 @@
-"""The pipeline behind the endpoint: a lock, a memory zone, and requests tagged together."""
+"""The pipeline behind the endpoint: one thread at a time, and requests tagged together."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,11 @@ from ..tags import OUTSIDE, entity_spans
 from .limits import Limits, check_number, check_texts, check_tokens
 from .models import ModelError, find_component
 from .schema import Entity, Prediction, PredictRequest
+from .vocabulary import Vocabulary
 
 DECIMALS = 6
-# Tokens after which the words among them are forgotten: about 10 MB.
-ZONE_TOKENS = 20_000
-# Words met, since the vocab's tables were last made anew: they have about 10 MB by then.
-VOCAB_ENTRIES = 100_000
+# What the requests of several clients have to come together.
+GATHER_SECONDS = 0.0005
 
 
 class Tagged(NamedTuple):
@@ -38,10 +37,16 @@ class Tagged(NamedTuple):
 
 
 class _Job:
-    """A request on its way through the tagger."""
+    """A request on its way through the tagger.
+
+    Its thread waits at the gate, which opens when it is done or is to lead.
+    """
 
     def __init__(self, request: PredictRequest) -> None:
         self.request = request
+        self.is_to_lead = False
+        self.gate = threading.Lock()
+        self.gate.acquire()
         self.docs: list[Doc] = []
         self.tagged: Tagged | None = None
         self.error: Exception | None = None
@@ -54,10 +59,9 @@ class _Job:
 class Tagger:
     """A loaded pipeline that threads may use, one at a time.
 
-    The thread that comes through the lock tags what waits before it, too: a run over several
-    Docs takes little longer than over one. Words are forgotten after some thousands of others,
-    by a memory zone, which belongs to the whole vocab and so is under the lock, too. What the
-    caller makes with the pipeline meanwhile is in the zone as well: leave it to the tagger.
+    One thread at a time leads: it tags all that waits, because a run over several Docs takes
+    little longer than over one. Only it touches the pipeline and its vocab, whose rare words are
+    forgotten from time to time: leave both to the tagger.
 
     :param nlp: the pipeline.
     :param limits: how large a request may be.
@@ -69,10 +73,12 @@ class Tagger:
         self.limits = limits
         self.component = find_component(nlp)
         self._tags = list(self.component.tags)
+        # Of the two below: whether there is a thread that tags, and what waits for it.
         self._lock = threading.Lock()
+        self._is_led = False
         self._waiting: deque[_Job] = deque()
-        self._zone = ExitStack()
-        self._remembered = ZONE_TOKENS
+        self._vocabulary = Vocabulary(nlp)
+        self._n_together = 1
 
     def warm_up(self) -> None:
         """Start the runtime of this process, so that no request has to wait for it.
@@ -97,18 +103,47 @@ class Tagger:
             texts: list[str] = request.inputs  # type: ignore[assignment]
             check_texts(request.field, texts, self.limits, self.nlp.max_length)
         job = _Job(request)
-        self._waiting.append(job)
         with self._lock:
-            if not job.is_done:
-                jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
-                self._tag_together(jobs)
+            self._waiting.append(job)
+            is_first = not self._is_led
+            self._is_led = True
+        if not is_first:
+            job.gate.acquire()
+        if is_first or job.is_to_lead:
+            self._lead()
         if job.error is not None:
             raise job.error
         assert job.tagged is not None
         return job.tagged
 
+    def _lead(self) -> None:
+        """Tag what waits, and hand on to one that has come meanwhile."""
+        self._gather()
+        jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        self._n_together = len(jobs)
+        try:
+            self._tag_together(jobs)
+        finally:
+            with self._lock:
+                self._is_led = bool(self._waiting)
+                if self._is_led:
+                    self._waiting[0].is_to_lead = True
+                    self._waiting[0].gate.release()
+            for job in jobs:
+                job.gate.release()
+
+    def _gather(self) -> None:
+        """Wait for the requests that come with this one, as long as there come any.
+
+        Only if there were some the last time: one that comes alone does not wait.
+        """
+        n_waiting = 0 if self._n_together > 1 else len(self._waiting)
+        while n_waiting < len(self._waiting):
+            n_waiting = len(self._waiting)
+            time.sleep(GATHER_SECONDS)
+
     def _tag_together(self, jobs: Sequence[_Job]) -> None:
-        self._forget()
+        self._vocabulary.forget()
         for job in jobs:
             try:
                 job.docs = self._docs(job.request)
@@ -128,18 +163,6 @@ class Tagger:
             if not job.is_done:
                 self._tag_together([job])
 
-    def _forget(self) -> None:
-        """Begin a new memory zone where many words have been met in the present one.
-
-        Not at each request: to meet a frequent word anew takes longer than to tag it.
-        """
-        if self._remembered >= ZONE_TOKENS:
-            self._zone.close()
-            if len(self.nlp.vocab) >= VOCAB_ENTRIES:
-                shrink(self.nlp.vocab)
-            self._zone.enter_context(self.nlp.memory_zone())
-            self._remembered = 0
-
     def _docs(self, request: PredictRequest) -> list[Doc]:
         docs, n_tokens = [], 0
         for given in request.inputs:
@@ -149,7 +172,7 @@ class Tagger:
                 check_tokens(request.field, n_tokens + len(given), self.limits)
                 doc = Doc(self.nlp.vocab, words=given)
             n_tokens += len(doc)
-            self._remembered += len(doc)
+            self._vocabulary.meet(given, len(doc))
             check_tokens(request.field, n_tokens, self.limits)
             docs.append(doc)
         return docs
@@ -202,21 +225,6 @@ class Tagger:
             labels=self._tags,
             prediction=_rounded(rows) if wants_probabilities else None,
         )
-
-
-def shrink(vocab: Any) -> None:
-    """Make a vocab's tables anew, outside of memory zones.
-
-    spaCy's hash tables keep a place for each word that a memory zone has forgotten, and grow by
-    16 bytes and more for each word ever met. They are made anew when a vocab is loaded.
-
-    :param vocab: a ``Vocab``, whose type does not tell all its attributes.
-    """
-    others = ["vectors", "lookups"]
-    # Loading wraps one of them each time.
-    getters = dict(vocab.lex_attr_getters)
-    vocab.from_bytes(vocab.to_bytes(exclude=others), exclude=others)
-    vocab.lex_attr_getters = getters
 
 
 def _rounded(rows: NDArray[np.float32] | None) -> list[list[float]]:

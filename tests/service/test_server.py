@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
@@ -123,6 +123,16 @@ def test_a_connection_outlives_a_refused_body(server):
             )
             assert refused.status_code == 415
             assert ents(client.post("/predict", json=BODY).json()) == ENTS
+
+
+def test_more_connections_than_threads(model, start_server):
+    server = start_server(str(model), "--workers", "1", "--threads", "2").wait_until_ready()
+    with Load(server.url, 1, keeps_connection=True).running() as load, ExitStack() as stack:
+        clients = [stack.enter_context(httpx.Client(base_url=server.url)) for _ in range(5)]
+        for client in [*clients, *clients]:
+            assert ents(client.post("/predict", json=BODY).json()) == ENTS
+        load.wait_for(1)
+        assert not load.lost
 
 
 def test_killed_worker_is_replaced_and_only_its_own_requests_fail(model, start_server):
