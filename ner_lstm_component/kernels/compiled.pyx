@@ -4,7 +4,6 @@
 
 import numpy as np
 
-from libc.math cimport exp, fmax
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -20,8 +19,17 @@ cdef extern from "wide.h" nogil:
         Py_ssize_t units,
     )
     void exponentials(
-        const float *scores, float highest, float factor, double *results, Py_ssize_t n
+        const float *scores,
+        float highest,
+        float factor,
+        double below,
+        double *results,
+        Py_ssize_t n,
     )
+    void best_ways(
+        const float *scores, const float *matrix, Py_ssize_t stride, float *best, Py_ssize_t n
+    )
+    void sum_ways(const double *factors, const double *matrix, double *sums, Py_ssize_t n)
 
 
 # ---------------------------------------------------------------- sentences
@@ -110,7 +118,6 @@ def viterbi(
     cdef Py_ssize_t first = 0, length, time, i, j, tag
     cdef float way, highest
     cdef float *score
-    cdef const float *before
     cdef const float *row
     with nogil:
         for k in range(lengths.shape[0]):
@@ -122,17 +129,8 @@ def viterbi(
             for j in range(n_tags):
                 score[j] = row[j] + emissions[first, j]
             for time in range(1, length):
-                before = score
                 score = &scores[time, 0]
-                row = &transitions[0, 0]
-                for j in range(n_tags):
-                    score[j] = before[0] + row[j]
-                for i in range(1, n_tags):
-                    row = &transitions[i, 0]
-                    highest = before[i]
-                    for j in range(n_tags):
-                        way = highest + row[j]
-                        score[j] = way if way > score[j] else score[j]
+                best_ways(&scores[time - 1, 0], &transitions[0, 0], n_tags + 1, score, n_tags)
                 for j in range(n_tags):
                     score[j] += emissions[first + time, j]
             tag = boundary
@@ -148,6 +146,12 @@ def viterbi(
                 best[first + time] = tag
             first += length
     return tags
+
+
+# What a tag counts whose emission is far below the best of its token. As O may follow
+# everything, sums that are scaled at each step can then neither vanish nor overflow; what
+# transitions forbid counts nothing.
+cdef double NEGLIGIBLE = 1e-35
 
 
 def marginals(
@@ -176,9 +180,9 @@ def marginals(
     for k in range(lengths.shape[0]):
         longest = max(longest, lengths[k])
     cdef Lattice lattice
-    lattice.n_tags, lattice.temperature = n_tags, temperature
+    lattice.n_tags, lattice.factor = n_tags, <float>(1.0 / temperature)
     scratch = <double *>malloc(
-        (2 * n_tags * n_tags + 2 * n_tags + 3 * longest * n_tags + longest) * sizeof(double)
+        (2 * n_tags * n_tags + 3 * n_tags + 3 * longest * n_tags + longest) * sizeof(double)
     )
     if scratch == NULL:
         raise MemoryError
@@ -186,7 +190,8 @@ def marginals(
     lattice.backward_weights = lattice.weights + n_tags * n_tags
     lattice.start = lattice.backward_weights + n_tags * n_tags
     lattice.end = lattice.start + n_tags
-    lattice.likelihoods = lattice.end + n_tags
+    lattice.onward = lattice.end + n_tags
+    lattice.likelihoods = lattice.onward + n_tags
     lattice.forward = lattice.likelihoods + longest * n_tags
     lattice.backward = lattice.forward + longest * n_tags
     lattice.scales = lattice.backward + longest * n_tags
@@ -221,7 +226,7 @@ def marginals(
 cdef struct Lattice:
     Py_ssize_t n_tags
     Py_ssize_t length
-    double temperature
+    float factor
     # exp() of transitions between tags, transposed for the way back; at both ends.
     double *weights
     double *backward_weights
@@ -232,6 +237,8 @@ cdef struct Lattice:
     double *likelihoods
     double *forward
     double *backward
+    # Of the tags at a time, the sums over all ways from the time before it.
+    double *onward
     # By time, what sums were divided by; and the sum over all ways to the end.
     double *scales
     double total
@@ -239,31 +246,30 @@ cdef struct Lattice:
 
 cdef void take_exponentials(Lattice *lattice, const float[:, ::1] transitions) noexcept nogil:
     cdef Py_ssize_t n_tags = lattice.n_tags, i, j
-    cdef double temperature = lattice.temperature
-    cdef double inner = transitions[0, 0], start = transitions[n_tags, 0]
-    cdef double end = transitions[0, n_tags]
+    cdef float inner = transitions[0, 0], start = transitions[n_tags, 0]
+    cdef float end = transitions[0, n_tags]
     for i in range(n_tags):
-        start = fmax(start, transitions[n_tags, i])
-        end = fmax(end, transitions[i, n_tags])
+        start = max(start, transitions[n_tags, i])
+        end = max(end, transitions[i, n_tags])
         for j in range(n_tags):
-            inner = fmax(inner, transitions[i, j])
+            inner = max(inner, transitions[i, j])
+    exponentials(&transitions[n_tags, 0], start, lattice.factor, 0.0, lattice.start, n_tags)
     for i in range(n_tags):
-        lattice.start[i] = exp((transitions[n_tags, i] - start) / temperature)
-        lattice.end[i] = exp((transitions[i, n_tags] - end) / temperature)
+        exponentials(&transitions[i, n_tags], end, lattice.factor, 0.0, lattice.end + i, 1)
+        exponentials(
+            &transitions[i, 0], inner, lattice.factor, 0.0, lattice.weights + i * n_tags, n_tags
+        )
         for j in range(n_tags):
-            lattice.weights[i * n_tags + j] = exp((transitions[i, j] - inner) / temperature)
             lattice.backward_weights[j * n_tags + i] = lattice.weights[i * n_tags + j]
 
 
 cdef void sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) noexcept nogil:
     cdef Py_ssize_t n_tags = lattice.n_tags, time, i, j
     cdef float peak
-    cdef double total, factor
+    cdef double total
     cdef const float *scores
     cdef double *own
     cdef double *ways
-    cdef double *before
-    cdef double *row
     lattice.length = length
     for time in range(length):
         own = lattice.likelihoods + time * n_tags
@@ -272,19 +278,11 @@ cdef void sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) no
         peak = scores[0]
         for j in range(1, n_tags):
             peak = scores[j] if scores[j] > peak else peak
-        # What is far below the best counts as if by less than it is. As O may follow
-        # everything, sums that are scaled at each step can then neither vanish nor overflow.
-        exponentials(scores, peak, <float>(1.0 / lattice.temperature), own, n_tags)
+        exponentials(scores, peak, lattice.factor, NEGLIGIBLE, own, n_tags)
         if time == 0:
             memcpy(ways, lattice.start, n_tags * sizeof(double))
         else:
-            before = ways - n_tags
-            memset(ways, 0, n_tags * sizeof(double))
-            for i in range(n_tags):
-                row = lattice.weights + i * n_tags
-                factor = before[i]
-                for j in range(n_tags):
-                    ways[j] += factor * row[j]
+            sum_ways(ways - n_tags, lattice.weights, ways, n_tags)
         total = 0.0
         for j in range(n_tags):
             ways[j] *= own[j]
@@ -297,13 +295,9 @@ cdef void sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) no
     for time in range(length - 2, -1, -1):
         own = lattice.likelihoods + (time + 1) * n_tags
         ways = lattice.backward + time * n_tags
-        before = ways + n_tags
-        memset(ways, 0, n_tags * sizeof(double))
         for j in range(n_tags):
-            row = lattice.backward_weights + j * n_tags
-            factor = own[j] * before[j] / lattice.scales[time + 1]
-            for i in range(n_tags):
-                ways[i] += factor * row[i]
+            lattice.onward[j] = own[j] * ways[n_tags + j] / lattice.scales[time + 1]
+        sum_ways(lattice.onward, lattice.backward_weights, ways, n_tags)
     lattice.total = 0.0
     for j in range(n_tags):
         lattice.total += lattice.forward[(length - 1) * n_tags + j] * lattice.end[j]

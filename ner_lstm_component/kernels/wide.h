@@ -38,19 +38,20 @@ WIDEST static void dense(const float *x, const float *kernel, const float *bias,
     }
 }
 
-/* Below this, exp() is taken as it is here: far from where floats have no more digits. */
+/* As far as exp() is computed: short of where floats lose their digits. */
 #define LEAST -80.0f
 
-/* results = exp(max((scores - highest) * factor, LEAST)), to the last digits of a float.
+/* results = exp((scores - highest) * factor), to the last digits of a float, and of arguments
+   below LEAST a value given.
 
    x = n ln 2 + r with |r| <= ln 2 / 2: 2^n is put together from its bits, exp(r) is its Taylor
    polynomial of degree 7. */
-WIDEST static void exponentials(const float *scores, float highest, float factor, double *results,
-                                ptrdiff_t n)
+WIDEST static void exponentials(const float *scores, float highest, float factor, double below,
+                                double *results, ptrdiff_t n)
 {
     for (ptrdiff_t k = 0; k < n; k++) {
-        float x = (scores[k] - highest) * factor;
-        x = x > LEAST ? x : LEAST;
+        const float argument = (scores[k] - highest) * factor;
+        const float x = argument > LEAST ? argument : LEAST;
         /* To the nearest integer, as x is not positive. */
         const int32_t power = (int32_t)(x * 1.44269504f - 0.5f);
         /* ln 2 in two parts, of which the first has few digits: its multiples are exact. */
@@ -66,6 +67,33 @@ WIDEST static void exponentials(const float *scores, float highest, float factor
         const int32_t bits = (power + 127) << 23;
         float scale;
         memcpy(&scale, &bits, sizeof scale);
-        results[k] = (double)(sum * scale);
+        results[k] = argument > LEAST ? (double)(sum * scale) : below;
+    }
+}
+
+/* best[j] = max over i of scores[i] + matrix[i, j], whose rows are stride apart. */
+WIDEST static void best_ways(const float *scores, const float *matrix, ptrdiff_t stride,
+                             float *best, ptrdiff_t n)
+{
+    for (ptrdiff_t j = 0; j < n; j++)
+        best[j] = scores[0] + matrix[j];
+    for (ptrdiff_t i = 1; i < n; i++) {
+        const float *row = matrix + i * stride, score = scores[i];
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const float way = score + row[j];
+            best[j] = way > best[j] ? way : best[j];
+        }
+    }
+}
+
+/* sums = factors @ matrix, of n rows and columns. */
+WIDEST static void sum_ways(const double *factors, const double *matrix, double *sums, ptrdiff_t n)
+{
+    for (ptrdiff_t j = 0; j < n; j++)
+        sums[j] = 0.0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const double *row = matrix + i * n, factor = factors[i];
+        for (ptrdiff_t j = 0; j < n; j++)
+            sums[j] += factor * row[j];
     }
 }
