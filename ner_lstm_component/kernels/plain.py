@@ -241,10 +241,12 @@ class RowIndex:
             raise ValueError(
                 f"Rows of {self.width} numbers are expected. Received: {rows.shape[1]}"
             )
-        numbers, new = np.empty(len(rows), np.int64), []
-        for i, row in enumerate(rows):
+        keys = np.ascontiguousarray(rows, np.int32).view(f"V{4 * self.width}")[:, 0]
+        _, first, kind = np.unique(keys, return_index=True, return_inverse=True)
+        of_kinds, new = np.empty(len(first), np.int64), []
+        for k in np.argsort(first).tolist():
             known = len(self._numbers)
-            numbers[i] = self._numbers.setdefault(row.tobytes(), known)
-            if numbers[i] == known:
-                new.append(i)
-        return numbers, new
+            of_kinds[k] = self._numbers.setdefault(keys[first[k]].tobytes(), known)
+            if of_kinds[k] == known:
+                new.append(int(first[k]))
+        return of_kinds[kind.reshape(-1)], new
