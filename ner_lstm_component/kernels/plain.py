@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,28 +21,34 @@ def sentence_lengths(
     opening: NDArray[np.uint64],
     quote: int,
 ) -> NDArray[np.int64]:
-    lengths: list[int] = []
-    first = 0
-    for end in np.cumsum(doc_lengths).tolist():
-        orths, is_punct, is_lower, sent_start = attributes[first:end].T
-        starts = np.flatnonzero(sent_start[1:] == 1) + 1
-        if not sent_start[1:].any():
-            marks = np.flatnonzero(is_punct)
-            is_quote = orths[marks] == quote
-            is_odd = np.cumsum(is_quote) - is_quote & 1
-            closes = np.where(is_quote, is_odd == 1, ~np.isin(orths[marks], opening))
+    orths, is_punct, is_lower, sent_start = attributes.T
+    marks, annotated = np.flatnonzero(is_punct), np.flatnonzero(sent_start)
+    ends_sentence = np.isin(orths[marks], terminators).tolist()
+    opens, is_quote = np.isin(orths[marks], opening).tolist(), (orths[marks] == quote).tolist()
+    positions, boundaries = marks.tolist(), annotated.tolist()
+    starts: list[int] = []
+    first = mark = boundary = 0
+    for doc_end in np.cumsum(doc_lengths).tolist():
+        starts += [first] if first < doc_end else []
+        # The first token's boundary says nothing.
+        from_boundary = bisect_left(boundaries, first + 1, boundary)
+        boundary = bisect_left(boundaries, doc_end, from_boundary)
+        from_mark, mark = mark, bisect_left(positions, doc_end, mark)
+        if from_boundary < boundary:
+            starts += [i for i in boundaries[from_boundary:boundary] if sent_start[i] == 1]
+        else:
             ends: list[int] = []
-            is_last = np.isin(orths[marks], terminators)
-            for mark, may_close, may_end in zip(marks.tolist(), closes, is_last, strict=True):
-                if ends and ends[-1] == mark and may_close:
-                    ends[-1] = mark + 1
-                elif may_end:
-                    ends.append(mark + 1)
-            starts = np.array([i for i in ends if i < end - first and not is_lower[i]], np.int64)
-        if first < end:
-            lengths += np.diff([0, *starts.tolist(), end - first]).tolist()
-        first = end
-    return np.array(lengths, np.int64)
+            quoted = False
+            for k in range(from_mark, mark):
+                closes = quoted if is_quote[k] else not opens[k]
+                if ends and ends[-1] == positions[k] and closes:
+                    ends[-1] = positions[k] + 1
+                elif ends_sentence[k]:
+                    ends.append(positions[k] + 1)
+                quoted ^= is_quote[k]
+            starts += [i for i in ends if i < doc_end and not is_lower[i]]
+        first = doc_end
+    return np.diff(np.array([*starts, first])).astype(np.int64)
 
 
 def viterbi(
@@ -210,10 +218,15 @@ def ngram_keys(
 def places(
     starts: NDArray[np.int32], rests: NDArray[np.uint16], wanted: NDArray[np.uint32]
 ) -> NDArray[np.int64]:
-    keys = rests + (np.repeat(np.arange(len(starts) - 1), np.diff(starts)) << 16)
-    found = np.searchsorted(keys, wanted)
-    is_there = np.append(keys, -1)[found] == wanted
-    return np.where(is_there, found, len(keys))
+    bucket, rest = wanted >> np.uint32(16), wanted.astype(np.uint16)
+    low, end = starts[bucket].astype(np.int64), starts[bucket + np.uint32(1)].astype(np.int64)
+    padded, high = np.append(rests, np.uint16(0)), end
+    # Binary search in all buckets at once.
+    for _ in range(int((high - low).max(initial=0)).bit_length()):
+        middle = (low + high) // 2
+        is_less = (middle < high) & (padded[middle] < rest)
+        low, high = np.where(is_less, middle + 1, low), np.where(is_less, high, middle)
+    return np.where((low < end) & (padded[low] == rest), low, len(rests))
 
 
 def ngram_ids(
