@@ -292,9 +292,9 @@ def test_a_worker_tags(worker, folder, tmp_path):
     worker.share(sentences=5, batch_size=2)
     assert [doc.text for doc in seen] == [*texts, *texts, texts[0]]
     seen.clear()
-    # Three Docs of seven tokens, the texts again and again, after 200 sentences.
+    # Three Docs of seven tokens, the texts again and again, after 1,000 sentences.
     assert worker.doc(tokens=7, least=21).keys() == {"seconds", "beyond"}
-    assert [len(doc) for doc in seen[200:]] == [7, 7, 7]
+    assert [len(doc) for doc in seen[1000:]] == [7, 7, 7]
     assert seen[200].text.rstrip() == "Anna Berg lives in Oslo. It"
     assert seen[201].text.rstrip() == "rained for two days. Anna Berg"
 
