@@ -295,8 +295,8 @@ def test_a_worker_tags(worker, folder, tmp_path):
     # Three Docs of seven tokens, the texts again and again, after 1,000 sentences.
     assert worker.doc(tokens=7, least=21).keys() == {"seconds", "beyond"}
     assert [len(doc) for doc in seen[1000:]] == [7, 7, 7]
-    assert seen[200].text.rstrip() == "Anna Berg lives in Oslo. It"
-    assert seen[201].text.rstrip() == "rained for two days. Anna Berg"
+    assert seen[1000].text.rstrip() == "Anna Berg lives in Oslo. It"
+    assert seen[1001].text.rstrip() == "rained for two days. Anna Berg"
 
 
 def test_steps_of_a_worker_add_up(worker, folder, tmp_path, steps):
