@@ -1,13 +1,13 @@
 """Keras' LSTM layers in training on a CPU, as one function with a gradient of its own.
 
 Keras runs an LSTM as a loop of small TensorFlow operations, and TensorFlow differentiates
-through it. Here a layer is two calls of NumPy, one forward and one back:
+through it. Here a layer is two calls of a function on arrays, one forward and one back:
 
 * the inputs of all times are projected by one product of matrices, and so are the gradients
   of the kernels and of the inputs, so that a step of the loop has one small product;
 * a step computes the sequences that still go on, and nothing on padding;
-* what is element by element is computed in place, and with the CPU's widest instructions,
-  which TensorFlow as it is distributed does without.
+* what is element by element is one compiled loop over a step's gates (`kernels`), with the
+  CPU's widest instructions, which TensorFlow as it is distributed does without.
 
 The layers stay Keras': their weights are read where they are, and it is only while a graph is
 traced inside :func:`fused_lstms` that they compute so. Results and gradients are those of
@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from . import kernels
 
 if TYPE_CHECKING:
     import keras
@@ -204,7 +206,7 @@ def _pack(mask: NDArray[np.bool_]) -> _Packing:
 
 
 # The outputs, the last states, and what the way back needs again.
-_N_RESULTS = 7
+_N_RESULTS = 6
 # In bytes, of TensorFlow's tensors.
 _ALIGNMENT = 64
 
@@ -221,44 +223,27 @@ def _forward(
     """See :func:`lstm`.
 
     :return: its results; then in the order of a :class:`_Packing` the gates of the tokens, and
-        their output states, carry states and tanh of these, first states above all three.
+        their output states and carry states, first states above both.
     """
     packing = _pack(mask)
     width, units = x.shape[2], len(recurrent_kernel)
     n_first, n_tokens = len(packing.last), len(packing.tokens)
-    # sigmoid(z) = (tanh(z / 2) + 1) / 2: of all gates tanh, and but for the third one affine.
-    factor, shift = np.full((2, 4, units), 0.5, np.float32)
-    factor[2], shift[2] = 1.0, 0.0
-    factor, shift = factor.ravel(), shift.ravel()
     gates = aligned(n_tokens, 4 * units)
-    np.matmul(x.reshape(-1, width)[packing.tokens], kernel * factor, out=gates)
-    gates += bias * factor
-    recurrent_kernel = recurrent_kernel * factor
-    hidden, cells, squashed = (aligned(n_first + n_tokens, units) for _ in range(3))
+    np.matmul(x.reshape(-1, width)[packing.tokens], kernel, out=gates)
+    hidden, cells = (aligned(n_first + n_tokens, units) for _ in range(2))
     first = packing.order[:n_first]
     hidden[:n_first], cells[:n_first] = h0[first], c0[first]
-    recurrent, products = (
-        np.empty((n_first, 4 * units), np.float32),
-        np.empty_like(hidden[:n_first]),
-    )
+    recurrent = np.empty((n_first, 4 * units), np.float32)
     for start, end in packing.steps:
-        size, before = end - start, packing.previous[start]
-        h, c = hidden[before : before + size], cells[before : before + size]
+        before = packing.previous[start]
+        last = slice(before, before + end - start)
         new = slice(n_first + start, n_first + end)
-        z = gates[start:end]
-        z += np.matmul(h, recurrent_kernel, out=recurrent[:size])
-        np.tanh(z, out=z)
-        z *= factor
-        z += shift
-        i, f, g, o = (z[:, k * units : (k + 1) * units] for k in range(4))
-        np.multiply(f, c, out=cells[new])
-        cells[new] += np.multiply(i, g, out=products[:size])
-        np.tanh(cells[new], out=squashed[new])
-        np.multiply(o, squashed[new], out=hidden[new])
+        projected = np.matmul(hidden[last], recurrent_kernel, out=recurrent[: end - start])
+        kernels.lstm_step(gates[start:end], projected, bias, cells[last], cells[new], hidden[new])
     outputs = _unpacked(hidden[n_first:], packing, x.shape)
     h_last, c_last = h0.copy(), c0.copy()
     h_last[first], c_last[first] = hidden[n_first + packing.last], cells[n_first + packing.last]
-    return outputs, h_last, c_last, gates, hidden, cells, squashed
+    return outputs, h_last, c_last, gates, hidden, cells
 
 
 def _backward(
@@ -275,7 +260,6 @@ def _backward(
     gates: Floats,
     hidden: Floats,
     cells: Floats,
-    squashed: Floats,
 ) -> tuple[Floats, ...]:
     """The gradients of what :func:`lstm` takes, from those of what it gives."""
     packing = _pack(mask)
@@ -286,32 +270,18 @@ def _backward(
     d_packed = d_outputs.reshape(-1, units)[packing.tokens]
     d_h, d_c = d_h[packing.order], d_c[packing.order]
     d_gates = np.empty_like(gates)
-    slopes, products = np.empty((n_first, 4 * units), np.float32), np.empty_like(d_h)
     for start, end in reversed(packing.steps):
         size, before = end - start, packing.previous[start]
-        z, dz, slope = gates[start:end], d_gates[start:end], slopes[:size]
-        i, f, g, o = (z[:, k * units : (k + 1) * units] for k in range(4))
-        di, df, dg, do = (dz[:, k * units : (k + 1) * units] for k in range(4))
-        tanh_c = squashed[n_first + start : n_first + end]
-        dh, dc, product = d_h[:size], d_c[:size], products[:size]
-        dh += d_packed[start:end]
-        np.multiply(dh, tanh_c, out=do)
-        np.multiply(tanh_c, tanh_c, out=product)
-        np.subtract(1.0, product, out=product)
-        product *= o
-        product *= dh
-        dc += product
-        np.multiply(dc, g, out=di)
-        np.multiply(dc, cells[before : before + size], out=df)
-        np.multiply(dc, i, out=dg)
-        # Of a sigmoid s(1 - s), of tanh 1 - t².
-        np.multiply(z, z, out=slope)
-        np.subtract(z, slope, out=slope)
-        slope_g = slope[:, 2 * units : 3 * units]
-        slope_g -= g
-        slope_g += 1.0
-        dz *= slope
-        dc *= f
+        dh, dc, dz = d_h[:size], d_c[:size], d_gates[start:end]
+        kernels.lstm_step_back(
+            gates[start:end],
+            cells[before : before + size],
+            cells[n_first + start : n_first + end],
+            d_packed[start:end],
+            dh,
+            dc,
+            dz,
+        )
         np.matmul(dz, to_states, out=dh)
     packed = x.reshape(-1, width)[packing.tokens]
     d_x = _unpacked(d_gates @ to_inputs, packing, x.shape)

@@ -22,6 +22,29 @@ cdef extern from "wide.h" nogil:
     void exponentials(
         const float *scores, float highest, float factor, double *results, Py_ssize_t n
     )
+    void lstm_step_of "lstm_step"(
+        float *gates,
+        Py_ssize_t stride,
+        const float *recurrent,
+        const float *bias,
+        const float *before,
+        float *cells,
+        float *hidden,
+        Py_ssize_t n,
+        Py_ssize_t units,
+    )
+    void lstm_step_back_of "lstm_step_back"(
+        const float *gates,
+        Py_ssize_t stride,
+        const float *before,
+        const float *cells,
+        const float *d_outputs,
+        const float *d_h,
+        float *d_c,
+        float *d_gates,
+        Py_ssize_t n,
+        Py_ssize_t units,
+    )
 
 
 # ---------------------------------------------------------------- the CRF
@@ -565,3 +588,52 @@ cdef class EmbeddedProduct:
             self._n_out,
         )
         return 0
+
+
+# ---------------------------------------------------------------- the LSTM in training
+
+
+def lstm_step(
+    float[:, :] gates,
+    const float[:, ::1] recurrent,
+    const float[::1] bias,
+    const float[:, ::1] before,
+    float[:, ::1] cells,
+    float[:, ::1] hidden,
+):
+    if gates.shape[0]:
+        lstm_step_of(
+            &gates[0, 0],
+            gates.strides[0] // sizeof(float),
+            &recurrent[0, 0],
+            &bias[0],
+            &before[0, 0],
+            &cells[0, 0],
+            &hidden[0, 0],
+            gates.shape[0],
+            hidden.shape[1],
+        )
+
+
+def lstm_step_back(
+    const float[:, :] gates,
+    const float[:, ::1] before,
+    const float[:, ::1] cells,
+    const float[:, ::1] d_outputs,
+    const float[:, ::1] d_h,
+    float[:, ::1] d_c,
+    float[:, :] d_gates,
+):
+    if gates.shape[0]:
+        lstm_step_back_of(
+            &gates[0, 0],
+            gates.strides[0] // sizeof(float),
+            &before[0, 0],
+            &cells[0, 0],
+            &d_outputs[0, 0],
+            &d_h[0, 0],
+            &d_c[0, 0],
+            &d_gates[0, 0],
+            gates.shape[0],
+            d_h.shape[1],
+        )
