@@ -45,6 +45,16 @@ cdef extern from "wide.h" nogil:
         Py_ssize_t n,
         Py_ssize_t units,
     )
+    uint32_t mixed(uint32_t x)
+    void drop_of "drop"(
+        const float *x,
+        uint32_t key,
+        uint32_t other,
+        uint32_t limit,
+        float factor,
+        float *result,
+        Py_ssize_t n,
+    )
 
 
 # ---------------------------------------------------------------- the CRF
@@ -636,4 +646,21 @@ def lstm_step_back(
             &d_gates[0, 0],
             gates.shape[0],
             d_h.shape[1],
+        )
+
+
+# ---------------------------------------------------------------- dropout in training
+
+
+def drop(const float[::1] x, const uint32_t[::1] seed, double rate, float[::1] result):
+    cdef uint32_t key = mixed(seed[0]), other = mixed(key ^ seed[1])
+    if x.shape[0]:
+        drop_of(
+            &x[0],
+            mixed(other ^ seed[0]),
+            other,
+            <uint32_t>(rate * 4294967296.0),
+            1.0 / (1.0 - rate),
+            &result[0],
+            x.shape[0],
         )

@@ -269,3 +269,20 @@ def lstm_step_back(
     slopes_of_candidate -= candidate
     slopes_of_candidate += 1.0
     d_gates *= slopes
+
+
+def drop(
+    x: NDArray[np.float32], seed: NDArray[np.uint32], rate: float, result: NDArray[np.float32]
+) -> None:
+    first, second = seed[:1], seed[1:]
+    other = _mixed(_mixed(first) ^ second)
+    drawn = _mixed(_mixed(np.arange(len(x), dtype=np.uint32) + _mixed(other ^ first)) ^ other)
+    np.multiply(x, np.float32(1.0 / (1.0 - rate)), out=result)
+    result[drawn < np.uint32(rate * 2**32)] = 0.0
+
+
+def _mixed(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """A hash of 32 bits, each of which depends on all of x (Wellons' "lowbias32")."""
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x21F0AAAD)
+    x = (x ^ (x >> np.uint32(15))) * np.uint32(0x735A2D97)
+    return x ^ (x >> np.uint32(15))

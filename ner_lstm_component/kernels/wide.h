@@ -161,3 +161,22 @@ WIDEST static void lstm_step_back(const float *gates, ptrdiff_t stride, const fl
         }
     }
 }
+
+/* A hash of 32 bits, each of which depends on all of x (Wellons' "lowbias32"). */
+static inline uint32_t mixed(uint32_t x)
+{
+    x = (x ^ (x >> 16)) * 0x21F0AAADu;
+    x = (x ^ (x >> 15)) * 0x735A2D97u;
+    return x ^ (x >> 15);
+}
+
+/* result = x * factor, zero where the hash of the place under two keys is below a limit. */
+WIDEST static void drop(const float *x, uint32_t key, uint32_t other, uint32_t limit, float factor,
+                        float *result, ptrdiff_t n)
+{
+#pragma GCC ivdep
+    for (ptrdiff_t k = 0; k < n; k++) {
+        const uint32_t drawn = mixed(mixed((uint32_t)k + key) ^ other);
+        result[k] = drawn < limit ? 0.0f : x[k] * factor;
+    }
+}
