@@ -11,7 +11,8 @@ setup(
             "ner_lstm_component.kernels.compiled",
             ["ner_lstm_component/kernels/compiled.pyx"],
             depends=["ner_lstm_component/kernels/wide.h"],
-            extra_compile_args=["-O3"],
+            # Comparisons of floats keep no loop from being vectorized.
+            extra_compile_args=["-O3", "-fno-trapping-math"],
             optional=True,
         )
     ]

@@ -1,13 +1,13 @@
 """Keras' LSTM layers in training on a CPU, as one function with a gradient of its own.
 
 Keras runs an LSTM as a loop of small TensorFlow operations, and TensorFlow differentiates
-through it. Here a layer is two calls of NumPy, one forward and one back:
+through it. Here a layer is two calls of a function on arrays, one forward and one back:
 
 * the inputs of all times are projected by one product of matrices, and so are the gradients
   of the kernels and of the inputs, so that a step of the loop has one small product;
 * a step computes the sequences that still go on, and nothing on padding;
-* what is element by element is computed in place, and with the CPU's widest instructions,
-  which TensorFlow as it is distributed does without.
+* what is element by element is one compiled loop over a step's gates (`kernels`), with the
+  CPU's widest instructions, which TensorFlow as it is distributed does without.
 
 The layers stay Keras': their weights are read where they are, and it is only while a graph is
 traced inside :func:`fused_lstms` that they compute so. Results and gradients are those of
@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from . import kernels
 
 if TYPE_CHECKING:
     import keras
@@ -89,14 +91,14 @@ def _inner_loop(
         x = x * cell.get_dropout_mask(x[:, 0, :])[:, None, :]
     is_masked = mask is not None
     mask = tf.cast(mask, tf.bool) if is_masked else tf.ones(tf.shape(x)[:2], tf.bool)
-    if layer.go_backwards:
-        x, mask = tf.reverse(x, [1]), tf.reverse(mask, [1])
     h, c = initial_state
     kernel, recurrent_kernel = map(tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel))
     bias = tf.convert_to_tensor(cell.bias) if cell.use_bias else tf.zeros(4 * cell.units)
-    outputs, h, c = lstm(x, mask, h, c, kernel, recurrent_kernel, bias)
+    outputs, h, c = lstm(
+        x, mask, h, c, kernel, recurrent_kernel, bias, backwards=layer.go_backwards
+    )
     if is_masked and not layer.zero_output_for_mask:
-        outputs = _repeat_last(outputs, mask)
+        outputs = _repeat_last(outputs, tf.reverse(mask, [1]) if layer.go_backwards else mask)
     return outputs[:, -1], outputs, [h, c]
 
 
@@ -118,8 +120,9 @@ def lstm(
     kernel: tf.Tensor,
     recurrent_kernel: tf.Tensor,
     bias: tf.Tensor,
+    backwards: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Run an LSTM forward in time, on a CPU. It can be differentiated once.
+    """Run an LSTM, on a CPU. It can be differentiated once.
 
     :param x: *Shape:* ``(batch, time, width)``
     :param mask: which places count; the state stays as it is over others. *Shape:*
@@ -129,8 +132,9 @@ def lstm(
     :param kernel: in Keras' order of gates, as all weights. *Shape:* ``(width, 4 * units)``
     :param recurrent_kernel: *Shape:* ``(units, 4 * units)``
     :param bias: *Shape:* ``(4 * units,)``
-    :return: the outputs, zero where masked, *Shape:* ``(batch, time, units)``, and the last
-        states, *Shape:* ``(batch, units)``
+    :param backwards: whether the last time is read first.
+    :return: the outputs as they come, zero where masked, *Shape:* ``(batch, time, units)``,
+        and the last states, *Shape:* ``(batch, units)``
     """
     import tensorflow as tf
 
@@ -139,7 +143,7 @@ def lstm(
     @tf.custom_gradient
     def run(*floats: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], Any]:
         outputs, h, c, *saved = tf.numpy_function(
-            _forward, [mask, *floats], [tf.float32] * _N_RESULTS, stateful=False
+            _forward, [backwards, mask, *floats], [tf.float32] * _N_RESULTS, stateful=False
         )
         outputs.set_shape((*x.shape[:2], units))
         h.set_shape(h0.shape)
@@ -148,7 +152,7 @@ def lstm(
         def gradient(*upstream: tf.Tensor) -> list[tf.Tensor]:
             gradients = tf.numpy_function(
                 _backward,
-                [*upstream, mask, *floats, *saved],
+                [*upstream, backwards, mask, *floats, *saved],
                 [tf.float32] * len(floats),
                 stateful=False,
             )
@@ -169,47 +173,51 @@ class _Packing(NamedTuple):
 
     :param order: the sequences, the longest first. *Shape:* ``(batch,)``
     :param tokens: where they are in ``(batch * time,)``. *Shape:* ``(n_tokens,)``
-    :param steps: of each step the first token, and the end. *Shape:* ``(n_steps, 2)``
+    :param outputs: where their outputs are there, which come in the order of reading.
+    :param steps: of each step the first token, the end, and the first row of the states that
+        it goes on from, there being above the tokens' states the ``n`` first ones. *Shape:*
+        ``(n_steps, 3)``
     :param last: of each sequence that is not empty the last token. *Shape:* ``(n,)``
-    :param previous: rows of the states that each token goes on from, there being above the
-        tokens' states the ``n`` first ones. *Shape:* ``(n_tokens,)``
     """
 
     order: NDArray[np.int64]
     tokens: NDArray[np.int64]
-    steps: list[tuple[int, int]]
+    outputs: NDArray[np.int64]
+    steps: list[tuple[int, int, int]]
     last: NDArray[np.int64]
-    previous: NDArray[np.int64]
 
 
-def _pack(mask: NDArray[np.bool_]) -> _Packing:
+def _pack(mask: NDArray[np.bool_], backwards: bool) -> _Packing:
+    if backwards:
+        mask = mask[:, ::-1]
     lengths = mask.sum(axis=1)
     order = np.argsort(-lengths, kind="stable")
     lengths = lengths[order]
     # Times of the unmasked tokens, then of the others.
     times = np.argsort(~mask[order], axis=1, kind="stable")
     goes_on = np.arange(mask.shape[1])[:, None] < lengths
-    tokens = (order[:, None] * mask.shape[1] + times).T[goes_on]
+    row = (order * mask.shape[1])[:, None]
+    outputs = (row + times).T[goes_on]
+    tokens = (row + mask.shape[1] - 1 - times).T[goes_on] if backwards else outputs
     sizes = goes_on.sum(axis=1)
     sizes = sizes[sizes > 0]
     ends = np.cumsum(sizes)
     starts = ends - sizes
     n_first = sizes[:1].sum()
     last = starts[lengths[:n_first] - 1] + np.arange(n_first)
-    # The states of a step's sequences stand before those of the next, the first ones first.
-    previous = np.arange(len(tokens)) + np.repeat(n_first - np.append(n_first, sizes)[:-1], sizes)
-    return _Packing(
-        order, tokens, list(zip(starts.tolist(), ends.tolist(), strict=True)), last, previous
-    )
+    before = np.append(0, n_first + starts)[:-1]
+    steps = list(zip(starts.tolist(), ends.tolist(), before.tolist(), strict=True))
+    return _Packing(order, tokens, outputs, steps, last)
 
 
 # The outputs, the last states, and what the way back needs again.
-_N_RESULTS = 7
+_N_RESULTS = 6
 # In bytes, of TensorFlow's tensors.
 _ALIGNMENT = 64
 
 
 def _forward(
+    backwards: bool,
     mask: NDArray[np.bool_],
     x: Floats,
     h0: Floats,
@@ -220,51 +228,38 @@ def _forward(
 ) -> tuple[Floats, ...]:
     """See :func:`lstm`.
 
-    :return: its results; then in the order of a :class:`_Packing` the gates of the tokens, and
-        their output states, carry states and tanh of these, first states above all three.
+    :return: its results; then in the order of a :class:`_Packing` the gates of the tokens, what
+        they are made of, which is the input and the output state before it, and the carry
+        states, first ones above them.
     """
-    packing = _pack(mask)
+    packing = _pack(mask, backwards)
     width, units = x.shape[2], len(recurrent_kernel)
     n_first, n_tokens = len(packing.last), len(packing.tokens)
-    # sigmoid(z) = (tanh(z / 2) + 1) / 2: of all gates tanh, and but for the third one affine.
-    factor, shift = np.full((2, 4, units), 0.5, np.float32)
-    factor[2], shift[2] = 1.0, 0.0
-    factor, shift = factor.ravel(), shift.ravel()
+    read = aligned(n_tokens, width + units)
+    read[:, :width] = x.reshape(-1, width)[packing.tokens]
     gates = aligned(n_tokens, 4 * units)
-    np.matmul(x.reshape(-1, width)[packing.tokens], kernel * factor, out=gates)
-    gates += bias * factor
-    recurrent_kernel = recurrent_kernel * factor
-    hidden, cells, squashed = (aligned(n_first + n_tokens, units) for _ in range(3))
+    np.matmul(read[:, :width], kernel, out=gates)
+    hidden, cells = (aligned(n_first + n_tokens, units) for _ in range(2))
     first = packing.order[:n_first]
     hidden[:n_first], cells[:n_first] = h0[first], c0[first]
-    recurrent, products = (
-        np.empty((n_first, 4 * units), np.float32),
-        np.empty_like(hidden[:n_first]),
-    )
-    for start, end in packing.steps:
-        size, before = end - start, packing.previous[start]
-        h, c = hidden[before : before + size], cells[before : before + size]
+    recurrent = np.empty((n_first, 4 * units), np.float32)
+    for start, end, before in packing.steps:
+        last = slice(before, before + end - start)
         new = slice(n_first + start, n_first + end)
-        z = gates[start:end]
-        z += np.matmul(h, recurrent_kernel, out=recurrent[:size])
-        np.tanh(z, out=z)
-        z *= factor
-        z += shift
-        i, f, g, o = (z[:, k * units : (k + 1) * units] for k in range(4))
-        np.multiply(f, c, out=cells[new])
-        cells[new] += np.multiply(i, g, out=products[:size])
-        np.tanh(cells[new], out=squashed[new])
-        np.multiply(o, squashed[new], out=hidden[new])
-    outputs = _unpacked(hidden[n_first:], packing, x.shape)
+        read[start:end, width:] = hidden[last]
+        projected = np.matmul(hidden[last], recurrent_kernel, out=recurrent[: end - start])
+        kernels.lstm_step(gates[start:end], projected, bias, cells[last], cells[new], hidden[new])
+    outputs = _unpacked(hidden[n_first:], packing.outputs, x.shape)
     h_last, c_last = h0.copy(), c0.copy()
     h_last[first], c_last[first] = hidden[n_first + packing.last], cells[n_first + packing.last]
-    return outputs, h_last, c_last, gates, hidden, cells, squashed
+    return outputs, h_last, c_last, gates, read, cells
 
 
 def _backward(
     d_outputs: Floats,
     d_h: Floats,
     d_c: Floats,
+    backwards: bool,
     mask: NDArray[np.bool_],
     x: Floats,
     h0: Floats,
@@ -273,60 +268,45 @@ def _backward(
     recurrent_kernel: Floats,
     bias: Floats,
     gates: Floats,
-    hidden: Floats,
+    read: Floats,
     cells: Floats,
-    squashed: Floats,
 ) -> tuple[Floats, ...]:
     """The gradients of what :func:`lstm` takes, from those of what it gives."""
-    packing = _pack(mask)
+    packing = _pack(mask, backwards)
     width, units = x.shape[2], len(recurrent_kernel)
     n_first = len(packing.last)
-    # BLAS is faster with these than with views.
-    to_inputs, to_states = np.ascontiguousarray(kernel.T), np.ascontiguousarray(recurrent_kernel.T)
-    d_packed = d_outputs.reshape(-1, units)[packing.tokens]
+    # BLAS is faster with it than with a view, again and again.
+    to_states = np.ascontiguousarray(recurrent_kernel.T)
+    d_packed = d_outputs.reshape(-1, units)[packing.outputs]
     d_h, d_c = d_h[packing.order], d_c[packing.order]
     d_gates = np.empty_like(gates)
-    slopes, products = np.empty((n_first, 4 * units), np.float32), np.empty_like(d_h)
-    for start, end in reversed(packing.steps):
-        size, before = end - start, packing.previous[start]
-        z, dz, slope = gates[start:end], d_gates[start:end], slopes[:size]
-        i, f, g, o = (z[:, k * units : (k + 1) * units] for k in range(4))
-        di, df, dg, do = (dz[:, k * units : (k + 1) * units] for k in range(4))
-        tanh_c = squashed[n_first + start : n_first + end]
-        dh, dc, product = d_h[:size], d_c[:size], products[:size]
-        dh += d_packed[start:end]
-        np.multiply(dh, tanh_c, out=do)
-        np.multiply(tanh_c, tanh_c, out=product)
-        np.subtract(1.0, product, out=product)
-        product *= o
-        product *= dh
-        dc += product
-        np.multiply(dc, g, out=di)
-        np.multiply(dc, cells[before : before + size], out=df)
-        np.multiply(dc, i, out=dg)
-        # Of a sigmoid s(1 - s), of tanh 1 - t².
-        np.multiply(z, z, out=slope)
-        np.subtract(z, slope, out=slope)
-        slope_g = slope[:, 2 * units : 3 * units]
-        slope_g -= g
-        slope_g += 1.0
-        dz *= slope
-        dc *= f
+    for start, end, before in reversed(packing.steps):
+        size = end - start
+        dh, dc, dz = d_h[:size], d_c[:size], d_gates[start:end]
+        kernels.lstm_step_back(
+            gates[start:end],
+            cells[before : before + size],
+            cells[n_first + start : n_first + end],
+            d_packed[start:end],
+            dh,
+            dc,
+            dz,
+        )
         np.matmul(dz, to_states, out=dh)
-    packed = x.reshape(-1, width)[packing.tokens]
-    d_x = _unpacked(d_gates @ to_inputs, packing, x.shape)
+    d_x = _unpacked(d_gates @ kernel.T, packing.tokens, x.shape)
     d_h0, d_c0 = np.empty_like(d_h), np.empty_like(d_c)
     d_h0[packing.order], d_c0[packing.order] = d_h, d_c
-    d_recurrent = hidden[packing.previous].T @ d_gates
-    return d_x, d_h0, d_c0, packed.T @ d_gates, d_recurrent, d_gates.sum(axis=0)
+    # Of both kernels by one product.
+    d_kernels = np.matmul(read.T, d_gates, out=aligned(width + units, 4 * units))
+    return d_x, d_h0, d_c0, d_kernels[:width], d_kernels[width:], d_gates.sum(axis=0)
 
 
-def _unpacked(packed: Floats, packing: _Packing, shape: tuple[int, ...]) -> Floats:
+def _unpacked(packed: Floats, places: NDArray[np.int64], shape: tuple[int, ...]) -> Floats:
     """Tokens' vectors in their places, zero elsewhere."""
     vectors = aligned(shape[0] * shape[1], packed.shape[1])
-    if len(packing.tokens) < len(vectors):
+    if len(places) < len(vectors):
         vectors.fill(0.0)
-    vectors[packing.tokens] = packed
+    vectors[places] = packed
     return vectors.reshape(*shape[:2], packed.shape[1])
 
 

@@ -178,10 +178,6 @@ class FusedAdam:
             adds_l2=optimizer.L2 != 0 and not optimizer.L2_is_weight_decay,
             decays_weights=optimizer.L2 != 0 and optimizer.L2_is_weight_decay,
         )
-        function = self._compiled.get(kind)
-        if function is None:
-            function = tf.function(self._update(kind, slots), autograph=False)
-            self._compiled[kind] = function
         for key in keys:
             optimizer.nr_update[key] += 1
         by_variable = [
@@ -196,12 +192,19 @@ class FusedAdam:
             for key, own in zip(keys, slots, strict=True):
                 own.take(optimizer, key)
                 taken.append((key, own))
-            averages, moments = function(
-                [gradients[name].tensor for name in variables],
-                [own.average for own in slots] if kind.has_averages else [],
+            given = (
+                *(gradients[name].tensor for name in variables),
+                *(own.average for own in slots if kind.has_averages),
                 tf.constant(by_variable, tf.float32),
                 tf.constant(shared, tf.float32),
             )
+            function = self._compiled.get(kind)
+            if function is None:
+                update = tf.function(self._update(kind, slots), autograph=False)
+                # Flat tensors to a graph: what tf.function asks of them at each call takes
+                # longer than some of the variables' updates.
+                function = self._compiled[kind] = update.get_concrete_function(*given)
+            averages, moments = function(*given)
             for own, average in zip(slots, averages, strict=kind.has_averages):
                 own.average = average
         finally:
@@ -220,13 +223,10 @@ class FusedAdam:
     def _update(self, kind: _Kind, slots: Sequence[_Slots]) -> Any:
         import tensorflow as tf
 
-        def update(
-            gradients: list[tf.Tensor],
-            averages: list[tf.Tensor],
-            by_variable: tf.Tensor,
-            shared: tf.Tensor,
-        ) -> tuple[list[tf.Tensor], list[tuple[tf.Tensor, tf.Tensor]]]:
+        def update(*given: tf.Tensor) -> tuple[list[tf.Tensor], list[tuple[tf.Tensor, tf.Tensor]]]:
             self.traces += 1
+            *tensors, by_variable, shared = given
+            gradients, averages = tensors[: len(slots)], tensors[len(slots) :]
             b1, b2, eps, l2, decay, clip = tf.unstack(shared, 6)
             numbers = [tf.unstack(row, 3) for row in tf.unstack(by_variable, len(slots))]
             new_averages = []

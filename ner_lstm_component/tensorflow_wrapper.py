@@ -7,8 +7,8 @@ Keras 3, for any functional, Sequential or registered subclassed model:
 * a network that ends in its loss (its output is a scalar) is run forward and backward
   in one compiled call, which for recurrent networks is about twice as fast as a tape
   around a compiled forward; ``backprop`` then only scales;
-* in training on a CPU, LSTM layers are computed by `fused_lstm` and embeddings
-  differentiated by `fused_embedding`, which are faster;
+* in training on a CPU, LSTM layers are computed by `fused_lstm`, dropout by `fused_dropout`
+  and the gradient of embeddings by `fused_embedding`, which are faster;
 * Thinc's ``dropout_rate`` governs the dropout layers; it is rounded to hundredths, so
   that a schedule of rates costs a bounded number of graphs;
 * weights are held as plain arrays beside Keras' JSON config: nothing is unpickled, and
@@ -42,6 +42,7 @@ from thinc.api import Model, Ops, Optimizer, Shim, get_current_ops
 from thinc.types import ArgsKwargs
 from thinc.util import convert_recursive, is_xp_array
 
+from .fused_dropout import fused_dropouts
 from .fused_embedding import fused_embeddings
 from .fused_lstm import fused_lstms
 from .fused_optimizer import FusedAdam, Gradient, is_expressible, own_arrays
@@ -626,6 +627,7 @@ class TensorFlowShim(Shim):
             with contextlib.ExitStack() as stack:
                 stack.enter_context(_governed_dropout(model, rate))
                 if is_fused:
+                    stack.enter_context(fused_dropouts(model))
                     stack.enter_context(fused_embeddings(model))
                     stack.enter_context(fused_lstms(model))
                 tape = stack.enter_context(tf.GradientTape())

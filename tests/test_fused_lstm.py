@@ -1,4 +1,4 @@
-"""LSTM layers as NumPy computes them, against Keras' own."""
+"""LSTM layers as they are computed here, against Keras' own."""
 
 from contextlib import nullcontext
 from functools import partial
@@ -13,9 +13,10 @@ tf = pytest.importorskip("tensorflow")
 
 from thinc.api import ArgsKwargs  # noqa: E402
 
-from ner_lstm_component import fused_lstm, tensorflow_wrapper  # noqa: E402
+from ner_lstm_component import fused_lstm, kernels, tensorflow_wrapper  # noqa: E402
 from ner_lstm_component.features import HASHES  # noqa: E402
 from ner_lstm_component.fused_lstm import fused_lstms, is_expressible  # noqa: E402
+from ner_lstm_component.kernels import plain  # noqa: E402
 from ner_lstm_component.network import build_network  # noqa: E402
 from ner_lstm_component.settings import NetworkSettings  # noqa: E402
 from ner_lstm_component.tensorflow_wrapper import TensorFlowWrapper  # noqa: E402
@@ -57,7 +58,7 @@ def run(layer: Any, is_fused: bool, x: np.ndarray, mask: Any, states: Any = None
 
 @pytest.fixture
 def calls(monkeypatch) -> list[str]:
-    """The names of what NumPy computed."""
+    """The names of what was computed here."""
     seen: list[str] = []
     for name in ("_forward", "_backward"):
 
@@ -104,6 +105,16 @@ def test_outputs_and_gradients_are_those_of_keras(kind, lengths, calls):
     assert_equal_to_keras(layer, floats(3 if lengths is None else len(lengths), TIME, WIDTH), mask)
     n = 2 if isinstance(layer, Bidirectional) else 1
     assert sorted(calls) == ["_backward"] * n + ["_forward"] * n
+
+
+@pytest.mark.parametrize("kind", ["forward", "bidirectional"])
+def test_without_compiled_loops(kind, monkeypatch):
+    """By NumPy, where the package was built without a compiler."""
+    for name in ("lstm_step", "lstm_step_back"):
+        monkeypatch.setattr(kernels, name, getattr(plain, name))
+    layer = LAYERS[kind]()
+    layer.build((None, None, WIDTH))
+    assert_equal_to_keras(layer, floats(4, TIME, WIDTH), mask_of((3, 7, 1, 5)))
 
 
 @pytest.mark.parametrize("kind", LAYERS)

@@ -157,3 +157,51 @@ def test_sentence_lengths(seed):
     found = kernels.sentence_lengths(attributes, doc_lengths, *sets)
     assert found.sum() == doc_lengths.sum()
     assert found.tolist() == plain.sentence_lengths(attributes, doc_lengths, *sets).tolist()
+
+
+@needs_compiled
+@pytest.mark.parametrize("units", [1, 16, 21])
+def test_lstm_steps(units):
+    rng = np.random.default_rng(units)
+
+    def floats(*shape, scale=2.0):
+        return rng.normal(0.0, scale, shape).astype(np.float32)
+
+    # Rows of gates that stand apart, and values at which they are saturated.
+    projected, bias = floats(7, 4 * units + 3, scale=8.0), floats(4 * units)
+    recurrent, before = floats(7, 4 * units), floats(7, units)
+    d_outputs, d_h, d_c = (floats(7, units) for _ in range(3))
+    results = []
+    for chosen in (kernels, plain):
+        gates = projected.copy()[:, : 4 * units]
+        cells, hidden = np.empty_like(before), np.empty_like(before)
+        chosen.lstm_step(gates, recurrent, bias, before, cells, hidden)
+        d_before, d_gates = d_c.copy(), np.empty_like(projected)[:, : 4 * units]
+        chosen.lstm_step_back(gates, before, cells, d_outputs, d_h, d_before, d_gates)
+        results.append((gates, cells, hidden, d_before, d_gates))
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)
+
+
+@needs_compiled
+def test_tanh_of_any_float():
+    wide = np.float32([-np.inf, -1e30, -20, 20, 1e30, np.inf])
+    near = np.linspace(-10, 10, 100_001, dtype=np.float32)
+    tiny = np.float32([-1e-30, -0.0, 0.0, 1e-38, 1e-6])
+    x = np.concatenate([wide, near, tiny])
+    gates = np.zeros((len(x), 4), np.float32)
+    gates[:, 2] = x  # of the candidate, which is tanh alone
+    nothing, cells, hidden = np.zeros((3, len(x), 1), np.float32)
+    kernels.lstm_step(gates, np.zeros_like(gates), np.zeros(4, np.float32), nothing, cells, hidden)
+    exact = np.tanh(x.astype(np.float64))
+    assert (np.abs(gates[:, 2] - exact) <= 5 * np.spacing(np.abs(exact).astype(np.float32))).all()
+
+
+@needs_compiled
+def test_what_is_no_number_stays_none():
+    gates = np.full((1, 4), np.nan, np.float32)
+    cells, hidden = np.zeros((2, 1, 1), np.float32)
+    zeros = np.zeros((1, 4), np.float32)
+    kernels.lstm_step(gates, zeros, zeros[0], cells.copy(), cells, hidden)
+    assert np.isnan(gates).all()
+    assert np.isnan(hidden).all()

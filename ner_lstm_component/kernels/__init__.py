@@ -1,8 +1,9 @@
-"""The inner loops of prediction, where a step per token would be too slow in Python.
+"""The inner loops, where a step per token would be too slow in Python.
 
 Cython compiles them (`compiled.pyx`) where the package is built with a C compiler; where it
 was not, `plain.py` gives the same results by NumPy, several times slower. Here is what both
-do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py` and `onnx_runtime.py` call them.
+do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py`, `onnx_runtime.py` and, in
+training, `fused_lstm.py` and `fused_dropout.py` call them.
 
 - ``sentence_lengths(attributes, doc_lengths, terminators, opening, quote)``: of sentences by
   boundaries or punctuation; see `segments.read`. ``attributes`` are ORTH, IS_PUNCT, IS_LOWER
@@ -28,6 +29,17 @@ do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py` and `onnx_ru
   over ``parts`` of an id row, and what each part has given is remembered: the ids of a
   word, for one, most often are those of a word met before. A part's memory
   is emptied before it might have more rows than its ``capacity``.
+- ``lstm_step(gates, recurrent, bias, before, cells, hidden)``: what an LSTM computes element
+  by element at a time, for as many sequences as there are rows. ``gates`` has the inputs'
+  projection, which becomes the gates themselves, in Keras' order; ``recurrent`` is the
+  states' projection, both of *Shape:* ``(n, 4 * units)``. ``before`` are the last carry
+  states; ``cells`` and ``hidden``, to be filled in, the carry and output states, *Shape:*
+  ``(n, units)``.
+- ``lstm_step_back(gates, before, cells, d_outputs, d_h, d_c, d_gates)``: the way back through
+  it. The output states' gradient is ``d_outputs + d_h``; ``d_c``, that of the carry states,
+  becomes that of ``before``; ``d_gates``, to be filled in, is that of the sum of projections.
+- ``drop(x, seed, rate, result)``: dropout. ``result`` becomes ``x / (1 - rate)``, but zero at
+  a share ``rate`` of the places, which a seed of two numbers of uint32 alone decides.
 """
 
 from __future__ import annotations
@@ -53,4 +65,7 @@ ngram_keys = _chosen.ngram_keys
 places = _chosen.places
 ngram_ids = _chosen.ngram_ids
 RowIndex: type[plain.RowIndex] = _chosen.RowIndex
+lstm_step = _chosen.lstm_step
+lstm_step_back = _chosen.lstm_step_back
+drop = _chosen.drop
 EmbeddedProduct: Any = getattr(_chosen, "EmbeddedProduct", None)

@@ -30,6 +30,39 @@ cdef extern from "wide.h" nogil:
         const float *scores, const float *matrix, Py_ssize_t stride, float *best, Py_ssize_t n
     )
     void sum_ways(const double *factors, const double *matrix, double *sums, Py_ssize_t n)
+    void lstm_step_of "lstm_step"(
+        float *gates,
+        Py_ssize_t stride,
+        const float *recurrent,
+        const float *bias,
+        const float *before,
+        float *cells,
+        float *hidden,
+        Py_ssize_t n,
+        Py_ssize_t units,
+    )
+    void lstm_step_back_of "lstm_step_back"(
+        const float *gates,
+        Py_ssize_t stride,
+        const float *before,
+        const float *cells,
+        const float *d_outputs,
+        const float *d_h,
+        float *d_c,
+        float *d_gates,
+        Py_ssize_t n,
+        Py_ssize_t units,
+    )
+    uint32_t mixed(uint32_t x)
+    void drop_of "drop"(
+        const float *x,
+        uint32_t key,
+        uint32_t other,
+        uint32_t limit,
+        float factor,
+        float *result,
+        Py_ssize_t n,
+    )
 
 
 # ---------------------------------------------------------------- sentences
@@ -626,3 +659,69 @@ cdef class EmbeddedProduct:
             self._n_out,
         )
         return 0
+
+
+# ---------------------------------------------------------------- the LSTM in training
+
+
+def lstm_step(
+    float[:, :] gates,
+    const float[:, ::1] recurrent,
+    const float[::1] bias,
+    const float[:, ::1] before,
+    float[:, ::1] cells,
+    float[:, ::1] hidden,
+):
+    if gates.shape[0]:
+        lstm_step_of(
+            &gates[0, 0],
+            gates.strides[0] // sizeof(float),
+            &recurrent[0, 0],
+            &bias[0],
+            &before[0, 0],
+            &cells[0, 0],
+            &hidden[0, 0],
+            gates.shape[0],
+            hidden.shape[1],
+        )
+
+
+def lstm_step_back(
+    const float[:, :] gates,
+    const float[:, ::1] before,
+    const float[:, ::1] cells,
+    const float[:, ::1] d_outputs,
+    const float[:, ::1] d_h,
+    float[:, ::1] d_c,
+    float[:, :] d_gates,
+):
+    if gates.shape[0]:
+        lstm_step_back_of(
+            &gates[0, 0],
+            gates.strides[0] // sizeof(float),
+            &before[0, 0],
+            &cells[0, 0],
+            &d_outputs[0, 0],
+            &d_h[0, 0],
+            &d_c[0, 0],
+            &d_gates[0, 0],
+            gates.shape[0],
+            d_h.shape[1],
+        )
+
+
+# ---------------------------------------------------------------- dropout in training
+
+
+def drop(const float[::1] x, const uint32_t[::1] seed, double rate, float[::1] result):
+    cdef uint32_t key = mixed(seed[0]), other = mixed(key ^ seed[1])
+    if x.shape[0]:
+        drop_of(
+            &x[0],
+            mixed(other ^ seed[0]),
+            other,
+            <uint32_t>(rate * 4294967296.0),
+            1.0 / (1.0 - rate),
+            &result[0],
+            x.shape[0],
+        )

@@ -263,3 +263,72 @@ class RowIndex:
             if of_kinds[k] == known:
                 new.append(int(first[k]))
         return of_kinds[kind.reshape(-1)], new
+
+
+def lstm_step(
+    gates: NDArray[np.float32],
+    recurrent: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    before: NDArray[np.float32],
+    cells: NDArray[np.float32],
+    hidden: NDArray[np.float32],
+) -> None:
+    input, forget, candidate, output = np.split(gates, 4, axis=1)
+    gates += recurrent
+    gates += bias
+    # sigmoid(z) = (tanh(z / 2) + 1) / 2: of all gates tanh, which NumPy is fast at.
+    for sigmoid in (input, forget, output):
+        sigmoid *= 0.5
+    np.tanh(gates, out=gates)
+    for sigmoid in (input, forget, output):
+        sigmoid *= 0.5
+        sigmoid += 0.5
+    np.multiply(forget, before, out=cells)
+    cells += input * candidate
+    np.tanh(cells, out=hidden)
+    hidden *= output
+
+
+def lstm_step_back(
+    gates: NDArray[np.float32],
+    before: NDArray[np.float32],
+    cells: NDArray[np.float32],
+    d_outputs: NDArray[np.float32],
+    d_h: NDArray[np.float32],
+    d_c: NDArray[np.float32],
+    d_gates: NDArray[np.float32],
+) -> None:
+    input, forget, candidate, output = np.split(gates, 4, axis=1)
+    d_input, d_forget, d_candidate, d_output = np.split(d_gates, 4, axis=1)
+    squashed = np.tanh(cells)
+    d_hidden = d_h + d_outputs
+    np.multiply(d_hidden, squashed, out=d_output)
+    d_hidden *= output
+    d_c += d_hidden * (1.0 - squashed * squashed)
+    np.multiply(d_c, candidate, out=d_input)
+    np.multiply(d_c, before, out=d_forget)
+    np.multiply(d_c, input, out=d_candidate)
+    d_c *= forget
+    # Of a sigmoid s(1 - s), of tanh 1 - t².
+    slopes = gates - gates * gates
+    slopes_of_candidate = np.split(slopes, 4, axis=1)[2]
+    slopes_of_candidate -= candidate
+    slopes_of_candidate += 1.0
+    d_gates *= slopes
+
+
+def drop(
+    x: NDArray[np.float32], seed: NDArray[np.uint32], rate: float, result: NDArray[np.float32]
+) -> None:
+    first, second = seed[:1], seed[1:]
+    other = _mixed(_mixed(first) ^ second)
+    drawn = _mixed(_mixed(np.arange(len(x), dtype=np.uint32) + _mixed(other ^ first)) ^ other)
+    np.multiply(x, np.float32(1.0 / (1.0 - rate)), out=result)
+    result[drawn < np.uint32(rate * 2**32)] = 0.0
+
+
+def _mixed(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """A hash of 32 bits, each of which depends on all of x (Wellons' "lowbias32")."""
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x21F0AAAD)
+    x = (x ^ (x >> np.uint32(15))) * np.uint32(0x735A2D97)
+    return x ^ (x >> np.uint32(15))

@@ -97,3 +97,114 @@ WIDEST static void sum_ways(const double *factors, const double *matrix, double 
             sums[j] += factor * row[j];
     }
 }
+
+/* tanh(x) and the sigmoid, within five units of a float's last place.
+
+   The quotient of polynomials is Eigen's; beyond its ends floats have no more digits. */
+static inline float tanh_of(float x)
+{
+    const float end = 7.90531111f;
+    x = x > end ? end : x;
+    x = x < -end ? -end : x;
+    const float y = x * x;
+    float p = -2.76076847742355e-16f;
+    p = p * y + 2.00018790482477e-13f;
+    p = p * y + -8.60467152213735e-11f;
+    p = p * y + 5.12229709037114e-08f;
+    p = p * y + 1.48572235717979e-05f;
+    p = p * y + 6.37261928875436e-04f;
+    p = p * y + 4.89352455891786e-03f;
+    float q = 1.19825839466702e-06f;
+    q = q * y + 1.18534705686654e-04f;
+    q = q * y + 2.26843463243900e-03f;
+    q = q * y + 4.89352518554385e-03f;
+    return x * (p / q);
+}
+
+static inline float sigmoid_of(float x)
+{
+    return 0.5f * tanh_of(0.5f * x) + 0.5f;
+}
+
+/* A step of an LSTM, see kernels/__init__.py. Of gates, (n, 4 * units), rows are `stride`
+   apart; all others stand one after the other. What is written overlaps nothing. */
+WIDEST static void lstm_step(float *gates, ptrdiff_t stride, const float *recurrent,
+                             const float *bias, const float *before, float *cells, float *hidden,
+                             ptrdiff_t n, ptrdiff_t units)
+{
+    for (ptrdiff_t row = 0; row < n; row++) {
+        float *input = gates + row * stride;
+        float *forget = input + units;
+        float *candidate = forget + units;
+        float *output = candidate + units;
+        const float *added = recurrent + row * 4 * units;
+        const float *c_before = before + row * units;
+        float *c = cells + row * units;
+        float *h = hidden + row * units;
+#pragma GCC ivdep
+        for (ptrdiff_t u = 0; u < units; u++) {
+            const ptrdiff_t v = u + units, w = v + units, x = w + units;
+            const float i = sigmoid_of(input[u] + added[u] + bias[u]);
+            const float f = sigmoid_of(forget[u] + added[v] + bias[v]);
+            const float g = tanh_of(candidate[u] + added[w] + bias[w]);
+            const float o = sigmoid_of(output[u] + added[x] + bias[x]);
+            const float cell = f * c_before[u] + i * g;
+            input[u] = i;
+            forget[u] = f;
+            candidate[u] = g;
+            output[u] = o;
+            c[u] = cell;
+            h[u] = o * tanh_of(cell);
+        }
+    }
+}
+
+/* The way back through it. */
+WIDEST static void lstm_step_back(const float *gates, ptrdiff_t stride, const float *before,
+                                  const float *cells, const float *d_outputs, const float *d_h,
+                                  float *d_c, float *d_gates, ptrdiff_t n, ptrdiff_t units)
+{
+    for (ptrdiff_t row = 0; row < n; row++) {
+        const float *z = gates + row * stride;
+        float *d_input = d_gates + row * stride;
+        float *d_forget = d_input + units;
+        float *d_candidate = d_forget + units;
+        float *d_output = d_candidate + units;
+        const float *c_before = before + row * units;
+        const float *c = cells + row * units;
+        const float *dy = d_outputs + row * units;
+        const float *dh = d_h + row * units;
+        float *dc = d_c + row * units;
+#pragma GCC ivdep
+        for (ptrdiff_t u = 0; u < units; u++) {
+            const float i = z[u], f = z[u + units], g = z[u + 2 * units], o = z[u + 3 * units];
+            const float squashed = tanh_of(c[u]);
+            const float d_hidden = dh[u] + dy[u];
+            const float d_cell = dc[u] + d_hidden * o * (1.0f - squashed * squashed);
+            d_input[u] = d_cell * g * i * (1.0f - i);
+            d_forget[u] = d_cell * c_before[u] * f * (1.0f - f);
+            d_candidate[u] = d_cell * i * (1.0f - g * g);
+            d_output[u] = d_hidden * squashed * o * (1.0f - o);
+            dc[u] = d_cell * f;
+        }
+    }
+}
+
+/* A hash of 32 bits, each of which depends on all of x (Wellons' "lowbias32"). */
+static inline uint32_t mixed(uint32_t x)
+{
+    x = (x ^ (x >> 16)) * 0x21F0AAADu;
+    x = (x ^ (x >> 15)) * 0x735A2D97u;
+    return x ^ (x >> 15);
+}
+
+/* result = x * factor, zero where the hash of the place under two keys is below a limit. */
+WIDEST static void drop(const float *x, uint32_t key, uint32_t other, uint32_t limit, float factor,
+                        float *result, ptrdiff_t n)
+{
+#pragma GCC ivdep
+    for (ptrdiff_t k = 0; k < n; k++) {
+        const uint32_t drawn = mixed(mixed((uint32_t)k + key) ^ other);
+        result[k] = drawn < limit ? 0.0f : x[k] * factor;
+    }
+}
