@@ -125,7 +125,7 @@ def _forward_both(
     model: Model, text: Text, is_train: bool
 ) -> tuple[NDArray[np.int32], Callable[[Any], list]]:
     lexical, lexicon = model.layers
-    n_rows = np.int32(sum(lexical.attrs["table"].rows))
+    n_rows = lexical.attrs["table"].n_rows
     ids = lexical(text, is_train)[0], lexicon(text, is_train)[0] + n_rows
     return np.concatenate(ids, axis=1), no_gradient
 
@@ -250,23 +250,24 @@ def _predict(model: Model, text: Text) -> Potentials:
     """The CRF's factors, some thousands of tokens at a time, whatever the Docs' lengths."""
     embedding, network = model.layers
     reading = model.attrs["reading"]
-    emissions, transitions = _nothing(model, len(text.orths))
+    n_tokens = len(text.orths)
+    if len(text.lengths) == 1 and n_tokens <= reading.window:
+        # One short sentence, as a request has: without what gathers and parts many.
+        features = embedding.predict(text)
+        inputs = ArgsKwargs((features[None], np.ones((1, n_tokens), bool)), {})
+        scores, transitions = network.predict(inputs)
+        return Potentials(scores[0], transitions, text.lengths)
+    if uses_onnx(network):
+        reading = replace(reading, batch_tokens=min(reading.batch_tokens, _ONNX_TOKENS))
+    emissions, transitions = _nothing(model, n_tokens)
     start = 0
-    for part in parts(text, reading.tokens_at_once or len(text.orths)):
+    for part in parts(text, reading.tokens_at_once or n_tokens):
         features = embedding.predict(part)
         end = start + len(features)
-        if len(part.lengths) == 1 and len(features) <= reading.window:
-            # One short sentence, as a request has: without what gathers and parts many.
-            inputs = ArgsKwargs((features[None], np.ones((1, len(features)), bool)), {})
+        for batch in batches(cut(part.lengths, reading), reading):
+            inputs = ArgsKwargs((features[batch.tokens], batch.mask), {})
             scores, transitions = network.predict(inputs)
-            emissions[start:end] = scores[0]
-        else:
-            if uses_onnx(network):
-                reading = replace(reading, batch_tokens=min(reading.batch_tokens, _ONNX_TOKENS))
-            for batch in batches(cut(part.lengths, reading), reading):
-                inputs = ArgsKwargs((features[batch.tokens], batch.mask), {})
-                scores, transitions = network.predict(inputs)
-                batch.put(scores, emissions[start:end])
+            batch.put(scores, emissions[start:end])
         start = end
     return Potentials(emissions, transitions, text.lengths)
 

@@ -103,6 +103,7 @@ class FeatureTable:
             )
         self.names = tuple(names)
         self.rows = tuple(rows)
+        self.n_rows = np.int32(sum(rows))
         self._functions = [(name, _feature_function(name)) for name in names]
         self._sizes = np.array(rows, np.uint32)[:, None]
         self._offsets = np.cumsum([0, *rows[:-1]])[:, None]

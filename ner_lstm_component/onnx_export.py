@@ -291,7 +291,7 @@ class Layers:
         position = names.index(groups.ids)
         self.embedded[position] = Embedded(self.graph.inputs[position], product)
         self.graph.inputs[position] = Input(
-            f"{layer['name']}_product", "float32", (None, None, kernel.shape[1])
+            f"{layer['name']}_product", np.dtype(np.float32), (None, None, kernel.shape[1])
         )
         return _activation(
             self.graph, layer, layer["config"]["activation"], self.graph.inputs[position].name

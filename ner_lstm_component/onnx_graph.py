@@ -29,12 +29,12 @@ class Input(NamedTuple):
     """An input of a graph.
 
     :param name: its name.
-    :param dtype: NumPy's name of its type.
+    :param dtype: its type.
     :param shape: its axes' sizes, None where any is allowed.
     """
 
     name: str
-    dtype: str
+    dtype: np.dtype
     shape: tuple[int | None, ...]
 
 
@@ -49,7 +49,7 @@ class Graph:
 
     def add_input(self, name: str, dtype: str, shape: Sequence[int | None]) -> str:
         """Declare an input."""
-        self.inputs.append(Input(name, dtype, tuple(shape)))
+        self.inputs.append(Input(name, np.dtype(dtype), tuple(shape)))
         return name
 
     def add_constant(self, array: NDArray) -> str:
@@ -164,5 +164,5 @@ def _value_info(value: Input) -> _Pieces:
         free = f"{value.name}_{axis}".encode()
         axis_size = _bytes_field(2, [free]) if size is None else _varint_field(1, size)
         shape += _bytes_field(1, axis_size)
-    tensor = [*_varint_field(1, _DATA_TYPES[value.dtype]), *_bytes_field(2, shape)]
+    tensor = [*_varint_field(1, _DATA_TYPES[value.dtype.name]), *_bytes_field(2, shape)]
     return [*_bytes_field(1, [value.name.encode()]), *_bytes_field(2, _bytes_field(1, tensor))]

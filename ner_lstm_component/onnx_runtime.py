@@ -82,13 +82,16 @@ class OnnxNetwork:
         exported = self._exported
         found: dict[int, Any] = {}
         for structure, value in zip(exported.arguments, self._arguments(args, kwargs), strict=True):
-            _match(structure, value, self._inputs, found)
+            if type(structure) is int and type(value) is np.ndarray:
+                found[structure] = value
+            else:
+                _match(structure, value, self._inputs, found)
         feed: dict[str, NDArray] = {}
         for k, one in enumerate(self._inputs):
+            value = found[k]
             if k in exported.embedded:
-                feed[one.name] = _embed(exported.embedded[k], found[k])
-            else:
-                feed[one.name] = _fit(one, found[k])
+                value = _embed(exported.embedded[k], value)
+            feed[one.name] = _fit(one, value)
             if one.name in exported.right_padded:
                 _check_right_padded(one, feed[one.name])
         return _fill(exported.outputs, self._session().run(None, feed))
@@ -179,12 +182,16 @@ def _embed(embedded: Embedded, value: Any) -> NDArray[np.float32]:
 
 def _fit(one: Input, value: Any) -> NDArray:
     """An argument as the array that an input takes."""
-    array = np.asarray(value.get() if hasattr(value, "get") else value, one.dtype)
-    fits = array.ndim == len(one.shape)
-    for size, wanted in zip(array.shape, one.shape, strict=False):
-        fits = fits and size > 0 and wanted in (None, size)
+    array = value
+    if type(value) is not np.ndarray or value.dtype != one.dtype:
+        array = np.asarray(value.get() if hasattr(value, "get") else value, one.dtype)
+    shape = array.shape
+    fits = len(shape) == len(one.shape)
+    for size, wanted in zip(shape, one.shape, strict=False):
+        if size == 0 or (wanted is not None and wanted != size):
+            fits = False
     if not fits:
-        raise NotExpressible(f"the input {one.name!r} of shape {array.shape}")
+        raise NotExpressible(f"the input {one.name!r} of shape {shape}")
     return array
 
 
