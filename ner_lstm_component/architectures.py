@@ -47,11 +47,13 @@ class Annotated(NamedTuple):
         none. *Shape:* ``(n_tokens, n_tags)`` a Doc, bool
     :param pos: part-of-speech tags, -1 where unknown; None to learn none.
         *Shape:* ``(n_tokens,)`` a Doc
+    :param text: what `segments.read` gives for the Docs, where they were read already.
     """
 
     docs: Sequence[Doc]
     targets: Sequence[NDArray[np.bool_]]
     pos: Sequence[NDArray[np.int32]] | None = None
+    text: Text | None = None
 
 
 def build_keras_lstm_tagger(
@@ -328,7 +330,7 @@ def _loss(
     A window's context counts as not annotated: its tags are summed over, so that every
     annotated token counts once, and an entity may be cut.
     """
-    text = read(annotated.docs)
+    text = annotated.text or read(annotated.docs)
     if not len(text.orths):
         return 0.0, no_gradient
     embedding, network = model.layers

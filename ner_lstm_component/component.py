@@ -29,7 +29,7 @@ from .architectures import Annotated
 from .confidence import set_confidence
 from .crf import Potentials
 from .lexicon import lexicon_of
-from .segments import read, split
+from .segments import Text, read, split
 from .tags import (
     ENT_BEGIN,
     ENT_IN,
@@ -489,13 +489,14 @@ class LSTMEntityRecognizer(TrainablePipe):
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, "LSTMEntityRecognizer.update")
-        targets = self._targets(examples)
+        known = _Known.of(examples)
+        targets = self._targets(examples, known)
         if any(len(eg.predicted) for eg in examples):
             set_dropout_rate(self.model, drop)
+            pos = self._pos(examples, known) if self.cfg.get("pos") else None
             # Docs without annotation too: a listener is given vectors for the whole batch.
-            docs = [eg.predicted for eg in examples]
-            pos = self._pos(examples) if self.cfg.get("pos") else None
-            loss, backprop = self.model.begin_update(Annotated(docs, targets, pos))
+            annotated = Annotated(known.text.docs, targets, pos, known.text)
+            loss, backprop = self.model.begin_update(annotated)
             factor = 1.0 / max(1, sum(not target.all() for target in targets))
             backprop(factor)
             losses[self.name] += loss * factor
@@ -522,27 +523,32 @@ class LSTMEntityRecognizer(TrainablePipe):
         gradient = Potentials(d_emissions * factor, d_transitions * factor, scores.lengths)
         return loss / n_known, gradient
 
-    def _targets(self, examples: Sequence[Example]) -> list[NDArray[np.bool_]]:
+    def _targets(
+        self, examples: Sequence[Example], known: "_Known | None" = None
+    ) -> list[NDArray[np.bool_]]:
         """Which tags the annotation allows.
 
         :return: *Shape:* ``(n_tokens, n_tags)`` an example
         """
-        columns = self._columns(examples)
-        known = np.flatnonzero(columns >= 0)
+        columns = self._columns(examples, known)
+        annotated = np.flatnonzero(columns >= 0)
         allowed = np.ones((len(columns), len(self.tags)), bool)
-        allowed[known] = False
-        allowed[known, columns[known]] = True
+        allowed[annotated] = False
+        allowed[annotated, columns[annotated]] = True
         return _split(allowed, [eg.predicted for eg in examples])
 
-    def _columns(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+    def _columns(
+        self, examples: Sequence[Example], known: "_Known | None" = None
+    ) -> NDArray[np.int64]:
         """The annotated tags of all examples' tokens, -1 where there is none.
 
         An entity that goes beyond its sentence begins anew in the next, as it is read.
 
         :raises ValueError: for an entity type that is not among :attr:`labels`.
         """
+        known = known or _Known.of(examples)
         try:
-            columns = self._gold_columns(examples)
+            columns = self._gold_columns(examples, known)
         except KeyError as error:
             (label,) = error.args
             raise ValueError(
@@ -550,19 +556,19 @@ class LSTMEntityRecognizer(TrainablePipe):
                 f"{', '.join(self.labels) or 'no labels'}. Initialize it with examples of all "
                 "types or with initialize(labels=…), or take this type out of the examples."
             ) from None
-        starts = np.cumsum(read([eg.predicted for eg in examples]).lengths)[:-1]
+        starts = np.cumsum(known.text.lengths)[:-1]
         columns[starts] = begin_entity(columns[starts])
         return columns
 
-    def _gold_columns(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+    def _gold_columns(self, examples: Sequence[Example], known: "_Known") -> NDArray[np.int64]:
         """The annotated tags on the tokens of ``predicted``, -1 where there is none.
 
         :raises KeyError: with the name of a type that is not among :attr:`labels`.
         """
         index = self._label_index()
         values, aligned = [], []
-        for example in examples:
-            if _has_words_of_reference(example):
+        for example, has_words in zip(examples, known.has_words, strict=True):
+            if has_words:
                 values.append(example.reference.to_array([ENT_IOB, ENT_TYPE]).reshape(-1, 2))
             else:
                 bilou = example.get_aligned_ner()
@@ -581,19 +587,39 @@ class LSTMEntityRecognizer(TrainablePipe):
         columns[is_aligned] = aligned
         return columns
 
-    def _pos(self, examples: Sequence[Example]) -> list[NDArray[np.int32]]:
+    def _pos(
+        self, examples: Sequence[Example], known: "_Known | None" = None
+    ) -> list[NDArray[np.int32]]:
         """The annotated part-of-speech tags, by their place in ``cfg["pos"]``; -1 for none."""
         by_example = [
             example.reference.to_array(TAG)
-            if _has_words_of_reference(example)
+            if has_words
             else np.array([tag or 0 for tag in example.get_aligned("TAG")], np.uint64)
-            for example in examples
+            for example, has_words in zip(
+                examples, (known or _Known.of(examples)).has_words, strict=True
+            )
         ]
         tags = np.concatenate(by_example)
-        known = np.array([self.vocab.strings[name] for name in self.cfg["pos"]], np.uint64)
-        is_tag = tags[:, None] == known
+        learnt = np.array([self.vocab.strings[name] for name in self.cfg["pos"]], np.uint64)
+        is_tag = tags[:, None] == learnt
         columns = np.where(is_tag.any(axis=1), is_tag.argmax(axis=1), -1).astype(np.int32)
         return _split(columns, [eg.predicted for eg in examples])
+
+
+class _Known(NamedTuple):
+    """What an update asks of its examples more than once.
+
+    :param text: the Docs ``predicted``.
+    :param has_words: of each example whether these have the words of ``reference``.
+    """
+
+    text: Text
+    has_words: list[bool]
+
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> "_Known":
+        text = read([example.predicted for example in examples])
+        return cls(text, [_has_words_of_reference(example) for example in examples])
 
 
 def _has_words_of_reference(example: Example) -> bool:

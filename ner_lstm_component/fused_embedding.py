@@ -1,7 +1,7 @@
-"""Keras' embedding layers in training on a CPU, with the gradient of the table from Thinc.
+"""Keras' embedding layers in training on a CPU, with a gradient of the table of their own.
 
-TensorFlow adds the rows of a gradient up several times slower than Thinc does. As in
-`fused_lstm`, layers compute so only while a graph is traced inside :func:`fused_embeddings`.
+TensorFlow takes several times longer to add the rows of a gradient up. As in `fused_lstm`,
+layers compute so only while a graph is traced inside :func:`fused_embeddings`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from thinc.api import NumpyOps
 
+from . import kernels
 from .fused_lstm import aligned
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
-
-_OPS = NumpyOps()
 
 
 @contextlib.contextmanager
@@ -84,5 +82,5 @@ def _sum_by_row(
     width = vectors.shape[-1]
     table = aligned(n_rows, width)
     table.fill(0.0)
-    _OPS.scatter_add(table, ids.reshape(-1), vectors.reshape(ids.size, width))
+    kernels.add_rows(vectors.reshape(ids.size, width), ids.reshape(-1), table)
     return table

@@ -289,10 +289,10 @@ def test_alignment_is_skipped_only_where_it_would_change_nothing(small, monkeypa
     bare = nlp.make_doc("nothing known")
     for reference in [eg.reference for eg in examples] + [partial, bare]:
         example = Example(nlp.make_doc(reference.text), reference)
-        fast = ner._gold_columns([example])
+        fast = ner._columns([example])
         with monkeypatch.context() as patched:
             patched.setattr(np, "array_equal", lambda a, b: False)
-            slow = ner._gold_columns([example])
+            slow = ner._columns([example])
         assert fast.tolist() == slow.tolist()
 
 

@@ -205,3 +205,29 @@ def test_what_is_no_number_stays_none():
     kernels.lstm_step(gates, zeros, zeros[0], cells.copy(), cells, hidden)
     assert np.isnan(gates).all()
     assert np.isnan(hidden).all()
+
+
+@pytest.mark.parametrize("add_rows", [kernels.add_rows, plain.add_rows], ids=["chosen", "plain"])
+@pytest.mark.parametrize("width", [1, 16, 40])
+def test_rows_are_added_where_their_ids_say(add_rows, width):
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 7, 300).astype(np.int32)
+    rows, table = (rng.normal(size=(n, width)).astype(np.float32) for n in (300, 9))
+    expected = table.copy()
+    np.add.at(expected, ids, rows)
+    add_rows(rows, ids, table)
+    np.testing.assert_allclose(table, expected, rtol=1e-5, atol=1e-5)
+    before = table.copy()
+    add_rows(rows[:0], ids[:0], table)
+    np.testing.assert_array_equal(table, before)
+
+
+@needs_compiled
+@pytest.mark.parametrize("wrong", [-1, 4])
+def test_rows_are_not_added_outside_the_table(wrong):
+    table = np.zeros((4, 3), np.float32)
+    with pytest.raises(ValueError, match="from 0 to 3"):
+        kernels.add_rows(np.ones((2, 3), np.float32), np.array([0, wrong], np.int32), table)
+    with pytest.raises(ValueError, match="2 rows of 3 numbers"):
+        kernels.add_rows(np.ones((2, 2), np.float32), np.zeros(2, np.int32), table)
+    assert not table.any()

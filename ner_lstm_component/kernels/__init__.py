@@ -3,7 +3,7 @@
 Cython compiles them (`compiled.pyx`) where the package is built with a C compiler; where it
 was not, `plain.py` gives the same results by NumPy, several times slower. Here is what both
 do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py`, `onnx_runtime.py` and, in
-training, `fused_lstm.py` and `fused_dropout.py` call them.
+training, `fused_lstm.py`, `fused_embedding.py` and `fused_dropout.py` call them.
 
 - ``sentence_lengths(attributes, doc_lengths, terminators, opening, quote)``: of sentences by
   boundaries or punctuation; see `segments.read`. ``attributes`` are ORTH, IS_PUNCT, IS_LOWER
@@ -38,6 +38,8 @@ training, `fused_lstm.py` and `fused_dropout.py` call them.
 - ``lstm_step_back(gates, before, cells, d_outputs, d_h, d_c, d_gates)``: the way back through
   it. The output states' gradient is ``d_outputs + d_h``; ``d_c``, that of the carry states,
   becomes that of ``before``; ``d_gates``, to be filled in, is that of the sum of projections.
+- ``add_rows(rows, ids, table)`` adds each row to that of the table with its id; an id may
+  occur more than once.
 - ``drop(x, seed, rate, result)``: dropout. ``result`` becomes ``x / (1 - rate)``, but zero at
   a share ``rate`` of the places, which a seed of two numbers of uint32 alone decides.
 """
@@ -67,5 +69,6 @@ ngram_ids = _chosen.ngram_ids
 RowIndex: type[plain.RowIndex] = _chosen.RowIndex
 lstm_step = _chosen.lstm_step
 lstm_step_back = _chosen.lstm_step_back
+add_rows = _chosen.add_rows
 drop = _chosen.drop
 EmbeddedProduct: Any = getattr(_chosen, "EmbeddedProduct", None)

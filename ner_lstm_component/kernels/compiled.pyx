@@ -53,6 +53,9 @@ cdef extern from "wide.h" nogil:
         Py_ssize_t n,
         Py_ssize_t units,
     )
+    void add_rows_of "add_rows"(
+        const float *rows, const int32_t *ids, float *table, Py_ssize_t n, Py_ssize_t width
+    )
     uint32_t mixed(uint32_t x)
     void drop_of "drop"(
         const float *x,
@@ -708,6 +711,23 @@ def lstm_step_back(
             gates.shape[0],
             d_h.shape[1],
         )
+
+
+# ---------------------------------------------------------------- embeddings in training
+
+
+def add_rows(const float[:, ::1] rows, const int32_t[::1] ids, float[:, ::1] table):
+    if rows.shape[0] != ids.shape[0] or rows.shape[1] != table.shape[1]:
+        raise ValueError(
+            f"{ids.shape[0]} rows of {table.shape[1]} numbers are expected. Received: "
+            f"{rows.shape[0]} of {rows.shape[1]}"
+        )
+    cdef Py_ssize_t k
+    for k in range(ids.shape[0]):
+        if not 0 <= ids[k] < table.shape[0]:
+            raise ValueError(f"Ids must be from 0 to {table.shape[0] - 1}. Received: {ids[k]}")
+    if rows.size:
+        add_rows_of(&rows[0, 0], &ids[0], &table[0, 0], rows.shape[0], rows.shape[1])
 
 
 # ---------------------------------------------------------------- dropout in training

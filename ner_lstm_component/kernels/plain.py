@@ -9,7 +9,9 @@ from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import NDArray
+from thinc.api import NumpyOps
 
+_OPS = NumpyOps()
 # Tokens whose sums are held at once.
 _AT_ONCE = 16_384
 
@@ -315,6 +317,10 @@ def lstm_step_back(
     slopes_of_candidate -= candidate
     slopes_of_candidate += 1.0
     d_gates *= slopes
+
+
+def add_rows(rows: NDArray[np.float32], ids: NDArray[np.int32], table: NDArray[np.float32]) -> None:
+    _OPS.scatter_add(table, ids, rows)
 
 
 def drop(

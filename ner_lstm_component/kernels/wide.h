@@ -208,3 +208,16 @@ WIDEST static void drop(const float *x, uint32_t key, uint32_t other, uint32_t l
         result[k] = drawn < limit ? 0.0f : x[k] * factor;
     }
 }
+
+/* table[ids[k]] += rows[k]; both have rows of the same width, and share no memory. */
+WIDEST static void add_rows(const float *rows, const int32_t *ids, float *table, ptrdiff_t n,
+                            ptrdiff_t width)
+{
+    for (ptrdiff_t k = 0; k < n; k++) {
+        const float *row = rows + k * width;
+        float *sum = table + ids[k] * width;
+#pragma GCC ivdep
+        for (ptrdiff_t j = 0; j < width; j++)
+            sum[j] += row[j];
+    }
+}
