@@ -18,6 +18,7 @@ from spacy.language import Language
 try:
     from flask import Flask, Response, request
     from pydantic import ValidationError
+    from pydantic_core import to_json
     from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
     from .service import openapi, problems, requests
@@ -25,7 +26,7 @@ try:
     from .service.metrics import Metrics
     from .service.models import ModelError, load_pipeline, network_runtime
     from .service.pages import pages, swagger_ui
-    from .service.schema import Health, Predictions, PredictRequest, Runtime, Version
+    from .service.schema import Health, PredictRequest, Runtime, Version
     from .service.tagger import Tagger
 except ImportError as error:
     raise ImportError(
@@ -81,11 +82,11 @@ def create_app(
         request.environ[requests.SIZES] = {
             "texts": len(tagged.predictions),
             "tokens": tagged.n_tokens,
-            "entities": sum(len(one.ents) for one in tagged.predictions),
+            "entities": sum(len(one["ents"]) for one in tagged.predictions),
         }
         predictions = tagged.predictions
-        answer = Predictions.model_construct(predictions if wanted.is_list else predictions[0])
-        return _json(answer.model_dump_json())
+        answer = predictions if wanted.is_list else predictions[0]
+        return _json(to_json(answer, inf_nan_mode="null"))
 
     @app.get("/openapi.json")
     def open_api() -> Response:
@@ -111,7 +112,7 @@ def create_app(
     return app
 
 
-def _json(text: str) -> Response:
+def _json(text: str | bytes) -> Response:
     return Response(text, content_type="application/json")
 
 
