@@ -16,6 +16,7 @@ from pydantic import (
     RootModel,
     StringConstraints,
     Tag,
+    with_config,
 )
 from typing_extensions import NotRequired, TypedDict  # typing's own, pydantic takes from 3.12 on
 
@@ -143,10 +144,9 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", **_AS_ANSWERED)
 
 
+@with_config(extra="forbid")
 class Entity(TypedDict):
     """An entity. Ends are exclusive."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
 
     text: str
     label: str
@@ -166,10 +166,9 @@ class Entity(TypedDict):
     ]
 
 
+@with_config(extra="forbid")
 class Prediction(TypedDict):
     """What was found in one input."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
 
     tokens: list[str]
     tags: Annotated[list[str], Field(description="The IOB2 tag of each token.")]
