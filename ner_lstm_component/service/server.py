@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -102,15 +103,30 @@ class _Arbiter(Arbiter):
 class _Response(wsgi.Response):
     """gunicorn's response, which goes out by one system call if it is in one piece."""
 
+    headers_sent: bool
+
     def write(self, arg: bytes) -> None:
         """Send a part of the body, before the first one the head."""
         if self.headers_sent or self._omits_body or len(arg) != self.response_length:
             super().write(arg)
             return
-        head = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers)]
+        major, minor = self.req.version
+        head = [
+            f"HTTP/{major}.{minor} {self.status}",
+            f"Server: {self.version}",
+            f"Date: {_date(int(time.time()))}",
+            f"Connection: {'close' if self.should_close() else 'keep-alive'}",
+            *(f"{name}: {value}" for name, value in self.headers),
+            "\r\n",
+        ]
         self.headers_sent = True
         self.sent = len(arg)
-        self.sock.sendall("".join([*head, "\r\n"]).encode("latin-1") + arg)
+        self.sock.sendall("\r\n".join(head).encode("latin-1") + arg)
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return util.http_date(second)
 
 
 class Worker(ThreadWorker):
@@ -122,10 +138,12 @@ class Worker(ThreadWorker):
     that nothing does.
     """
 
+    alive: bool
+
     def init_process(self) -> None:
         """Start to work, which ends when the worker does."""
         # gunicorn looks some twenty of them up at each request, by two functions each.
-        vars(self.cfg).update({name: own.get() for name, own in self.cfg.settings.items()})
+        self.cfg.__dict__.update({name: own.get() for name, own in self.cfg.settings.items()})
         super().init_process()
 
     def handle(self, conn: Any) -> Any:
