@@ -31,7 +31,7 @@ RUN set -e; \
 FROM pipeline AS environment
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --constraint requirements.txt \
-        "$(ls wheels/ner_lstm_component-*.whl)[serve,fast-http]" wheels/en_ner_lstm-*.whl \
+        "$(ls wheels/ner_lstm_component-*.whl)[serve]" wheels/en_ner_lstm-*.whl \
     && /opt/venv/bin/python -c "from ner_lstm_component.app import create_app; create_app('en_ner_lstm')"
 
 FROM ${PYTHON}-slim
