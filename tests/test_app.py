@@ -108,6 +108,18 @@ def test_empty_input(client, body):
     assert answer == {"tokens": [], "tags": [], "ents": [], "labels": LABELS, "prediction": []}
 
 
+def test_a_body_that_ends_early_is_refused(client):
+    body = json.dumps({"text": TEXT}).encode()
+    response = client.post(
+        "/predict",
+        data=body,
+        content_type="application/json",
+        environ_overrides={"CONTENT_LENGTH": str(len(body) + 1)},
+    )
+    assert response.status_code == 400
+    assert response.mimetype == "application/problem+json"
+
+
 @pytest.mark.parametrize("field", ["sentences", "texts"])
 def test_lists_are_answered_with_lists(client, field):
     one, other = (WORDS, ["Paris"]) if field == "sentences" else (TEXT, "Paris")

@@ -77,7 +77,7 @@ class Metrics:
         """Texts were tagged."""
         self._texts.inc(len(tagged.predictions))
         self._tokens.inc(tagged.n_tokens)
-        labels = Tally(ent.label for one in tagged.predictions for ent in one.ents)
+        labels = Tally(ent["label"] for one in tagged.predictions for ent in one["ents"])
         for label, number in labels.items():
             self._entities_of(label).inc(number)
 

@@ -1,4 +1,7 @@
-"""What goes in and out of the service. The same models validate, answer and are documented."""
+"""What goes in and out of the service. The same models validate and are documented.
+
+Predictions are dicts: to make a model of each costs more than to write it as JSON.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from pydantic import (
     RootModel,
     StringConstraints,
     Tag,
+    with_config,
 )
+from typing_extensions import NotRequired, TypedDict  # typing's own, pydantic takes from 3.12 on
 
 INPUTS = ("sentence", "sentences", "text", "texts")
 
@@ -139,34 +144,41 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", **_AS_ANSWERED)
 
 
-class Entity(_Answer):
+@with_config(extra="forbid")
+class Entity(TypedDict):
     """An entity. Ends are exclusive."""
 
     text: str
     label: str
-    start: int = Field(description="Its first character.")
-    end: int = Field(description="One past its last character.")
-    token_start: int = Field(description="Its first token.")
-    token_end: int = Field(description="One past its last token.")
-    score: float | None = Field(
-        ge=0,
-        le=1,
-        description="The probability of just this entity; null for one that another component set.",
-    )
+    start: Annotated[int, Field(description="Its first character.")]
+    end: Annotated[int, Field(description="One past its last character.")]
+    token_start: Annotated[int, Field(description="Its first token.")]
+    token_end: Annotated[int, Field(description="One past its last token.")]
+    score: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description=(
+                "The probability of just this entity; null for one that another component set."
+            ),
+        ),
+    ]
 
 
-class Prediction(_Answer):
+@with_config(extra="forbid")
+class Prediction(TypedDict):
     """What was found in one input."""
 
     tokens: list[str]
-    tags: list[str] = Field(description="The IOB2 tag of each token.")
+    tags: Annotated[list[str], Field(description="The IOB2 tag of each token.")]
     ents: list[Entity]
-    labels: list[str] = Field(description="All IOB2 tags, the columns of `prediction`.")
-    prediction: list[list[float]] | None = Field(
-        None,
-        exclude_if=lambda value: value is None,
-        description="Of each token, the probability of each tag.",
-    )
+    labels: Annotated[list[str], Field(description="All IOB2 tags, the columns of `prediction`.")]
+    prediction: NotRequired[
+        Annotated[
+            list[list[float]], Field(description="Of each token, the probability of each tag.")
+        ]
+    ]
 
 
 class Predictions(RootModel[Prediction | list[Prediction]]):

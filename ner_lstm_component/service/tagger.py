@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 
 from ..component import Analysis
 from ..tags import OUTSIDE, entity_spans
@@ -21,6 +21,9 @@ from .schema import Entity, Prediction, PredictRequest
 from .vocabulary import Vocabulary
 
 DECIMALS = 6
+
+# First token, end, label and score of an entity.
+_Found = tuple[int, int, str, float | None]
 # What the requests of several clients have to come together.
 GATHER_SECONDS = 0.0005
 
@@ -183,6 +186,7 @@ class Tagger:
         wanted = [job.request.threshold for job in jobs for _ in job.docs]
         thresholds = [self.component.threshold if own is None else own for own in wanted]
         analyses: list[Analysis] = []
+        is_all = False
         for _, pipe in self.nlp.pipeline:
             if pipe is self.component:
                 analyses = self.component.analyse(
@@ -190,7 +194,12 @@ class Tagger:
                     thresholds=thresholds,
                     probabilities=any(job.request.wants_probabilities for job in jobs),
                 )
-                self.component.set_annotations(docs, [one.prediction for one in analyses])
+                # Where nobody else has set or reads entities, those of the tags are all there are.
+                is_all = pipe is self.nlp.pipeline[-1][1] and not any(
+                    doc.has_annotation("ENT_IOB") for doc in docs
+                )
+                if not is_all:
+                    self.component.set_annotations(docs, [one.prediction for one in analyses])
             elif hasattr(pipe, "pipe"):
                 docs = list(pipe.pipe(docs))
             else:
@@ -199,32 +208,45 @@ class Tagger:
         for job in jobs:
             own = [next(results) for _ in job.docs]
             predictions = [
-                self._prediction(doc, analysis, job.request.wants_probabilities)
+                self._prediction(doc, analysis, is_all, job.request.wants_probabilities)
                 for doc, analysis in own
             ]
             job.tagged = Tagged(predictions, sum(len(doc) for doc, _ in own))
 
-    def _prediction(self, doc: Doc, analysis: Analysis, wants_probabilities: bool) -> Prediction:
+    def _prediction(
+        self, doc: Doc, analysis: Analysis, is_all: bool, wants_probabilities: bool
+    ) -> Prediction:
+        """What is answered for a Doc.
+
+        :param is_all: whether its entities are those of the analysis, and not on the Doc.
+        """
         tags, confidence = analysis.prediction
         assert confidence is not None
-        scores = {
-            (start, end, self.component.labels[label]): score
+        labels = self.component.labels
+        ents: list[_Found] = [
+            (start, end, labels[label], score)
             for (start, end, label), score in zip(
                 entity_spans(tags).tolist(), confidence.tolist(), strict=True
             )
-        }
+        ]
         rows = analysis.probabilities
         if len(tags) != len(doc):
             # A later component has merged or split tokens.
             (again,) = self.component.probabilities([doc])
-            scores, rows = {}, again.tags
-        return Prediction(
+            ents, rows = [], again.tags
+        if not is_all:
+            scores = {(start, end, label): score for start, end, label, score in ents}
+            found = [(ent.start, ent.end, ent.label_) for ent in doc.ents]
+            ents = [(*ent, scores.get(ent)) for ent in found]
+        prediction = Prediction(
             tokens=[token.text for token in doc],
-            tags=_iob2_tags(doc),
-            ents=[_entity(ent, scores.get((ent.start, ent.end, ent.label_))) for ent in doc.ents],
+            tags=_iob2_tags(len(doc), ents),
+            ents=[_entity(doc, *ent) for ent in ents],
             labels=self._tags,
-            prediction=_rounded(rows) if wants_probabilities else None,
         )
+        if wants_probabilities:
+            prediction["prediction"] = _rounded(rows)
+        return prediction
 
 
 def _rounded(rows: NDArray[np.float32] | None) -> list[list[float]]:
@@ -232,17 +254,21 @@ def _rounded(rows: NDArray[np.float32] | None) -> list[list[float]]:
     return rows.astype(np.float64).round(DECIMALS).tolist()
 
 
-def _iob2_tags(doc: Doc) -> list[str]:
-    return [f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else OUTSIDE for token in doc]
+def _iob2_tags(n_tokens: int, ents: Sequence[_Found]) -> list[str]:
+    tags = [OUTSIDE] * n_tokens
+    for start, end, label, _ in ents:
+        tags[start:end] = [f"B-{label}", *[f"I-{label}"] * (end - start - 1)]
+    return tags
 
 
-def _entity(ent: Span, score: float | None) -> Entity:
+def _entity(doc: Doc, start: int, end: int, label: str, score: float | None) -> Entity:
+    span = doc[start:end]
     return Entity(
-        text=ent.text,
-        label=ent.label_,
-        start=ent.start_char,
-        end=ent.end_char,
-        token_start=ent.start,
-        token_end=ent.end,
+        text=span.text,
+        label=label,
+        start=span.start_char,
+        end=span.end_char,
+        token_start=start,
+        token_end=end,
         score=None if score is None else round(score, DECIMALS),
     )

@@ -9,10 +9,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
 
 import httpx
 import pytest
 import spacy
+from gunicorn.config import Config
+
+from ner_lstm_component.service.server import _Response
 
 BODY = {"text": "Anna Berg lives in Oslo."}
 ENTS = [("Anna Berg", "per"), ("Oslo", "geo")]
@@ -112,6 +117,34 @@ def test_body_beyond_the_limit(server):
     answer = httpx.post(f"{server.url}/predict", content=chunks, headers=headers)
     assert answer.status_code == 413
     assert ents(httpx.post(f"{server.url}/predict", json=BODY).json()) == ENTS
+
+
+def test_a_head_goes_out_with_its_body():
+    class Socket:
+        def __init__(self):
+            self.sent = []
+
+        def sendall(self, data):
+            self.sent.append(data)
+
+    request = SimpleNamespace(version=(1, 1), method="GET", should_close=lambda: False)
+    response = _Response(request, connection := Socket(), Config())
+    response.start_response("200 OK", [("Content-Length", "2"), ("X-Request-ID", "one")])
+    response.write(b"{}")
+    response.close()
+    (sent,) = connection.sent
+    head, body = sent.split(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines)
+    assert status == "HTTP/1.1 200 OK"
+    assert parsedate_to_datetime(fields.pop("Date"))
+    assert fields == {
+        "Server": "gunicorn",
+        "Connection": "keep-alive",
+        "Content-Length": "2",
+        "X-Request-ID": "one",
+    }
+    assert body == b"{}"
 
 
 def test_a_connection_outlives_a_refused_body(server):
