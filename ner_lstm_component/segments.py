@@ -127,7 +127,7 @@ def read(docs: Sequence[Doc]) -> Text:
     if not arrays:
         return Text(docs, np.zeros(0, np.uint64), np.zeros(0, np.int64))
     attributes = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    doc_lengths = np.fromiter(map(len, docs), np.int64, len(docs))
+    doc_lengths = np.array([len(doc) for doc in docs], np.int64)
     lengths = kernels.sentence_lengths(attributes, doc_lengths, _TERMINATORS, _OPENING, _QUOTE)
     return Text(docs, attributes[:, 0].copy(), lengths)
 

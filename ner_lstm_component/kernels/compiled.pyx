@@ -121,7 +121,9 @@ def sentence_lengths(
                         quoted = not quoted
             first = end
     starts[n_starts] = first
-    return np.diff(starts_array[: n_starts + 1])
+    for k in range(n_starts):
+        starts[k] = starts[k + 1] - starts[k]
+    return starts_array[:n_starts]
 
 
 cdef bint is_in(uint64_t wanted, const uint64_t[::1] ascending) noexcept nogil:
@@ -440,15 +442,11 @@ def places(
     return found
 
 
-ctypedef fused level_t:
-    const uint8_t
-    const uint16_t
-
-
-def ngram_ids(
-    level_t[:, ::1] levels, const int64_t[:, ::1] places, const int32_t[:, ::1] first_rows
-):
+def ngram_ids(levels, const int64_t[:, ::1] places, const int32_t[:, ::1] first_rows):
     cdef Py_ssize_t n_ids = first_rows.shape[1], n_columns = places.shape[1] * n_ids, i, j, k
+    # Bytes, and of larger numbers pairs: to choose by the type takes longer than the lookup.
+    cdef const uint8_t[:, ::1] low = levels.view(np.uint8)
+    cdef bint is_pair = low.shape[1] == 2 * n_ids
     ids = np.empty((places.shape[0], n_columns), np.int32)
     cdef int32_t[:, ::1] result = ids
     cdef int64_t place
@@ -458,8 +456,12 @@ def ngram_ids(
                 place = places[i, j]
                 for k in range(n_ids):
                     result[i, j * n_ids + k] = first_rows[j, k]
-                    if place < levels.shape[0]:
-                        result[i, j * n_ids + k] += levels[place, k]
+                    if place >= low.shape[0]:
+                        continue
+                    if is_pair:
+                        result[i, j * n_ids + k] += (<const uint16_t *>&low[place, 0])[k]
+                    else:
+                        result[i, j * n_ids + k] += low[place, k]
     return ids
 
 
