@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from spacy.strings import get_string_id
@@ -231,3 +233,13 @@ def test_rows_are_not_added_outside_the_table(wrong):
     with pytest.raises(ValueError, match="2 rows of 3 numbers"):
         kernels.add_rows(np.ones((2, 2), np.float32), np.zeros(2, np.int32), table)
     assert not table.any()
+
+
+@needs_compiled
+def test_embedded_products_of_several_threads():
+    product, expected = embedded(50)
+    rng = np.random.default_rng(2)
+    batches = [rng.integers(0, 20, (40, 6)).astype(np.int32) for _ in range(60)]
+    with ThreadPoolExecutor(4) as pool:
+        for ids, found in zip(batches, pool.map(product, batches), strict=True):
+            np.testing.assert_allclose(found, expected(ids), rtol=1e-5, atol=1e-5)

@@ -2,6 +2,8 @@
 # cython: cdivision=True
 """The inner loops in C. `kernels/__init__.py` says what each does."""
 
+from threading import Lock
+
 import numpy as np
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -563,6 +565,7 @@ cdef class EmbeddedProduct:
     cdef const float[:, ::1] _kernel
     cdef const float[::1] _bias
     cdef list _indices, _stores
+    cdef object _lock
 
     def __init__(self, table, kernel, bias, group, parts, capacity):
         self._table, self._kernel, self._bias = table, kernel, bias
@@ -574,6 +577,7 @@ cdef class EmbeddedProduct:
                 f"'parts' must be groups of {group} ids, {n_ids * group} in all, as the kernel has "
                 f"them. Received: {list(parts)}"
             )
+        self._lock = Lock()
         self._indices = [RowIndex(part) for part in self.parts]
         self._stores = [np.empty((64, self._n_out), np.float32) for _ in self.parts]
 
@@ -582,9 +586,10 @@ cdef class EmbeddedProduct:
             raise ValueError(f"Rows of {sum(self.parts)} ids are expected. Received: {ids.shape[1]}")
         products = np.empty((ids.shape[0], self._n_out), np.float32)
         cdef Py_ssize_t first = 0, part, k
-        for k, part in enumerate(self.parts):
-            self._add_part(k, ids, first, part, products)
-            first += part
+        with self._lock:
+            for k, part in enumerate(self.parts):
+                self._add_part(k, ids, first, part, products)
+                first += part
         return products
 
     cdef int _add_part(
