@@ -865,8 +865,9 @@ component = nlp.get_pipe("ner_lstm")
 found = {
     "entities": [[(e.start, e.end, e.label_) for e in doc.ents] for doc in nlp.pipe([text] * 3)],
     "probabilities": probabilities.tags.tolist(),
-    "answer": create_app(nlp).test_client().post("/predict", json={"text": text}).json["tags"],
     "saved": nlp.to_bytes() == spacy.load(folder).to_bytes(),
+    # Last: the service has the pipeline to itself.
+    "answer": create_app(nlp).test_client().post("/predict", json={"text": text}).json["tags"],
 }
 example = Example.from_dict(nlp.make_doc(text), {"entities": [(0, 4, "per")]})
 
