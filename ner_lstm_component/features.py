@@ -28,6 +28,7 @@ from .segments import Text
 HASHES = 2
 # Words whose ids are remembered, at most.
 _CACHE_SIZE = 100_000
+_OPS = NumpyOps()
 
 
 def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[Text, NDArray[np.int32]]:
@@ -151,7 +152,7 @@ class FeatureTable:
             for word in words
             for name, function in self._functions
         ]
-        hashed = NumpyOps().hash(np.array(values, np.uint64), 0)[:, :HASHES]
+        hashed = _OPS.hash(np.array(values, np.uint64), 0)[:, :HASHES]
         by_feature = hashed.reshape(len(words), len(self.names), HASHES)
         ids = by_feature % self._sizes + self._offsets
         return ids.astype(np.int32).reshape(len(words), -1)
