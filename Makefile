@@ -29,7 +29,7 @@ help:
 
 # --use-pep517: older versions of pip cannot build seqeval otherwise, which comes as source only.
 # The pins hold for the package's own installation too, and it is built by the pinned setuptools.
-$(INSTALLED): requirements.txt setup.cfg setup.py pyproject.toml ner_lstm_component/kernels/compiled.pyx
+$(INSTALLED): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard ner_lstm_component/kernels/*.pyx ner_lstm_component/kernels/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
 		{ echo "Python 3.10 to 3.13 is needed; $(PYTHON) is not. Name one: make PYTHON=…"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
