@@ -8,8 +8,7 @@ compute so only while a graph is traced inside :func:`fused_dropouts`.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,30 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
-from .fused_lstm import aligned
+from .fused_layers import aligned, replaced
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
 
-@contextlib.contextmanager
-def fused_dropouts(keras_model: keras.Model) -> Iterator[None]:
+def fused_dropouts(keras_model: keras.Model) -> AbstractContextManager[None]:
     """Have a network's dropout layers, where they can be, computed here.
 
     To be entered while a graph of training for a CPU is traced.
 
     :param keras_model: a built network.
     """
-    fused = [layer for layer in keras_model._flatten_layers() if is_expressible(layer)]
-    try:
-        for layer in fused:
-            # Past Keras' tracking of attributes, for which this is none.
-            vars(layer)["call"] = partial(_call, layer)
-        yield
-    finally:
-        for layer in fused:
-            del vars(layer)["call"]
+    return replaced(keras_model, is_expressible, "call", _call)
 
 
 def is_expressible(layer: Any) -> bool:

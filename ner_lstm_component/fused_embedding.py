@@ -6,39 +6,28 @@ layers compute so only while a graph is traced inside :func:`fused_embeddings`.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from functools import partial
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
-from .fused_lstm import aligned
+from .fused_layers import aligned, replaced
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
 
-@contextlib.contextmanager
-def fused_embeddings(keras_model: keras.Model) -> Iterator[None]:
+def fused_embeddings(keras_model: keras.Model) -> AbstractContextManager[None]:
     """Have a network's embedding layers, where they can be, differentiated here.
 
     To be entered while a graph of training for a CPU is traced.
 
     :param keras_model: a built network.
     """
-    fused = [layer for layer in keras_model._flatten_layers() if is_expressible(layer)]
-    try:
-        for layer in fused:
-            # Past Keras' tracking of attributes, for which this is none.
-            vars(layer)["call"] = partial(_call, layer)
-        yield
-    finally:
-        for layer in fused:
-            del vars(layer)["call"]
+    return replaced(keras_model, is_expressible, "call", _call)
 
 
 def is_expressible(layer: Any) -> bool:

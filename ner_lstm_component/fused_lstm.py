@@ -16,15 +16,14 @@ Keras within the precision of floats. What this cannot express, Keras computes.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from functools import partial
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
+from .fused_layers import aligned, replaced
 
 if TYPE_CHECKING:
     import keras
@@ -33,23 +32,14 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 
-@contextlib.contextmanager
-def fused_lstms(keras_model: keras.Model) -> Iterator[None]:
+def fused_lstms(keras_model: keras.Model) -> AbstractContextManager[None]:
     """Have a network's LSTM layers, where they can be, computed here.
 
     To be entered while a graph of training for a CPU is traced.
 
     :param keras_model: a built network.
     """
-    fused = [layer for layer in keras_model._flatten_layers() if is_expressible(layer)]
-    try:
-        for layer in fused:
-            # Past Keras' tracking of attributes, for which this is none.
-            vars(layer)["inner_loop"] = partial(_inner_loop, layer)
-        yield
-    finally:
-        for layer in fused:
-            del vars(layer)["inner_loop"]
+    return replaced(keras_model, is_expressible, "inner_loop", _inner_loop)
 
 
 def is_expressible(layer: Any) -> bool:
@@ -212,8 +202,6 @@ def _pack(mask: NDArray[np.bool_], backwards: bool) -> _Packing:
 
 # The outputs, the last states, and what the way back needs again.
 _N_RESULTS = 6
-# In bytes, of TensorFlow's tensors.
-_ALIGNMENT = 64
 
 
 def _forward(
@@ -308,10 +296,3 @@ def _unpacked(packed: Floats, places: NDArray[np.int64], shape: tuple[int, ...])
         vectors.fill(0.0)
     vectors[places] = packed
     return vectors.reshape(*shape[:2], packed.shape[1])
-
-
-def aligned(n_rows: int, width: int) -> Floats:
-    """An array of floats, not filled, that becomes a tensor without a copy."""
-    buffer = np.empty(n_rows * width + _ALIGNMENT // 4, np.float32)
-    start = -buffer.ctypes.data % _ALIGNMENT // 4
-    return buffer[start : start + n_rows * width].reshape(n_rows, width)

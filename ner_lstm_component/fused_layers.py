@@ -1,0 +1,46 @@
+"""What the modules that compute Keras' layers share: how they step in, and their arrays."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+
+# In bytes, of TensorFlow's tensors.
+_ALIGNMENT = 64
+
+
+@contextlib.contextmanager
+def replaced(
+    keras_model: keras.Model, is_expressible: Callable[[Any], bool], method: str, function: Callable
+) -> Iterator[None]:
+    """Have a method of some of a network's layers be another function within the context.
+
+    :param keras_model: a built network.
+    :param is_expressible: tells of a layer whether it is one of them.
+    :param method: the method's name.
+    :param function: takes the layer, then what the method takes.
+    """
+    chosen = [layer for layer in keras_model._flatten_layers() if is_expressible(layer)]
+    try:
+        for layer in chosen:
+            # Past Keras' tracking of attributes, for which this is none.
+            vars(layer)[method] = partial(function, layer)
+        yield
+    finally:
+        for layer in chosen:
+            del vars(layer)[method]
+
+
+def aligned(n_rows: int, width: int) -> NDArray[np.float32]:
+    """An array of floats, not filled, that becomes a tensor without a copy."""
+    buffer = np.empty(n_rows * width + _ALIGNMENT // 4, np.float32)
+    start = -buffer.ctypes.data % _ALIGNMENT // 4
+    return buffer[start : start + n_rows * width].reshape(n_rows, width)
