@@ -283,10 +283,15 @@ class LSTMEntityRecognizer(TrainablePipe):
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LSTMEntityRecognizer":
         """Take over a component from what ``to_disk`` wrote."""
         given = self.cfg["config"]
-        super().from_disk(path, exclude=(*exclude, "model"))
-        if "model" not in exclude:
-            # As TrainablePipe would, but without the file's bytes being held all the while.
-            self.model.from_dict(srsly.read_msgpack(Path(path) / "model"))
+        excluded = tuple(exclude)
+        super().from_disk(path, exclude=(*excluded, "model"))
+        if "model" not in excluded:
+            # As TrainablePipe does, but without the file's bytes being held all the while.
+            try:
+                saved = srsly.msgpack_loads((Path(path) / "model").read_bytes())
+                self.model.from_dict(saved)
+            except AttributeError:
+                raise ValueError(Errors.E149) from None
         self._settle(given)
         return self
 

@@ -73,7 +73,7 @@ def viterbi(
     :param lengths: of the sequences, each at least 1, their sum ``n_tokens``.
     :return: the tags. *Shape:* ``(n_tokens,)``
     """
-    return kernels.viterbi(_float32(emissions), _float32(transitions), lengths)
+    return kernels.viterbi(_float32(emissions), _float32(transitions), _int64(lengths))
 
 
 class Marginals(NamedTuple):
@@ -108,13 +108,22 @@ def marginals(
     """
     emissions, transitions, lengths = factors
     both = kernels.marginals(
-        _float32(emissions), _float32(transitions), lengths, spans, with_tags, temperature
+        _float32(emissions),
+        _float32(transitions),
+        _int64(lengths),
+        _int64(spans),
+        with_tags,
+        temperature,
     )
     return Marginals(*both)
 
 
 def _float32(array: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.ascontiguousarray(array, np.float32)
+
+
+def _int64(array: NDArray[np.integer]) -> NDArray[np.int64]:
+    return np.ascontiguousarray(array, np.int64)
 
 
 class LossAndGradient(NamedTuple):

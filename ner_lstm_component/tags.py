@@ -132,4 +132,4 @@ def entity_spans(tag_ids: NDArray[np.integer]) -> NDArray[np.int64]:
     :return: first token, end (one past the last token) and label of each entity, in
         order. *Shape:* ``(n_entities, 3)``
     """
-    return kernels.entity_spans(np.asarray(tag_ids, np.int64))
+    return kernels.entity_spans(np.ascontiguousarray(tag_ids, np.int64))

@@ -1056,3 +1056,26 @@ def test_analyse_holds_each_doc_to_its_own_threshold(trained_nlp):
     assert not analyses[1].prediction.tags.any()
     assert all(one.probabilities is None for one in analyses)
     assert component.analyse([]) == []
+
+
+def test_what_is_excluded_is_not_loaded(trained_nlp, tmp_path):
+    """Given by any iterable, as to spaCy's components."""
+    trained_nlp.get_pipe("ner_lstm").to_disk(tmp_path)
+    (tmp_path / "model").unlink()
+    other = English.from_config(trained_nlp.config).get_pipe("ner_lstm")
+    other.from_disk(tmp_path, exclude=iter(["model"]))
+    assert other.labels == trained_nlp.get_pipe("ner_lstm").labels
+    with pytest.raises(FileNotFoundError):
+        other.from_disk(tmp_path)
+
+
+def test_a_model_of_another_kind_is_refused(trained_nlp, tmp_path, monkeypatch):
+    def fail(model, message):
+        raise AttributeError("no such layer")
+
+    component = trained_nlp.get_pipe("ner_lstm")
+    component.to_disk(tmp_path)
+    other = English.from_config(trained_nlp.config).get_pipe("ner_lstm")
+    monkeypatch.setattr(type(other.model), "from_dict", fail)
+    with pytest.raises(ValueError, match="E149"):
+        other.from_disk(tmp_path)

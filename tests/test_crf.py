@@ -190,6 +190,22 @@ def test_span_marginals(case, temperature):
     )
 
 
+def test_arrays_of_any_kind_are_taken(case):
+    """Not only those that the inner loops read, in one piece and of one type."""
+    emissions, transitions, _ = case
+    spans = np.array([[0, 1, 0], [3, 4, 0]])
+    plain_factors = crf.Potentials(emissions, transitions, LENGTHS)
+    others = crf.Potentials(
+        np.repeat(emissions.astype(np.float64), 2, axis=1)[:, ::2],
+        np.asfortranarray(transitions),
+        LENGTHS.astype(np.int32),
+    )
+    assert crf.viterbi(*others).tolist() == crf.viterbi(*plain_factors).tolist()
+    strided = np.repeat(spans.astype(np.int32), 2, axis=0)[::2]
+    found, expected = crf.marginals(others, strided), crf.marginals(plain_factors, spans)
+    np.testing.assert_allclose(found.spans, expected.spans, atol=1e-6)
+
+
 def test_marginals_are_computed_in_pieces(case, monkeypatch):
     monkeypatch.setattr(plain, "_AT_ONCE", 4)
     emissions, transitions, _ = case

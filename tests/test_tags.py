@@ -92,3 +92,8 @@ def test_tags_of_entities_is_the_way_back():
 )
 def test_entity_spans(tags, spans):
     assert entity_spans(np.array(tags, np.int64)).tolist() == spans
+
+
+def test_entity_spans_of_a_part_of_an_array():
+    tags = np.array([1, 9, 2, 9, 0, 9, 3, 9], np.int32)
+    assert entity_spans(tags[::2]).tolist() == [[0, 2, 0], [3, 4, 1]]
