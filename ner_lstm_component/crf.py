@@ -7,9 +7,9 @@ the last of which is that boundary: ``transitions[i, j]`` scores tag *j* after t
 ``transitions[-1, j]`` starting with *j*, ``transitions[i, -1]`` ending with *i*. What
 IOB2 forbids scores ``FORBIDDEN``.
 
-Sequences stand one after the other in one array with a list of their lengths. The likelihood's
-gradient in training is computed by the same recursion inside the compiled network
-(`network.crf_loss`).
+Sequences stand one after the other in one array with a list of their lengths. In training
+on a GPU the likelihood and its gradient are computed by the same recursion inside the compiled
+network (`network.crf_loss`), on a CPU by what is here (`fused_crf`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
-from .kernels.plain import forward_backward
 
 FORBIDDEN = -1e4
 
@@ -154,35 +153,11 @@ def negative_log_likelihood(
     :param allowed: which tags the annotation allows at each token: one where it is
         known, all where it is missing. *Shape:* ``(n_tokens, n_tags)``
     """
-    free = _expectations(emissions, transitions, lengths)
-    clamped = _expectations(np.where(allowed, emissions, FORBIDDEN), transitions, lengths)
-    return LossAndGradient(
-        float((free[0] - clamped[0]).sum()),
-        (free[1] - clamped[1]).astype(np.float32),
-        (free[2] - clamped[2]).astype(np.float32),
+    found = kernels.negative_log_likelihood(
+        _float32(emissions),
+        _float32(transitions),
+        _int64(lengths),
+        np.ascontiguousarray(allowed, bool).view(np.uint8),
+        FORBIDDEN,
     )
-
-
-def _expectations(
-    emissions: NDArray[np.float32],
-    transitions: NDArray[np.float32],
-    lengths: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Log partition, expected tags and expected transitions."""
-    scores, matrix = emissions.astype(np.float64), transitions.astype(np.float64)
-    alpha, beta, log_partition = forward_backward(scores, matrix, lengths)
-    total = np.repeat(log_partition, lengths)[:, None]
-    tags = np.exp(alpha + beta - total)
-    ends = np.cumsum(lengths)
-    starts = ends - lengths
-    counts = np.zeros(transitions.shape)
-    counts[-1, :-1] = tags[starts].sum(axis=0)
-    counts[:-1, -1] = tags[ends - 1].sum(axis=0)
-    inner = np.delete(np.arange(len(emissions)), starts)
-    pairs = (
-        alpha[inner - 1, :, None]
-        + matrix[:-1, :-1]
-        + (scores[inner] + beta[inner] - total[inner])[:, None, :]
-    )
-    counts[:-1, :-1] = np.exp(pairs).sum(axis=0)
-    return log_partition, tags, counts
+    return LossAndGradient(*found)

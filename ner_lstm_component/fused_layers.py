@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,19 @@ def replaced(
     finally:
         for layer in chosen:
             del vars(layer)[method]
+
+
+def own_forms(keras_model: keras.Model) -> AbstractContextManager[None]:
+    """Have layers that say how they are computed best on a CPU do so within the context.
+
+    :param keras_model: a built network. A layer says so by a method ``call_on_cpu``, which
+        gives what its ``call`` gives.
+    """
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        return layer.call_on_cpu(*args, **kwargs)
+
+    return replaced(keras_model, lambda layer: hasattr(layer, "call_on_cpu"), "call", call)
 
 
 def aligned(n_rows: int, width: int) -> NDArray[np.float32]:

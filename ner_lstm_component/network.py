@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 from keras import layers, ops
 
+from . import fused_crf, kernels
 from .crf import FORBIDDEN, iob2_allowed
 from .features import HASHES
 from .lexicon import n_lexicon_rows
@@ -231,6 +232,11 @@ class LinearChainCRF(layers.Layer):
     def call(self, emissions: Any, mask: Any, targets: Any) -> Any:
         """The sum of the negative log-likelihoods, a scalar; see :class:`BiLSTMCRF`."""
         return crf_loss(emissions, self.scores(), mask, targets)
+
+    def call_on_cpu(self, emissions: Any, mask: Any, targets: Any) -> Any:
+        """The same; see `fused_layers.own_forms`."""
+        loss = fused_crf.crf_loss if kernels.IS_COMPILED else crf_loss
+        return loss(emissions, self.scores(), mask, targets)
 
 
 @tf.custom_gradient

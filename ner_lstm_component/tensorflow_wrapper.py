@@ -8,7 +8,8 @@ Keras 3, for any functional, Sequential or registered subclassed model:
   in one compiled call, which for recurrent networks is about twice as fast as a tape
   around a compiled forward; ``backprop`` then only scales;
 * in training on a CPU, LSTM layers are computed by `fused_lstm`, dropout by `fused_dropout`
-  and the gradient of embeddings by `fused_embedding`, which are faster;
+  and the gradient of embeddings by `fused_embedding`, which are faster; a layer of one's own
+  may say how by a method ``call_on_cpu``;
 * Thinc's ``dropout_rate`` governs the dropout layers; it is rounded to hundredths, so
   that a schedule of rates costs a bounded number of graphs;
 * weights are held as plain arrays beside Keras' JSON config: nothing is unpickled, and
@@ -44,6 +45,7 @@ from thinc.util import convert_recursive, is_xp_array
 
 from .fused_dropout import fused_dropouts
 from .fused_embedding import fused_embeddings
+from .fused_layers import own_forms
 from .fused_lstm import fused_lstms
 from .fused_optimizer import FusedAdam, Gradient, is_expressible, own_arrays
 from .onnx_export import Exported, NotExpressible, export
@@ -630,6 +632,7 @@ class TensorFlowShim(Shim):
                     stack.enter_context(fused_dropouts(model))
                     stack.enter_context(fused_embeddings(model))
                     stack.enter_context(fused_lstms(model))
+                    stack.enter_context(own_forms(model))
                 tape = stack.enter_context(tf.GradientTape())
                 tape.watch(floats)
                 outputs = model(*args, training=is_train, **kwargs)

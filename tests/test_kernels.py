@@ -46,6 +46,24 @@ def test_decoding_and_marginals(seed):
 
 
 @needs_compiled
+@pytest.mark.parametrize("seed", range(5))
+def test_likelihood(seed):
+    emissions, transitions, lengths = factors(seed)
+    lengths = np.insert(lengths, 3, 0)
+    allowed = np.zeros(emissions.shape, np.uint8)
+    allowed[:, 0] = 1
+    allowed[np.random.default_rng(seed).random(len(allowed)) < 0.2] = 1
+    arguments = (emissions, transitions, lengths, allowed, FORBIDDEN)
+    of_plain = (emissions, transitions, lengths[lengths > 0], allowed, FORBIDDEN)
+    for found, expected in zip(
+        kernels.negative_log_likelihood(*arguments),
+        plain.negative_log_likelihood(*of_plain),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-5)
+
+
+@needs_compiled
 @pytest.mark.parametrize("offsets", [[0], [-2, 0, 1], [-1, 3], []])
 def test_ngram_keys(offsets):
     rng = np.random.default_rng(0)

@@ -6,18 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ner_lstm_component import crf
+from ner_lstm_component import crf, fused_crf, kernels
 from ner_lstm_component.settings import NetworkSettings, TaggerSettings
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
+from ner_lstm_component import network as network_module  # noqa: E402
 from ner_lstm_component.features import HASHES  # noqa: E402
+from ner_lstm_component.fused_layers import own_forms  # noqa: E402
 from ner_lstm_component.network import (  # noqa: E402
     BiLSTMCRF,
     build_network,
     build_vector_network,
-    crf_loss,
 )
 
 ROWS = (30, 10)
@@ -49,8 +50,13 @@ def random_potentials(rng, mask, n_labels):
     return emissions, np.where(crf.iob2_allowed(n_labels), transitions, crf.FORBIDDEN)
 
 
+# On a GPU the first one, on a CPU the second.
+both_forms = pytest.mark.parametrize("crf_loss", [network_module.crf_loss, fused_crf.crf_loss])
+
+
+@both_forms
 @pytest.mark.parametrize("seed", range(3))
-def test_compiled_loss_and_gradient_are_those_of_numpy(batch, seed):
+def test_compiled_loss_and_gradient_are_those_of_numpy(batch, seed, crf_loss):
     rng = np.random.default_rng(seed)
     mask = batch[1]
     emissions, transitions = random_potentials(rng, mask, N_LABELS)
@@ -74,8 +80,9 @@ def test_compiled_loss_and_gradient_are_those_of_numpy(batch, seed):
     np.testing.assert_allclose(d_transitions.numpy(), 3 * expected.transitions, atol=2e-5)
 
 
+@both_forms
 @pytest.mark.parametrize("is_partial", [False, True])
-def test_compiled_loss_and_gradient_are_those_of_enumeration(batch, is_partial):
+def test_compiled_loss_and_gradient_are_those_of_enumeration(batch, is_partial, crf_loss):
     """Over all tag sequences, and over those that agree with the annotation."""
     rng = np.random.default_rng(5)
     mask = batch[1]
@@ -111,6 +118,27 @@ def test_compiled_loss_and_gradient_are_those_of_enumeration(batch, is_partial):
     assert float(found) == pytest.approx(loss, rel=1e-5)
     np.testing.assert_allclose(by_tape[0], d_emissions, atol=2e-5)
     np.testing.assert_allclose(by_tape[1], d_transitions, atol=2e-5)
+
+
+@pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
+def test_the_crf_says_how_it_is_computed_on_a_cpu(network, batch, monkeypatch):
+    calls = []
+
+    def counted(*args):
+        calls.append(args)
+        return crf_loss(*args)
+
+    crf_loss = fused_crf.crf_loss
+    monkeypatch.setattr(fused_crf, "crf_loss", counted)
+    targets = np.ones((*batch[1].shape, 2 * N_LABELS + 1), bool)
+    targets[0, 1, 1:] = False
+    loss = network(*batch, targets)
+    assert not calls
+    with own_forms(network):
+        assert float(network(*batch, targets)) == pytest.approx(float(loss), rel=1e-5)
+    assert len(calls) == 1
+    network(*batch, targets)
+    assert len(calls) == 1
 
 
 def test_padding_changes_nothing(network, batch):

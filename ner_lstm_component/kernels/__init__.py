@@ -3,7 +3,7 @@
 Cython compiles them (`compiled.pyx`) where the package is built with a C compiler; where it
 was not, `plain.py` gives the same results by NumPy, several times slower. Here is what both
 do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py`, `onnx_runtime.py` and, in
-training, `fused_lstm.py`, `fused_embedding.py` and `fused_dropout.py` call them.
+training, the modules `fused_*.py` call them.
 
 - ``sentence_lengths(attributes, doc_lengths, terminators, opening, quote)``: of sentences by
   boundaries or punctuation; see `segments.read`. ``attributes`` are ORTH, IS_PUNCT, IS_LOWER
@@ -11,6 +11,9 @@ training, `fused_lstm.py`, `fused_embedding.py` and `fused_dropout.py` call them
 - ``viterbi(emissions, transitions, lengths)``: the best tags; see `crf.viterbi`.
 - ``marginals(emissions, transitions, lengths, spans, with_tags, temperature)``: the
   probabilities of spans and, if wanted, of tags; see `crf.marginals`.
+- ``negative_log_likelihood(emissions, transitions, lengths, allowed, forbidden)``: the loss
+  and its gradients; see `crf.negative_log_likelihood`. ``allowed`` is of uint8, and what is not
+  allowed has the emission ``forbidden``.
 - ``entity_spans(tags)``: the entities of IOB2 tags; see `tags.entity_spans`.
 - ``ngram_keys(words, lengths, offsets, factors, terms, before, after)``: hashes of n-grams by
   token and kind; see `lexicon.TagLexicon`. *Shape:* ``(n_tokens, n_kinds)``, uint32
@@ -62,6 +65,7 @@ IS_COMPILED = _chosen is not plain
 sentence_lengths = _chosen.sentence_lengths
 viterbi = _chosen.viterbi
 marginals = _chosen.marginals
+negative_log_likelihood = _chosen.negative_log_likelihood
 entity_spans = _chosen.entity_spans
 ngram_keys = _chosen.ngram_keys
 places = _chosen.places

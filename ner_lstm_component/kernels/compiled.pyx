@@ -6,6 +6,7 @@ from threading import Lock
 
 import numpy as np
 
+from libc.math cimport log
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -32,6 +33,9 @@ cdef extern from "wide.h" nogil:
         const float *scores, const float *matrix, Py_ssize_t stride, float *best, Py_ssize_t n
     )
     void sum_ways(const double *factors, const double *matrix, double *sums, Py_ssize_t n)
+    void add_pairs(
+        const double *before, const double *after, double factor, double *sums, Py_ssize_t n
+    )
     void lstm_step_of "lstm_step"(
         float *gates,
         Py_ssize_t stride,
@@ -220,21 +224,8 @@ def marginals(
     for k in range(lengths.shape[0]):
         longest = max(longest, lengths[k])
     cdef Lattice lattice
-    lattice.n_tags, lattice.factor = n_tags, <float>(1.0 / temperature)
-    scratch = <double *>malloc(
-        (2 * n_tags * n_tags + 3 * n_tags + 3 * longest * n_tags + longest) * sizeof(double)
-    )
-    if scratch == NULL:
-        raise MemoryError
-    lattice.weights = scratch
-    lattice.backward_weights = lattice.weights + n_tags * n_tags
-    lattice.start = lattice.backward_weights + n_tags * n_tags
-    lattice.end = lattice.start + n_tags
-    lattice.onward = lattice.end + n_tags
-    lattice.likelihoods = lattice.onward + n_tags
-    lattice.forward = lattice.likelihoods + longest * n_tags
-    lattice.backward = lattice.forward + longest * n_tags
-    lattice.scales = lattice.backward + longest * n_tags
+    allocate(&lattice, n_tags, longest)
+    lattice.factor = <float>(1.0 / temperature)
     cdef Py_ssize_t first = 0, length, span = 0, wanted
     with nogil:
         take_exponentials(&lattice, transitions)
@@ -259,8 +250,62 @@ def marginals(
                             lattice.forward[i] * lattice.backward[i] / lattice.total
                         )
             first += length
-    free(scratch)
+    free(lattice.weights)
     return span_results, tag_results
+
+
+def negative_log_likelihood(
+    const float[:, ::1] emissions,
+    const float[:, ::1] transitions,
+    const int64_t[::1] lengths,
+    const uint8_t[:, ::1] allowed,
+    float forbidden,
+):
+    cdef Py_ssize_t n_tags = emissions.shape[1], longest = 0, first = 0, length, k, time, i, j
+    cdef double loss = 0.0
+    for k in range(lengths.shape[0]):
+        longest = max(longest, lengths[k])
+    d_emissions = np.zeros((emissions.shape[0], n_tags), np.float32)
+    counts = np.zeros((n_tags + 1, n_tags + 1), np.float32)
+    if longest == 0:
+        return loss, d_emissions, counts
+    cdef float[:, ::1] d_transitions = counts
+    cdef float[:, ::1] of_tags = d_emissions
+    cdef float[:, ::1] agreeing = np.empty((longest, n_tags), np.float32)
+    cdef double[:, ::1] pairs = np.zeros((n_tags, n_tags))
+    cdef Lattice lattice
+    allocate(&lattice, n_tags, longest)
+    with nogil:
+        take_exponentials(&lattice, transitions)
+        for k in range(lengths.shape[0]):
+            length = lengths[k]
+            if length == 0:
+                continue
+            sum_up(&lattice, &emissions[first, 0], length)
+            loss += log_sum(&lattice)
+            add_counts(&lattice, 1.0, &of_tags[first, 0], &pairs[0, 0])
+            for time in range(length):
+                for j in range(n_tags):
+                    agreeing[time, j] = forbidden
+                    if allowed[first + time, j]:
+                        agreeing[time, j] = emissions[first + time, j]
+            sum_up(&lattice, &agreeing[0, 0], length)
+            loss -= log_sum(&lattice)
+            add_counts(&lattice, -1.0, &of_tags[first, 0], &pairs[0, 0])
+            first += length
+        first = 0
+        for k in range(lengths.shape[0]):
+            length = lengths[k]
+            if length:
+                for j in range(n_tags):
+                    d_transitions[n_tags, j] += of_tags[first, j]
+                    d_transitions[j, n_tags] += of_tags[first + length - 1, j]
+            first += length
+        for i in range(n_tags):
+            for j in range(n_tags):
+                d_transitions[i, j] = <float>(pairs[i, j] * lattice.weights[i * n_tags + j])
+    free(lattice.weights)
+    return loss, d_emissions, counts
 
 
 cdef struct Lattice:
@@ -277,11 +322,33 @@ cdef struct Lattice:
     double *likelihoods
     double *forward
     double *backward
-    # Of the tags at a time, the sums over all ways from the time before it.
+    # Of the tags at a time, what they and all ways from them count to the time before it.
     double *onward
-    # By time, what sums were divided by; and the sum over all ways to the end.
+    # By time, what sums were divided by; the sum over all ways to the end; and the sum of the
+    # best emissions, which all others are relative to.
     double *scales
     double total
+    double peaks
+
+
+cdef int allocate(Lattice *lattice, Py_ssize_t n_tags, Py_ssize_t longest) except -1:
+    """Room for sequences; `weights` is to be freed."""
+    scratch = <double *>malloc(
+        (2 * n_tags * n_tags + 2 * n_tags + 4 * longest * n_tags + longest) * sizeof(double)
+    )
+    if scratch == NULL:
+        raise MemoryError
+    lattice.n_tags, lattice.factor = n_tags, 1.0
+    lattice.weights = scratch
+    lattice.backward_weights = lattice.weights + n_tags * n_tags
+    lattice.start = lattice.backward_weights + n_tags * n_tags
+    lattice.end = lattice.start + n_tags
+    lattice.onward = lattice.end + n_tags
+    lattice.likelihoods = lattice.onward + longest * n_tags
+    lattice.forward = lattice.likelihoods + longest * n_tags
+    lattice.backward = lattice.forward + longest * n_tags
+    lattice.scales = lattice.backward + longest * n_tags
+    return 0
 
 
 cdef void take_exponentials(Lattice *lattice, const float[:, ::1] transitions) noexcept nogil:
@@ -310,7 +377,9 @@ cdef void sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) no
     cdef const float *scores
     cdef double *own
     cdef double *ways
+    cdef double *onward
     lattice.length = length
+    lattice.peaks = 0.0
     for time in range(length):
         own = lattice.likelihoods + time * n_tags
         ways = lattice.forward + time * n_tags
@@ -318,6 +387,7 @@ cdef void sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) no
         peak = scores[0]
         for j in range(1, n_tags):
             peak = scores[j] if scores[j] > peak else peak
+        lattice.peaks += peak
         exponentials(scores, peak, lattice.factor, NEGLIGIBLE, own, n_tags)
         if time == 0:
             memcpy(ways, lattice.start, n_tags * sizeof(double))
@@ -335,12 +405,41 @@ cdef void sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) no
     for time in range(length - 2, -1, -1):
         own = lattice.likelihoods + (time + 1) * n_tags
         ways = lattice.backward + time * n_tags
+        onward = lattice.onward + (time + 1) * n_tags
         for j in range(n_tags):
-            lattice.onward[j] = own[j] * ways[n_tags + j] / lattice.scales[time + 1]
-        sum_ways(lattice.onward, lattice.backward_weights, ways, n_tags)
+            onward[j] = own[j] * ways[n_tags + j] / lattice.scales[time + 1]
+        sum_ways(onward, lattice.backward_weights, ways, n_tags)
     lattice.total = 0.0
     for j in range(n_tags):
         lattice.total += lattice.forward[(length - 1) * n_tags + j] * lattice.end[j]
+
+
+cdef double log_sum(const Lattice *lattice) noexcept nogil:
+    """The logarithm of the sum over all tag sequences, but for what transitions are relative to."""
+    cdef Py_ssize_t time
+    cdef double total = lattice.peaks + log(lattice.total)
+    for time in range(lattice.length):
+        total += log(lattice.scales[time])
+    return total
+
+
+cdef void add_counts(
+    const Lattice *lattice, double sign, float *of_tags, double *pairs
+) noexcept nogil:
+    """Add what is expected of each tag by time, and of two that follow each other but for
+    their transition's weight."""
+    cdef Py_ssize_t n_tags = lattice.n_tags, time, i
+    cdef double factor = sign / lattice.total
+    for i in range(lattice.length * n_tags):
+        of_tags[i] += <float>(lattice.forward[i] * lattice.backward[i] * factor)
+    for time in range(1, lattice.length):
+        add_pairs(
+            lattice.forward + (time - 1) * n_tags,
+            lattice.onward + time * n_tags,
+            factor,
+            pairs,
+            n_tags,
+        )
 
 
 cdef double of_span(

@@ -112,6 +112,48 @@ def marginals(
     return of_spans, of_tags
 
 
+def negative_log_likelihood(
+    emissions: NDArray[np.float32],
+    transitions: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    allowed: NDArray[np.uint8],
+    forbidden: float,
+) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
+    agreeing = np.where(allowed, emissions, forbidden)
+    free = _expectations(emissions, transitions, lengths)
+    clamped = _expectations(agreeing, transitions, lengths)
+    return (
+        float((free[0] - clamped[0]).sum()),
+        (free[1] - clamped[1]).astype(np.float32),
+        (free[2] - clamped[2]).astype(np.float32),
+    )
+
+
+def _expectations(
+    emissions: NDArray[np.floating],
+    transitions: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Log partition, expected tags and expected transitions."""
+    scores, matrix = emissions.astype(np.float64), transitions.astype(np.float64)
+    alpha, beta, log_partition = forward_backward(scores, matrix, lengths)
+    total = np.repeat(log_partition, lengths)[:, None]
+    tags = np.exp(alpha + beta - total)
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    counts = np.zeros(transitions.shape)
+    counts[-1, :-1] = tags[starts].sum(axis=0)
+    counts[:-1, -1] = tags[ends - 1].sum(axis=0)
+    inner = np.delete(np.arange(len(emissions)), starts)
+    pairs = (
+        alpha[inner - 1, :, None]
+        + matrix[:-1, :-1]
+        + (scores[inner] + beta[inner] - total[inner])[:, None, :]
+    )
+    counts[:-1, :-1] = np.exp(pairs).sum(axis=0)
+    return log_partition, tags, counts
+
+
 def forward_backward(
     emissions: NDArray[np.float64], transitions: NDArray[np.float64], lengths: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

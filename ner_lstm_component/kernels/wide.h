@@ -98,6 +98,19 @@ WIDEST static void sum_ways(const double *factors, const double *matrix, double 
     }
 }
 
+/* sums[i, j] += before[i] * factor * after[j], of n rows and columns. */
+WIDEST static void add_pairs(const double *before, const double *after, double factor,
+                             double *sums, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const double weight = before[i] * factor;
+        double *row = sums + i * n;
+#pragma GCC ivdep
+        for (ptrdiff_t j = 0; j < n; j++)
+            row[j] += weight * after[j];
+    }
+}
+
 /* tanh(x) and the sigmoid, within five units of a float's last place.
 
    The quotient of polynomials is Eigen's; beyond its ends floats have no more digits. */
