@@ -11,8 +11,8 @@ setup(
             "ner_lstm_component.kernels.compiled",
             ["ner_lstm_component/kernels/compiled.pyx"],
             depends=["ner_lstm_component/kernels/wide.h"],
-            # Comparisons of floats keep no loop from being vectorized.
-            extra_compile_args=["-O3", "-fno-trapping-math"],
+            # Comparisons and roots of floats keep no loop from being vectorized.
+            extra_compile_args=["-O3", "-fno-trapping-math", "-fno-math-errno"],
             optional=True,
         )
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # In bytes, of TensorFlow's tensors.
 _ALIGNMENT = 64
+_shifts = itertools.cycle(range(0, 4096, 5 * _ALIGNMENT))
 
 
 @contextlib.contextmanager
@@ -54,7 +56,12 @@ def own_forms(keras_model: keras.Model) -> AbstractContextManager[None]:
 
 
 def aligned(n_rows: int, width: int) -> NDArray[np.float32]:
-    """An array of floats, not filled, that becomes a tensor without a copy."""
-    buffer = np.empty(n_rows * width + _ALIGNMENT // 4, np.float32)
-    start = -buffer.ctypes.data % _ALIGNMENT // 4
-    return buffer[start : start + n_rows * width].reshape(n_rows, width)
+    """An array of floats, not filled, that becomes a tensor without a copy.
+
+    Arrays start at other places of a page one after the other: a processor takes what is read
+    for what was just written where the places are alike, and waits.
+    """
+    size, shift = n_rows * width, next(_shifts)
+    buffer = np.empty(size + (_ALIGNMENT + shift) // 4, np.float32)
+    start = (-buffer.ctypes.data % _ALIGNMENT + shift) // 4
+    return buffer[start : start + size].reshape(n_rows, width)

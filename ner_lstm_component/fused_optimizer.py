@@ -1,12 +1,15 @@
-"""Thinc's Adam on all variables of a network, in one compiled call.
+"""Thinc's Adam on all variables of a network, in one pass over each of them.
 
-A Thinc optimizer updates one array after the other, in several passes, and on copies where
-the weights live in TensorFlow. `FusedAdam` computes the same update where they are, the
-averages with it.
+A Thinc optimizer updates an array in several passes, and copies of the weights where they
+live in TensorFlow. `FusedAdam` computes the same update where they are, the averages with it.
 
 The Thinc optimizer stays the one that decides and the one that remembers: its settings are
 read at every step, and after it ``nr_update``, ``mom1``, ``mom2`` and ``averages`` are what
-Thinc itself would have left. Its arrays are then views of TensorFlow's buffers, which costs
+Thinc itself would have left.
+
+On a CPU the optimizer's own arrays are updated, as Thinc does it, by a compiled loop
+(`kernels`). Elsewhere, and without a compiler, TensorFlow computes all variables in one
+compiled call. The optimizer's arrays are then views of TensorFlow's buffers, which costs
 no copy, and which nobody sees change: TensorFlow writes to a buffer of its own as long as
 someone else holds the last one. What another has put into the optimizer meanwhile is read
 from there. So an optimizer may serve other layers too, be replaced, or go on without this.
@@ -14,13 +17,18 @@ from there. So an optimizer may serve other layers too, be replaced, or go on wi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from thinc.api import Ops, Optimizer
 from thinc.backends import get_array_ops
 from thinc.compat import cupy_from_dlpack
+
+from . import kernels
+from .fused_layers import aligned
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -142,7 +150,8 @@ class _Slots:
 
 
 class FusedAdam:
-    """Updates a network's variables as Thinc's Adam would. ``traces`` counts graphs.
+    """Updates a network's variables as Thinc's Adam would. ``traces`` counts graphs, of which
+    a CPU needs none.
 
     :param shim_id: the first part of the keys by which an optimizer knows the variables.
     """
@@ -152,6 +161,8 @@ class FusedAdam:
         self._shim_id = shim_id
         self._slots: dict[str, _Slots] = {}
         self._compiled: dict[_Kind, Any] = {}
+        # What the weights of a variable get less; new memory would cost as much as the step.
+        self._room = aligned(1, 0)[0]
 
     def __call__(
         self,
@@ -170,7 +181,6 @@ class FusedAdam:
         import tensorflow as tf
 
         keys = [(self._shim_id, name) for name in variables]
-        slots = [self._slots_of(name, variable) for name, variable in variables.items()]
         kind = _Kind(
             tuple(variables),
             clips=bool(optimizer.grad_clip),
@@ -184,6 +194,16 @@ class FusedAdam:
             (*_rates(optimizer, optimizer.nr_update[key]), gradients[name].scale)
             for key, name in zip(keys, variables, strict=True)
         ]
+        if _are_on_cpu(variables, ops):
+            tensors = [gradients[name].tensor for name in variables]
+            largest = max(int(v.shape.num_elements()) for v in variables.values())
+            if len(self._room) < largest:
+                self._room = aligned(1, largest)[0]
+            _update_arrays(
+                optimizer, keys, list(variables.values()), tensors, by_variable, kind, self._room
+            )
+            return
+        slots = [self._slots_of(name, variable) for name, variable in variables.items()]
         o = optimizer
         shared = [o.b1, o.b2, o.eps, o.L2, o.learn_rate * o.L2, o.grad_clip]
         taken = []
@@ -258,6 +278,94 @@ class FusedAdam:
             return new_averages, [own.moments() for own in slots]
 
         return update
+
+
+def _are_on_cpu(variables: dict[str, tf.Variable], ops: Ops) -> bool:
+    """Whether a compiled loop can update variables, and an optimizer's arrays with them."""
+    return (
+        kernels.IS_COMPILED
+        and ops.device_type == "cpu"
+        and all("CPU:0" in variable.device for variable in variables.values())
+    )
+
+
+def _update_arrays(
+    optimizer: Optimizer,
+    keys: Sequence[tuple[int, str]],
+    variables: Sequence[tf.Variable],
+    gradients: Sequence[tf.Tensor],
+    by_variable: Sequence[tuple[float, float, float]],
+    kind: _Kind,
+    room: NDArray[np.float32],
+) -> None:
+    """Make a step of :class:`FusedAdam` on an optimizer's own arrays.
+
+    :param room: for as many numbers as the largest variable has.
+    """
+    import tensorflow as tf
+
+    shapes = [tuple(variable.shape) for variable in variables]
+    flat = [(math.prod(shape),) for shape in shapes]
+    # All of them before the first is changed.
+    mom1 = [_own_array(optimizer.mom1, key, size) for key, size in zip(keys, flat, strict=True)]
+    mom2 = [_own_array(optimizer.mom2, key, size) for key, size in zip(keys, flat, strict=True)]
+    averages: list[Any] = [None] * len(keys)
+    if optimizer.averages is not None:
+        averages = [
+            _own_array(optimizer.averages, key, shape or (1,)).reshape(-1)
+            for key, shape in zip(keys, shapes, strict=True)
+        ]
+    o = optimizer
+    one = tf.constant(1.0)
+    for i, (variable, gradient) in enumerate(zip(variables, gradients, strict=True)):
+        rate, step, scale = by_variable[i]
+        less = room[: flat[i][0]]
+        kernels.adam(
+            _floats(tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=tf.float32)),
+            _floats(gradient),
+            mom1[i],
+            mom2[i],
+            averages[i],
+            less,
+            scale,
+            o.b1,
+            o.b2,
+            o.eps,
+            rate,
+            o.L2 if kind.adds_l2 else 0.0,
+            o.learn_rate * o.L2 if kind.decays_weights else 0.0,
+            o.grad_clip or 0.0,
+            step,
+        )
+        # Where the weights are, unless someone else holds them; `less` is not copied.
+        delta = tf.experimental.dlpack.from_dlpack(less.reshape(shapes[i]).__dlpack__())
+        tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=one, delta=delta)
+
+
+def _own_array(
+    arrays: dict[tuple[int, str], Any], key: tuple[int, str], shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """An optimizer's array, made or copied if need be so that it can be written to.
+
+    :raises ValueError: if it has another size.
+    """
+    known = arrays.get(key)
+    if known is None:
+        known = np.zeros(shape, np.float32)
+    elif known.size != math.prod(shape):
+        raise ValueError(
+            f"The optimizer has an array of shape {known.shape} for {key[1]!r}, whose shape is "
+            f"{shape}: it was trained with another network."
+        )
+    if known.shape != shape:
+        known = known.reshape(shape).copy()
+    # What TensorFlow gave is not the optimizer's to write to.
+    own = arrays[key] = np.require(known, np.float32, ["C", "W", "O"])
+    return own
+
+
+def _floats(tensor: tf.Tensor) -> NDArray[np.float32]:
+    return np.asarray(memoryview(tensor)).reshape(-1)
 
 
 def _rates(optimizer: Optimizer, n_updates: int) -> tuple[float, float]:

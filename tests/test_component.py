@@ -15,6 +15,7 @@ from spacy.training import Example
 from spacy.util import fix_random_seed
 from thinc.api import Adam, set_dropout_rate
 
+from ner_lstm_component import kernels
 from ner_lstm_component.lexicon import lexicon_of
 from ner_lstm_component.segments import read
 from ner_lstm_component.tags import find_invalid
@@ -81,7 +82,7 @@ def test_no_retracing_after_the_first_epoch(small, drop):
         traces.append((shim.traces, shim._fused.traces))
     assert traces[0] == traces[1]
     assert traces[0][0] >= len(drop)
-    assert traces[0][1] == 1
+    assert traces[0][1] == (0 if kernels.IS_COMPILED else 1)
 
 
 def test_overfitting_IO(tmp_path):

@@ -45,6 +45,11 @@ training, the modules `fused_*.py` call them.
   occur more than once.
 - ``drop(x, seed, rate, result)``: dropout. ``result`` becomes ``x / (1 - rate)``, but zero at
   a share ``rate`` of the places, which a seed of two numbers of uint32 alone decides.
+- ``adam(weights, gradient, mom1, mom2, average, less, scale, b1, b2, eps, rate, l2, decay,
+  clip, step)``, compiled only: a step of Thinc's Adam for one variable, flat. The moments and
+  the average, which may be None, are changed, ``less`` is what the weights get less. The gradient
+  is ``gradient * scale + l2 * weights``, scaled down to the norm ``clip`` unless that is 0; the
+  weights lose a share ``decay``, and the average goes a share ``step`` of the way to them.
 """
 
 from __future__ import annotations
@@ -75,4 +80,5 @@ lstm_step = _chosen.lstm_step
 lstm_step_back = _chosen.lstm_step_back
 add_rows = _chosen.add_rows
 drop = _chosen.drop
+adam: Any = getattr(_chosen, "adam", None)
 EmbeddedProduct: Any = getattr(_chosen, "EmbeddedProduct", None)

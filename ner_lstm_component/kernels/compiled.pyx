@@ -6,7 +6,7 @@ from threading import Lock
 
 import numpy as np
 
-from libc.math cimport log
+from libc.math cimport log, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -61,6 +61,28 @@ cdef extern from "wide.h" nogil:
     )
     void add_rows_of "add_rows"(
         const float *rows, const int32_t *ids, float *table, Py_ssize_t n, Py_ssize_t width
+    )
+    double squared(
+        const float *x, const float *weights, float scale, float decay, Py_ssize_t n
+    )
+    struct adam_step:
+        float scale
+        float l2
+        float b1
+        float b2
+        float eps
+        float rate
+        float decay
+        float step
+    void adam_of "adam"(
+        const float *weights,
+        const float *x,
+        float *mom1,
+        float *mom2,
+        float *average,
+        float *less,
+        const adam_step *of,
+        Py_ssize_t n,
     )
     uint32_t mixed(uint32_t x)
     void drop_of "drop"(
@@ -851,3 +873,46 @@ def drop(const float[::1] x, const uint32_t[::1] seed, double rate, float[::1] r
             &result[0],
             x.shape[0],
         )
+
+
+# ---------------------------------------------------------------- the optimizer
+
+
+def adam(
+    const float[::1] weights,
+    const float[::1] gradient,
+    float[::1] mom1,
+    float[::1] mom2,
+    average,
+    float[::1] less,
+    double scale,
+    double b1,
+    double b2,
+    double eps,
+    double rate,
+    double l2,
+    double decay,
+    double clip,
+    double step,
+):
+    cdef Py_ssize_t n = weights.shape[0]
+    cdef float[::1] moving = average
+    cdef float *moves = NULL
+    for one in (gradient, mom1, mom2, less, *(() if average is None else (average,))):
+        if len(one) != n:
+            raise ValueError(f"Arrays of {n} numbers are expected. Received: {len(one)}")
+    if n == 0:
+        return
+    if average is not None:
+        moves = &moving[0]
+    cdef adam_step of
+    of.scale, of.l2, of.b1, of.b2, of.eps, of.rate = scale, l2, b1, b2, eps, rate
+    of.decay, of.step = decay, step
+    cdef double norm
+    with nogil:
+        if clip > 0.0:
+            norm = sqrt(squared(&gradient[0], &weights[0], of.scale, of.l2, n))
+            if norm >= clip:
+                of.scale *= clip / norm
+                of.l2 *= clip / norm
+        adam_of(&weights[0], &gradient[0], &mom1[0], &mom2[0], moves, &less[0], &of, n)

@@ -1,6 +1,7 @@
 /* Loops for the widest instructions that the processor has: GCC compiles them for several, and
    the right ones are chosen when the module is loaded. */
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -232,5 +233,59 @@ WIDEST static void add_rows(const float *rows, const int32_t *ids, float *table,
 #pragma GCC ivdep
         for (ptrdiff_t j = 0; j < width; j++)
             sum[j] += row[j];
+    }
+}
+
+/* Numbers whose squares are summed up at once, a power of two. */
+#define SUMMED 1024
+
+/* The sum of the squares of a gradient, x * scale + weights * l2. */
+WIDEST static double squared(const float *x, const float *weights, float scale, float l2,
+                             ptrdiff_t n)
+{
+    double total = 0.0;
+    for (ptrdiff_t k = 0; k < n; k += SUMMED) {
+        const ptrdiff_t size = n - k > SUMMED ? SUMMED : n - k;
+        float squares[SUMMED] = {0.0f};
+        for (ptrdiff_t i = 0; i < size; i++) {
+            const float gradient = x[k + i] * scale + (l2 != 0.0f ? weights[k + i] * l2 : 0.0f);
+            squares[i] = gradient * gradient;
+        }
+        /* By halves, which are added number by number. */
+        for (ptrdiff_t half = SUMMED / 2; half > 8; half /= 2)
+#pragma GCC ivdep
+            for (ptrdiff_t i = 0; i < half; i++)
+                squares[i] += squares[i + half];
+        for (int i = 0; i < 16; i++)
+            total += squares[i];
+    }
+    return total;
+}
+
+/* What a step of Adam is for one variable. */
+struct adam_step {
+    float scale, l2;          /* the gradient is x * scale + weights * l2 */
+    float b1, b2, eps, rate;
+    float decay, step;        /* weights *= 1 - decay; the average's way towards them */
+};
+
+/* Kingma and Ba (2015), algorithm 1, the bias' correction being in the rate. There need be no
+   average. */
+WIDEST static void adam(const float *weights, const float *x, float *mom1, float *mom2,
+                        float *average, float *less, const struct adam_step *of, ptrdiff_t n)
+{
+    const struct adam_step a = *of;
+#pragma GCC ivdep
+    for (ptrdiff_t k = 0; k < n; k++) {
+        const float gradient = x[k] * a.scale + weights[k] * a.l2;
+        const float m = mom1[k] * a.b1 + gradient * (1.0f - a.b1);
+        const float v = mom2[k] * a.b2 + gradient * gradient * (1.0f - a.b2);
+        float change = a.rate * m / (sqrtf(v) + a.eps);
+        change += a.decay * (weights[k] - change);
+        mom1[k] = m;
+        mom2[k] = v;
+        less[k] = change;
+        if (average)
+            average[k] += a.step * (weights[k] - change - average[k]);
     }
 }
