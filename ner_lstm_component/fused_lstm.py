@@ -3,8 +3,8 @@
 Keras runs an LSTM as a loop of small TensorFlow operations, and TensorFlow differentiates
 through it. Here a layer is two calls of a function on arrays, one forward and one back:
 
-* the inputs of all times are projected by one product of matrices, and so are the gradients
-  of the kernels and of the inputs, so that a step of the loop has one small product;
+* a step of the loop has one product of matrices, and the gradients of the kernels and of the
+  inputs are products over all times;
 * a step computes the sequences that still go on, and nothing on padding;
 * what is element by element is one compiled loop over a step's gates (`kernels`), with the
   CPU's widest instructions, which TensorFlow as it is distributed does without.
@@ -223,20 +223,19 @@ def _forward(
     packing = _pack(mask, backwards)
     width, units = x.shape[2], len(recurrent_kernel)
     n_first, n_tokens = len(packing.last), len(packing.tokens)
+    both = np.concatenate([kernel, recurrent_kernel])
     read = aligned(n_tokens, width + units)
     read[:, :width] = x.reshape(-1, width)[packing.tokens]
     gates = aligned(n_tokens, 4 * units)
-    np.matmul(read[:, :width], kernel, out=gates)
     hidden, cells = (aligned(n_first + n_tokens, units) for _ in range(2))
     first = packing.order[:n_first]
     hidden[:n_first], cells[:n_first] = h0[first], c0[first]
-    recurrent = np.empty((n_first, 4 * units), np.float32)
     for start, end, before in packing.steps:
         last = slice(before, before + end - start)
         new = slice(n_first + start, n_first + end)
         read[start:end, width:] = hidden[last]
-        projected = np.matmul(hidden[last], recurrent_kernel, out=recurrent[: end - start])
-        kernels.lstm_step(gates[start:end], projected, bias, cells[last], cells[new], hidden[new])
+        projected = np.matmul(read[start:end], both, out=gates[start:end])
+        kernels.lstm_step(projected, bias, cells[last], cells[new], hidden[new])
     outputs = _unpacked(hidden[n_first:], packing.outputs, x.shape)
     h_last, c_last = h0.copy(), c0.copy()
     h_last[first], c_last[first] = hidden[n_first + packing.last], cells[n_first + packing.last]
@@ -267,7 +266,7 @@ def _backward(
     to_states = np.ascontiguousarray(recurrent_kernel.T)
     d_packed = d_outputs.reshape(-1, units)[packing.outputs]
     d_h, d_c = d_h[packing.order], d_c[packing.order]
-    d_gates = np.empty_like(gates)
+    d_gates = aligned(*gates.shape)
     for start, end, before in reversed(packing.steps):
         size = end - start
         dh, dc, dz = d_h[:size], d_c[:size], d_gates[start:end]

@@ -189,13 +189,13 @@ def test_lstm_steps(units):
 
     # Rows of gates that stand apart, and values at which they are saturated.
     projected, bias = floats(7, 4 * units + 3, scale=8.0), floats(4 * units)
-    recurrent, before = floats(7, 4 * units), floats(7, units)
+    before = floats(7, units)
     d_outputs, d_h, d_c = (floats(7, units) for _ in range(3))
     results = []
     for chosen in (kernels, plain):
         gates = projected.copy()[:, : 4 * units]
         cells, hidden = np.empty_like(before), np.empty_like(before)
-        chosen.lstm_step(gates, recurrent, bias, before, cells, hidden)
+        chosen.lstm_step(gates, bias, before, cells, hidden)
         d_before, d_gates = d_c.copy(), np.empty_like(projected)[:, : 4 * units]
         chosen.lstm_step_back(gates, before, cells, d_outputs, d_h, d_before, d_gates)
         results.append((gates, cells, hidden, d_before, d_gates))

@@ -32,12 +32,11 @@ training, the modules `fused_*.py` call them.
   over ``parts`` of an id row, and what each part has given is remembered: the ids of a
   word, for one, most often are those of a word met before. A part's memory
   is emptied before it might have more rows than its ``capacity``.
-- ``lstm_step(gates, recurrent, bias, before, cells, hidden)``: what an LSTM computes element
-  by element at a time, for as many sequences as there are rows. ``gates`` has the inputs'
-  projection, which becomes the gates themselves, in Keras' order; ``recurrent`` is the
-  states' projection, both of *Shape:* ``(n, 4 * units)``. ``before`` are the last carry
-  states; ``cells`` and ``hidden``, to be filled in, the carry and output states, *Shape:*
-  ``(n, units)``.
+- ``lstm_step(gates, bias, before, cells, hidden)``: what an LSTM computes element by element
+  at a time, for as many sequences as there are rows. ``gates`` has the projection of inputs
+  and states, which becomes the gates themselves, in Keras' order, *Shape:* ``(n, 4 * units)``.
+  ``before`` are the last carry states; ``cells`` and ``hidden``, to be filled in, the carry
+  and output states, *Shape:* ``(n, units)``.
 - ``lstm_step_back(gates, before, cells, d_outputs, d_h, d_c, d_gates)``: the way back through
   it. The output states' gradient is ``d_outputs + d_h``; ``d_c``, that of the carry states,
   becomes that of ``before``; ``d_gates``, to be filled in, is that of the sum of projections.

@@ -39,7 +39,6 @@ cdef extern from "wide.h" nogil:
     void lstm_step_of "lstm_step"(
         float *gates,
         Py_ssize_t stride,
-        const float *recurrent,
         const float *bias,
         const float *before,
         float *cells,
@@ -797,7 +796,6 @@ cdef class EmbeddedProduct:
 
 def lstm_step(
     float[:, :] gates,
-    const float[:, ::1] recurrent,
     const float[::1] bias,
     const float[:, ::1] before,
     float[:, ::1] cells,
@@ -807,7 +805,6 @@ def lstm_step(
         lstm_step_of(
             &gates[0, 0],
             gates.strides[0] // sizeof(float),
-            &recurrent[0, 0],
             &bias[0],
             &before[0, 0],
             &cells[0, 0],

@@ -311,14 +311,12 @@ class RowIndex:
 
 def lstm_step(
     gates: NDArray[np.float32],
-    recurrent: NDArray[np.float32],
     bias: NDArray[np.float32],
     before: NDArray[np.float32],
     cells: NDArray[np.float32],
     hidden: NDArray[np.float32],
 ) -> None:
     input, forget, candidate, output = np.split(gates, 4, axis=1)
-    gates += recurrent
     gates += bias
     # sigmoid(z) = (tanh(z / 2) + 1) / 2: of all gates tanh, which NumPy is fast at.
     for sigmoid in (input, forget, output):

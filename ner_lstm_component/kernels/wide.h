@@ -142,26 +142,24 @@ static inline float sigmoid_of(float x)
 
 /* A step of an LSTM, see kernels/__init__.py. Of gates, (n, 4 * units), rows are `stride`
    apart; all others stand one after the other. What is written overlaps nothing. */
-WIDEST static void lstm_step(float *gates, ptrdiff_t stride, const float *recurrent,
-                             const float *bias, const float *before, float *cells, float *hidden,
-                             ptrdiff_t n, ptrdiff_t units)
+WIDEST static void lstm_step(float *gates, ptrdiff_t stride, const float *bias,
+                             const float *before, float *cells, float *hidden, ptrdiff_t n,
+                             ptrdiff_t units)
 {
     for (ptrdiff_t row = 0; row < n; row++) {
         float *input = gates + row * stride;
         float *forget = input + units;
         float *candidate = forget + units;
         float *output = candidate + units;
-        const float *added = recurrent + row * 4 * units;
         const float *c_before = before + row * units;
         float *c = cells + row * units;
         float *h = hidden + row * units;
 #pragma GCC ivdep
         for (ptrdiff_t u = 0; u < units; u++) {
-            const ptrdiff_t v = u + units, w = v + units, x = w + units;
-            const float i = sigmoid_of(input[u] + added[u] + bias[u]);
-            const float f = sigmoid_of(forget[u] + added[v] + bias[v]);
-            const float g = tanh_of(candidate[u] + added[w] + bias[w]);
-            const float o = sigmoid_of(output[u] + added[x] + bias[x]);
+            const float i = sigmoid_of(input[u] + bias[u]);
+            const float f = sigmoid_of(forget[u] + bias[u + units]);
+            const float g = tanh_of(candidate[u] + bias[u + 2 * units]);
+            const float o = sigmoid_of(output[u] + bias[u + 3 * units]);
             const float cell = f * c_before[u] + i * g;
             input[u] = i;
             forget[u] = f;
