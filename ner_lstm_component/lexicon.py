@@ -98,13 +98,6 @@ class HashIndex(NamedTuple):
             return False
         return bool((starts[1:] >= starts[:-1]).all())
 
-    def places(self, wanted: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Where each hash stands, ``len(rests)`` for those that are not there.
-
-        :return: *Shape:* that of ``wanted``, which has two axes.
-        """
-        return kernels.places(*self, wanted)
-
 
 class TagLexicon(Shim):
     """The lexicon as a part of a Thinc model: learnt once, saved with the model.
@@ -177,15 +170,15 @@ class TagLexicon(Shim):
         :return: *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))``, below
             :func:`n_lexicon_rows`
         """
-        place = self._index.places(self._keys(text))
-        ids = kernels.ngram_ids(self._levels, place, self._first_rows)
+        keys = self._keys(text)
+        ids = kernels.ngram_ids(keys, *self._index, self._levels, self._first_rows)
         if is_train and self._fold:
             fold_of_doc = [self._fold.get(_document_hash(doc), -1) for doc in text.docs]
             fold = np.repeat(fold_of_doc, [len(doc) for doc in text.docs])
             for k in set(fold_of_doc) - {-1}:
                 mine = fold == k
                 levels = self._levels_without[k]
-                ids[mine] = kernels.ngram_ids(levels, place[mine], self._first_rows)
+                ids[mine] = kernels.ngram_ids(keys[mine], *self._index, levels, self._first_rows)
         return ids
 
     def _keys(self, text: Text) -> NDArray[np.uint32]:

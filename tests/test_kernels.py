@@ -61,6 +61,17 @@ def test_ngram_keys(offsets):
     assert kernels.ngram_keys(*nothing).shape == plain.ngram_keys(*nothing).shape == (0, 2)
 
 
+@pytest.mark.parametrize("beside", [kernels.beside, plain.beside], ids=["chosen", "plain"])
+def test_rows_beside_rows(beside):
+    left, right = np.arange(6, dtype=np.int32).reshape(2, 3), np.array([[7], [8]], np.int32)
+    both = beside(left, right, 10)
+    assert both.dtype == np.int32
+    assert both.tolist() == [[0, 1, 2, 17], [3, 4, 5, 18]]
+    assert beside(left[:0], right[:0], 10).shape == (0, 4)
+    with pytest.raises(ValueError, match="2"):
+        beside(left, right[:1], 10)
+
+
 @pytest.fixture(params=[pytest.param(kernels.RowIndex, id="chosen"), plain.RowIndex])
 def row_index(request):
     return request.param

@@ -14,11 +14,11 @@ training, `fused_lstm.py`, `fused_embedding.py` and `fused_dropout.py` call them
 - ``entity_spans(tags)``: the entities of IOB2 tags; see `tags.entity_spans`.
 - ``ngram_keys(words, lengths, offsets, factors, terms, before, after)``: hashes of n-grams by
   token and kind; see `lexicon.TagLexicon`. *Shape:* ``(n_tokens, n_kinds)``, uint32
-- ``places(starts, rests, wanted)``: where hashes stand in an ascending array; see
-  `lexicon.HashIndex`. The shape is that of ``wanted``.
-- ``ngram_ids(levels, places, first_rows)``: the ids of n-grams by their places among the
-  levels, beyond which nothing is known; see `lexicon.TagLexicon`. int32, *Shape:*
+- ``ngram_ids(keys, starts, rests, levels, first_rows)``: the ids of n-grams by the levels of
+  those that are in a `lexicon.HashIndex`; see `lexicon.TagLexicon`. int32, *Shape:*
   ``(n_tokens, first_rows.size)``, the ids of a kind side by side.
+- ``beside(left, right, shift)``: rows of int32 side by side, those on the right with something
+  added.
 - ``RowIndex(width)`` numbers rows of int32 as they come, equal ones alike: ``add(rows)``
   gives the rows' numbers and the positions of those that are new. Nothing is ever
   forgotten but by ``clear()``.
@@ -64,8 +64,8 @@ viterbi = _chosen.viterbi
 marginals = _chosen.marginals
 entity_spans = _chosen.entity_spans
 ngram_keys = _chosen.ngram_keys
-places = _chosen.places
 ngram_ids = _chosen.ngram_ids
+beside = _chosen.beside
 RowIndex: type[plain.RowIndex] = _chosen.RowIndex
 lstm_step = _chosen.lstm_step
 lstm_step_back = _chosen.lstm_step_back

@@ -217,10 +217,14 @@ def ngram_keys(
     return (hashes >> np.uint64(32)).astype(np.uint32)
 
 
-def places(
-    starts: NDArray[np.int32], rests: NDArray[np.uint16], wanted: NDArray[np.uint32]
-) -> NDArray[np.int64]:
-    bucket, rest = wanted >> np.uint32(16), wanted.astype(np.uint16)
+def ngram_ids(
+    keys: NDArray[np.uint32],
+    starts: NDArray[np.int32],
+    rests: NDArray[np.uint16],
+    levels: NDArray[np.unsignedinteger],
+    first_rows: NDArray[np.int32],
+) -> NDArray[np.int32]:
+    bucket, rest = keys >> np.uint32(16), keys.astype(np.uint16)
     low, end = starts[bucket].astype(np.int64), starts[bucket + np.uint32(1)].astype(np.int64)
     padded, high = np.append(rests, np.uint16(0)), end
     # Binary search in all buckets at once.
@@ -228,16 +232,14 @@ def places(
         middle = (low + high) // 2
         is_less = (middle < high) & (padded[middle] < rest)
         low, high = np.where(is_less, middle + 1, low), np.where(is_less, high, middle)
-    return np.where((low < end) & (padded[low] == rest), low, len(rests))
+    is_there = (low < end) & (padded[low] == rest)
+    ids = np.repeat(first_rows[None], len(keys), axis=0)
+    ids[is_there] += levels[low[is_there]]
+    return ids.reshape(len(keys), first_rows.size)
 
 
-def ngram_ids(
-    levels: NDArray[np.unsignedinteger], places: NDArray[np.int64], first_rows: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    ids = np.repeat(first_rows[None], len(places), axis=0)
-    is_there = places < len(levels)
-    ids[is_there] += levels[places[is_there]]
-    return ids.reshape(len(places), first_rows.size)
+def beside(left: NDArray[np.int32], right: NDArray[np.int32], shift: int) -> NDArray[np.int32]:
+    return np.concatenate([left, right + np.int32(shift)], axis=1)
 
 
 class RowIndex:
