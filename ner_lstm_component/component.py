@@ -398,13 +398,13 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     def factors(self, docs: Sequence[Doc]) -> Potentials:
         """The CRF's factors given what is on the Docs: taken tokens begin and continue nothing."""
-        # Read before the network runs, which costs less, and Doc.has_annotation() costs more.
-        iob = [doc.to_array(ENT_IOB) for doc in docs]
         potentials = self._potentials(docs)
-        if not any(map(np.count_nonzero, iob)):
+        annotated = [doc.has_annotation(ENT_IOB) for doc in docs]
+        if not any(annotated) or not len(potentials.emissions):
             return potentials
+        taken = np.concatenate([_is_taken(doc.to_array(ENT_IOB)) for doc in docs])
         emissions = potentials.emissions.copy()
-        emissions[_is_taken(np.concatenate(iob)), 1:] = crf.FORBIDDEN
+        emissions[taken, 1:] = crf.FORBIDDEN
         return potentials._replace(emissions=emissions)
 
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[Prediction]) -> None:
@@ -417,8 +417,8 @@ class LSTMEntityRecognizer(TrainablePipe):
             if not len(doc):
                 continue
             values = entity_arrays(tags, hashes)
-            own = doc.to_array(_WRITTEN)
-            if np.count_nonzero(own):
+            if doc.has_annotation(ENT_IOB):
+                own = doc.to_array(_WRITTEN)
                 taken = _is_taken(own[:, 0])
                 values[taken] = own[taken]
             doc.from_array(_WRITTEN, values)

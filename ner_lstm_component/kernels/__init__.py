@@ -19,6 +19,12 @@ training, `fused_lstm.py`, `fused_embedding.py` and `fused_dropout.py` call them
   ``(n_tokens, first_rows.size)``, the ids of a kind side by side.
 - ``beside(left, right, shift)``: rows of int32 side by side, those on the right with something
   added.
+- ``feature_ids(forms, labels, features)``: the hashed features of words; see
+  `features.FeatureTable`. ``forms`` are strings of all words, form by form; a feature is a row
+  of ``features``: its form, how many of its first characters (of its last, if less than 0; all,
+  if 0), how many rows are its own, and the first of them. Its string is hashed after its label
+  as by spaCy's ``get_string_id`` and Thinc's ``Ops.hash``. int32, *Shape:*
+  ``(n_words, 2 * n_features)``
 - ``RowIndex(width)`` numbers rows of int32 as they come, equal ones alike: ``add(rows)``
   gives the rows' numbers and the positions of those that are new. Nothing is ever
   forgotten but by ``clear()``.
@@ -66,6 +72,7 @@ entity_spans = _chosen.entity_spans
 ngram_keys = _chosen.ngram_keys
 ngram_ids = _chosen.ngram_ids
 beside = _chosen.beside
+feature_ids = _chosen.feature_ids
 RowIndex: type[plain.RowIndex] = _chosen.RowIndex
 lstm_step = _chosen.lstm_step
 lstm_step_back = _chosen.lstm_step_back

@@ -10,6 +10,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
 cdef extern from "wide.h" nogil:
     void soon(const void *address)
     void sum_rows(
@@ -500,6 +503,104 @@ def beside(const int32_t[:, ::1] left, const int32_t[:, ::1] right, int32_t shif
         for j in range(n_right):
             result[i, n_left + j] = right[i, j] + shift
     return both
+
+
+# ---------------------------------------------------------------- features of words
+
+
+def feature_ids(list forms, list labels, const int64_t[:, ::1] features):
+    cdef Py_ssize_t n_features = features.shape[0], n_words = len(forms[0]), word, k
+    ids = np.empty((n_words, 2 * n_features), np.int32)
+    cdef int32_t[:, ::1] result = ids
+    cdef const char *label
+    cdef const char *form
+    cdef Py_ssize_t label_size, size, room = 0
+    cdef char *text = NULL
+    cdef uint64_t hashed
+    try:
+        for word in range(n_words):
+            for k in range(n_features):
+                label = PyUnicode_AsUTF8AndSize(labels[k], &label_size)
+                form = PyUnicode_AsUTF8AndSize(forms[features[k, 0]][word], &size)
+                form = characters(form, &size, features[k, 1])
+                if text == NULL or label_size + size > room:
+                    free(text)
+                    room = 64 + 2 * (label_size + size)
+                    text = <char *>malloc(room)
+                    if text == NULL:
+                        raise MemoryError
+                memcpy(text, label, label_size)
+                memcpy(text + label_size, form, size)
+                hashed = murmur3(murmur2(text, label_size + size, 1))
+                result[word, 2 * k] = <int32_t>(
+                    <uint32_t>hashed % <uint32_t>features[k, 2] + features[k, 3]
+                )
+                result[word, 2 * k + 1] = <int32_t>(
+                    (hashed >> 32) % <uint32_t>features[k, 2] + features[k, 3]
+                )
+    finally:
+        free(text)
+    return ids
+
+
+cdef const char *characters(const char *text, Py_ssize_t *size, int64_t n) noexcept:
+    """The first n characters of a text in UTF-8, the last of a number below zero; all of 0."""
+    cdef Py_ssize_t place
+    if n > 0:
+        place = 0
+        while place < size[0] and n > 0:
+            place += 1
+            while place < size[0] and is_within(text[place]):
+                place += 1
+            n -= 1
+        size[0] = place
+    elif n < 0:
+        place = size[0]
+        while place > 0 and n < 0:
+            place -= 1
+            while place > 0 and is_within(text[place]):
+                place -= 1
+            n += 1
+        size[0] -= place
+        text += place
+    return text
+
+
+cdef inline bint is_within(char byte) noexcept:
+    """Whether a byte goes on with a character that began before it."""
+    return (<uint8_t>byte & 0xC0) == 0x80
+
+
+cdef uint64_t murmur2(const char *text, Py_ssize_t size, uint64_t seed) noexcept:
+    """MurmurHash64A."""
+    cdef uint64_t factor = 0xC6A4A7935BD1E995, hashed = seed ^ (<uint64_t>size * factor), block
+    cdef Py_ssize_t rest = size
+    while rest > 0:
+        block = 0
+        memcpy(&block, text + size - rest, min(rest, <Py_ssize_t>8))
+        if rest >= 8:
+            block *= factor
+            block ^= block >> 47
+            block *= factor
+        hashed = (hashed ^ block) * factor
+        rest -= 8
+    hashed = (hashed ^ (hashed >> 47)) * factor
+    return hashed ^ (hashed >> 47)
+
+
+cdef uint64_t murmur3(uint64_t key) noexcept:
+    """The first half of Murmur3's 128 bits of a key of 64, as Thinc has them, with seed 0."""
+    cdef uint64_t first = key * <uint64_t>0x87C37B91114253D5, second = 8
+    first = ((first << 31) | (first >> 33)) * <uint64_t>0x4CF5AD432745937F
+    first = (first ^ 8) + second
+    second += first
+    return scrambled(first) + scrambled(second)
+
+
+cdef inline uint64_t scrambled(uint64_t bits) noexcept:
+    bits = (bits ^ (bits >> 33)) * <uint64_t>0xFF51AFD7ED558CCD
+    bits = (bits ^ (bits >> 33)) * <uint64_t>0xC4CEB9FE1A85EC53
+    return bits ^ (bits >> 33)
 
 
 # ---------------------------------------------------------------- rows of numbers

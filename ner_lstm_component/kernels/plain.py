@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from spacy.strings import get_string_id
 from thinc.api import NumpyOps
 
 _OPS = NumpyOps()
@@ -240,6 +242,19 @@ def ngram_ids(
 
 def beside(left: NDArray[np.int32], right: NDArray[np.int32], shift: int) -> NDArray[np.int32]:
     return np.concatenate([left, right + np.int32(shift)], axis=1)
+
+
+def feature_ids(
+    forms: Sequence[Sequence[str]], labels: Sequence[str], features: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    values = []
+    for word in zip(*forms, strict=True):
+        for label, (form, n, *_) in zip(labels, features.tolist(), strict=True):
+            part = word[form][:n] if n > 0 else word[form][n:]
+            values.append(get_string_id(label + part))
+    hashed = _OPS.hash(np.array(values, np.uint64), 0)[:, :2].reshape(-1, len(labels), 2)
+    _, _, sizes, first_rows = features.T[:, :, None]
+    return (hashed % sizes + first_rows).astype(np.int32).reshape(-1, 2 * len(labels))
 
 
 class RowIndex:
