@@ -54,12 +54,14 @@ def test_ngram_keys(offsets):
     words = rng.integers(0, 2**64, lengths.sum(), np.uint64)
     factors = rng.integers(0, 2**64, (2, len(offsets)), np.uint64)
     terms = rng.integers(0, 2**64, 2, np.uint64)
-    arguments = (words, lengths, np.array(offsets, np.int64), factors, terms, 2**63 + 1, 5)
-    expected = plain.ngram_keys(*arguments)
-    assert expected.shape == (13, 2)
-    np.testing.assert_array_equal(kernels.ngram_keys(*arguments), expected)
-    nothing = (words[:0], lengths[:0], *arguments[2:])
-    assert kernels.ngram_keys(*nothing).shape == plain.ngram_keys(*nothing).shape == (0, 2)
+    hashing = (np.array(offsets, np.int64), factors, terms, 2**63 + 1, 5)
+    levels, rows = np.zeros((0, 2), np.uint8), np.zeros((2, 2), np.int32)
+    nothing = (np.zeros(2**16 + 1, np.int32), np.zeros(0, np.uint16), levels, rows)
+    found, expected = (chosen.NgramTable(*hashing, *nothing) for chosen in (kernels, plain))
+    assert expected.keys(words, lengths).shape == (13, 2)
+    np.testing.assert_array_equal(found.keys(words, lengths), expected.keys(words, lengths))
+    for table in (found, expected):
+        assert table.keys(words[:0], lengths[:0]).shape == (0, 2)
 
 
 @pytest.mark.parametrize("beside", [kernels.beside, plain.beside], ids=["chosen", "plain"])

@@ -165,9 +165,9 @@ def test_ngrams_are_checked(offsets):
         TagLexicon([[0], offsets])
 
 
-@pytest.mark.parametrize("ngram_ids", [kernels.ngram_ids, plain.ngram_ids], ids=["chosen", "plain"])
+@pytest.mark.parametrize("kind", [kernels.NgramTable, plain.NgramTable], ids=["chosen", "plain"])
 @pytest.mark.parametrize("n_tags", [5, 61])
-def test_ngrams_are_looked_up(n_tags, ngram_ids):
+def test_ngrams_are_looked_up(n_tags, kind):
     """Also where levels need 16 bits."""
     rng = np.random.default_rng(0)
     keys = np.unique(np.append(rng.integers(0, 2**32, 5000), [0, 65535, 65536, 2**32 - 1]))
@@ -182,11 +182,11 @@ def test_ngrams_are_looked_up(n_tags, ngram_ids):
     known = dict(zip(keys.tolist(), levels.tolist(), strict=True))
     found = np.array([[known.get(key, [0, 0]) for key in row] for row in wanted.tolist()])
     assert 400 <= found.any(axis=2).sum() < 450
-    ids = ngram_ids(wanted, *index, levels, rows)
+    hashing = np.array([0]), np.ones((2, 1), np.uint64), np.zeros(2, np.uint64), 0, 0
+    table = kind(*hashing, *index, levels, rows)
+    ids = table.ids(wanted)
     assert ids.dtype == np.int32
     np.testing.assert_array_equal(ids, (found + rows).reshape(-1, 4))
-    assert ngram_ids(wanted[:0], *index, levels, rows).shape == (0, 4)
-    nothing = HashIndex.of(np.zeros(0, np.uint32))
-    np.testing.assert_array_equal(
-        ngram_ids(wanted, *nothing, levels[:0], rows), np.tile(np.arange(4), (len(wanted), 1))
-    )
+    assert table.ids(wanted[:0]).shape == (0, 4)
+    empty = kind(*hashing, *HashIndex.of(np.zeros(0, np.uint32)), levels[:0], rows)
+    np.testing.assert_array_equal(empty.ids(wanted), np.tile(np.arange(4), (len(wanted), 1)))

@@ -12,11 +12,11 @@ training, `fused_lstm.py`, `fused_embedding.py` and `fused_dropout.py` call them
 - ``marginals(emissions, transitions, lengths, spans, with_tags, temperature)``: the
   probabilities of spans and, if wanted, of tags; see `crf.marginals`.
 - ``entity_spans(tags)``: the entities of IOB2 tags; see `tags.entity_spans`.
-- ``ngram_keys(words, lengths, offsets, factors, terms, before, after)``: hashes of n-grams by
-  token and kind; see `lexicon.TagLexicon`. *Shape:* ``(n_tokens, n_kinds)``, uint32
-- ``ngram_ids(keys, starts, rests, levels, first_rows)``: the ids of n-grams by the levels of
-  those that are in a `lexicon.HashIndex`; see `lexicon.TagLexicon`. int32, *Shape:*
-  ``(n_tokens, first_rows.size)``, the ids of a kind side by side.
+- ``NgramTable(offsets, factors, terms, before, after, starts, rests, levels, first_rows)`` is
+  what `lexicon.TagLexicon` looks n-grams up in: ``keys(words, lengths)`` gives their hashes by
+  token and kind, *Shape:* ``(n_tokens, n_kinds)``, uint32; ``ids(keys)`` the ids by the levels
+  of those that are in a `lexicon.HashIndex`, *Shape:* ``(n_tokens, first_rows.size)``, int32,
+  the ids of a kind side by side.
 - ``beside(left, right, shift)``: rows of int32 side by side, those on the right with something
   added.
 - ``feature_ids(forms, labels, features)``: the hashed features of words; see
@@ -69,8 +69,7 @@ sentence_lengths = _chosen.sentence_lengths
 viterbi = _chosen.viterbi
 marginals = _chosen.marginals
 entity_spans = _chosen.entity_spans
-ngram_keys = _chosen.ngram_keys
-ngram_ids = _chosen.ngram_ids
+NgramTable: type[plain.NgramTable] = _chosen.NgramTable
 beside = _chosen.beside
 feature_ids = _chosen.feature_ids
 RowIndex: type[plain.RowIndex] = _chosen.RowIndex

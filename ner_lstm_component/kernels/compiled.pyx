@@ -399,96 +399,100 @@ def entity_spans(const int64_t[::1] tags):
 # ---------------------------------------------------------------- n-grams
 
 
-def ngram_keys(
-    const uint64_t[::1] words,
-    const int64_t[::1] lengths,
-    const int64_t[::1] offsets,
-    const uint64_t[:, ::1] factors,
-    const uint64_t[::1] terms,
-    uint64_t before,
-    uint64_t after,
-):
-    cdef Py_ssize_t n_kinds = factors.shape[0], n_offsets = offsets.shape[0]
-    keys = np.empty((words.shape[0], n_kinds), np.uint32)
-    cdef uint32_t[:, ::1] hashed = keys
-    cdef uint64_t[::1] around = np.empty(max(n_offsets, 1), np.uint64)
-    cdef Py_ssize_t first = 0, end, place, token, k, o, kind
-    cdef uint64_t total
-    with nogil:
-        for k in range(lengths.shape[0]):
-            end = first + lengths[k]
-            for token in range(first, end):
-                for o in range(n_offsets):
-                    place = token + offsets[o]
-                    if place < first:
-                        around[o] = before
-                    elif place >= end:
-                        around[o] = after
-                    else:
-                        around[o] = words[place]
-                for kind in range(n_kinds):
-                    total = terms[kind]
-                    for o in range(n_offsets):
-                        total += factors[kind, o] * around[o]
-                    hashed[token, kind] = <uint32_t>(total >> 32)
-            first = end
-    return keys
-
-
-# Keys, rows or words that are looked up side by side: memory then is waited for once.
+# Keys or rows that are looked up side by side: memory then is waited for once.
 cdef enum:
     TOGETHER = 32
 
 
-def ngram_ids(
-    const uint32_t[:, ::1] keys,
-    const int32_t[::1] starts,
-    const uint16_t[::1] rests,
-    levels,
-    const int32_t[:, ::1] first_rows,
-):
-    cdef Py_ssize_t n_kinds = keys.shape[1], n_ids = first_rows.shape[1]
-    cdef Py_ssize_t n = keys.shape[0] * n_kinds, first = 0, count, i, k, place, end
-    # Bytes, and of larger numbers pairs: to choose by the type takes longer than the lookup.
-    cdef const uint8_t[:, ::1] low = levels.view(np.uint8)
-    cdef bint is_pair = low.shape[1] == 2 * n_ids
-    ids = np.empty((keys.shape[0], n_kinds * n_ids), np.int32)
-    if n == 0:
+cdef class NgramTable:
+    cdef const int64_t[::1] _offsets
+    cdef const uint64_t[:, ::1] _factors
+    cdef const uint64_t[::1] _terms
+    cdef uint64_t _before, _after
+    cdef const int32_t[::1] _starts
+    cdef const uint16_t[::1] _rests
+    # Bytes, and of larger numbers pairs.
+    cdef const uint8_t[:, ::1] _levels
+    cdef bint _is_pair
+    cdef const int32_t[:, ::1] _first_rows
+
+    def __init__(
+        self, offsets, factors, terms, before, after, starts, rests, levels, first_rows
+    ):
+        self._offsets, self._factors, self._terms = offsets, factors, terms
+        self._before, self._after = before, after
+        self._starts, self._rests = starts, rests
+        self._levels, self._is_pair = levels.view(np.uint8), levels.itemsize == 2
+        self._first_rows = first_rows
+
+    def keys(self, const uint64_t[::1] words, const int64_t[::1] lengths):
+        cdef Py_ssize_t n_kinds = self._factors.shape[0], n_offsets = self._offsets.shape[0]
+        keys = np.empty((words.shape[0], n_kinds), np.uint32)
+        cdef uint32_t[:, ::1] hashed = keys
+        cdef Py_ssize_t first = 0, end, place, token, k, o, kind
+        cdef uint64_t total
+        with nogil:
+            for k in range(lengths.shape[0]):
+                end = first + lengths[k]
+                for token in range(first, end):
+                    for kind in range(n_kinds):
+                        total = self._terms[kind]
+                        for o in range(n_offsets):
+                            place = token + self._offsets[o]
+                            if place < first:
+                                total += self._factors[kind, o] * self._before
+                            elif place >= end:
+                                total += self._factors[kind, o] * self._after
+                            else:
+                                total += self._factors[kind, o] * words[place]
+                        hashed[token, kind] = <uint32_t>(total >> 32)
+                first = end
+        return keys
+
+    def ids(self, const uint32_t[:, ::1] keys):
+        cdef Py_ssize_t n_kinds = self._first_rows.shape[0], n_ids = self._first_rows.shape[1]
+        cdef Py_ssize_t n = keys.shape[0] * n_kinds, first = 0, count, i, k, place, end
+        if keys.shape[1] != n_kinds:
+            raise ValueError(f"Rows of {n_kinds} keys are expected. Received: {keys.shape[1]}")
+        ids = np.empty((keys.shape[0], n_kinds * n_ids), np.int32)
+        if n == 0:
+            return ids
+        cdef int32_t[:, ::1] result = ids
+        cdef const uint32_t *key = &keys[0, 0]
+        cdef int32_t *own = &result[0, 0]
+        cdef Py_ssize_t[TOGETHER] found
+        cdef uint16_t rest
+        with nogil:
+            while first < n:
+                count = min(<Py_ssize_t>TOGETHER, n - first)
+                for i in range(count):
+                    soon(&self._starts[key[i] >> 16])
+                for i in range(count):
+                    found[i] = self._starts[key[i] >> 16]
+                    soon(&self._rests[found[i]])
+                for i in range(count):
+                    place, end = found[i], self._starts[(key[i] >> 16) + 1]
+                    rest = <uint16_t>key[i]
+                    while place < end and self._rests[place] < rest:
+                        place += 1
+                    found[i] = -1
+                    if place < end and self._rests[place] == rest:
+                        found[i] = place
+                        soon(&self._levels[place, 0])
+                for i in range(count):
+                    place = found[i]
+                    for k in range(n_ids):
+                        own[k] = self._first_rows[(first + i) % n_kinds, k]
+                        if place < 0:
+                            continue
+                        if self._is_pair:
+                            own[k] += (<const uint16_t *>&self._levels[place, 0])[k]
+                        else:
+                            own[k] += self._levels[place, k]
+                    own += n_ids
+                key += count
+                first += count
         return ids
-    cdef int32_t[:, ::1] result = ids
-    cdef const uint32_t *key = &keys[0, 0]
-    cdef int32_t *own = &result[0, 0]
-    cdef Py_ssize_t[TOGETHER] found
-    cdef uint16_t rest
-    with nogil:
-        while first < n:
-            count = min(<Py_ssize_t>TOGETHER, n - first)
-            for i in range(count):
-                soon(&starts[key[i] >> 16])
-            for i in range(count):
-                found[i] = starts[key[i] >> 16]
-                soon(&rests[found[i]])
-            for i in range(count):
-                place, end, rest = found[i], starts[(key[i] >> 16) + 1], <uint16_t>key[i]
-                while place < end and rests[place] < rest:
-                    place += 1
-                found[i] = place if place < end and rests[place] == rest else -1
-                if found[i] >= 0:
-                    soon(&low[found[i], 0])
-            for i in range(count):
-                place = found[i]
-                for k in range(n_ids):
-                    own[k] = first_rows[(first + i) % n_kinds, k]
-                    if place < 0:
-                        continue
-                    if is_pair:
-                        own[k] += (<const uint16_t *>&low[place, 0])[k]
-                    else:
-                        own[k] += low[place, k]
-                own += n_ids
-            key += count
-            first += count
-    return ids
 
 
 def beside(const int32_t[:, ::1] left, const int32_t[:, ::1] right, int32_t shift):
@@ -574,16 +578,17 @@ cdef inline bint is_within(char byte) noexcept:
 cdef uint64_t murmur2(const char *text, Py_ssize_t size, uint64_t seed) noexcept:
     """MurmurHash64A."""
     cdef uint64_t factor = 0xC6A4A7935BD1E995, hashed = seed ^ (<uint64_t>size * factor), block
-    cdef Py_ssize_t rest = size
-    while rest > 0:
-        block = 0
-        memcpy(&block, text + size - rest, min(rest, <Py_ssize_t>8))
-        if rest >= 8:
-            block *= factor
-            block ^= block >> 47
-            block *= factor
-        hashed = (hashed ^ block) * factor
-        rest -= 8
+    cdef Py_ssize_t place = 0, i
+    while size - place >= 8:
+        memcpy(&block, text + place, 8)
+        block *= factor
+        block ^= block >> 47
+        hashed = (hashed ^ block * factor) * factor
+        place += 8
+    if place < size:
+        for i in range(size - place):
+            hashed ^= <uint64_t><uint8_t>text[place + i] << (8 * i)
+        hashed *= factor
     hashed = (hashed ^ (hashed >> 47)) * factor
     return hashed ^ (hashed >> 47)
 

@@ -198,46 +198,50 @@ def entity_spans(tags: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.stack([start, end, tags[start] // 2], axis=1)
 
 
-def ngram_keys(
-    words: NDArray[np.uint64],
-    lengths: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    factors: NDArray[np.uint64],
-    terms: NDArray[np.uint64],
-    before: int,
-    after: int,
-) -> NDArray[np.uint32]:
-    ends = np.cumsum(lengths)
-    first, end = np.repeat(ends - lengths, lengths), np.repeat(ends, lengths)
-    hashes = np.repeat(terms[None], len(words), axis=0)
-    for offset, by_kind in zip(offsets, factors.T, strict=True):
-        place = np.arange(len(words)) + offset
-        around = words[np.clip(place, 0, len(words) - 1)] if len(words) else words
-        around = np.where(place < first, np.uint64(before), around)
-        around = np.where(place >= end, np.uint64(after), around)
-        hashes += around[:, None] * by_kind
-    return (hashes >> np.uint64(32)).astype(np.uint32)
+class NgramTable:
+    def __init__(
+        self,
+        offsets: NDArray[np.int64],
+        factors: NDArray[np.uint64],
+        terms: NDArray[np.uint64],
+        before: int,
+        after: int,
+        starts: NDArray[np.int32],
+        rests: NDArray[np.uint16],
+        levels: NDArray[np.unsignedinteger],
+        first_rows: NDArray[np.int32],
+    ) -> None:
+        self._offsets, self._factors, self._terms = offsets, factors, terms
+        self._before, self._after = np.uint64(before), np.uint64(after)
+        self._starts, self._rests = starts, rests
+        self._levels, self._first_rows = levels, first_rows
 
+    def keys(self, words: NDArray[np.uint64], lengths: NDArray[np.int64]) -> NDArray[np.uint32]:
+        ends = np.cumsum(lengths)
+        first, end = np.repeat(ends - lengths, lengths), np.repeat(ends, lengths)
+        hashes = np.repeat(self._terms[None], len(words), axis=0)
+        for offset, by_kind in zip(self._offsets, self._factors.T, strict=True):
+            place = np.arange(len(words)) + offset
+            around = words[np.clip(place, 0, len(words) - 1)] if len(words) else words
+            around = np.where(place < first, self._before, around)
+            around = np.where(place >= end, self._after, around)
+            hashes += around[:, None] * by_kind
+        return (hashes >> np.uint64(32)).astype(np.uint32)
 
-def ngram_ids(
-    keys: NDArray[np.uint32],
-    starts: NDArray[np.int32],
-    rests: NDArray[np.uint16],
-    levels: NDArray[np.unsignedinteger],
-    first_rows: NDArray[np.int32],
-) -> NDArray[np.int32]:
-    bucket, rest = keys >> np.uint32(16), keys.astype(np.uint16)
-    low, end = starts[bucket].astype(np.int64), starts[bucket + np.uint32(1)].astype(np.int64)
-    padded, high = np.append(rests, np.uint16(0)), end
-    # Binary search in all buckets at once.
-    for _ in range(int((high - low).max(initial=0)).bit_length()):
-        middle = (low + high) // 2
-        is_less = (middle < high) & (padded[middle] < rest)
-        low, high = np.where(is_less, middle + 1, low), np.where(is_less, high, middle)
-    is_there = (low < end) & (padded[low] == rest)
-    ids = np.repeat(first_rows[None], len(keys), axis=0)
-    ids[is_there] += levels[low[is_there]]
-    return ids.reshape(len(keys), first_rows.size)
+    def ids(self, keys: NDArray[np.uint32]) -> NDArray[np.int32]:
+        starts, rests = self._starts, self._rests
+        bucket, rest = keys >> np.uint32(16), keys.astype(np.uint16)
+        low, end = starts[bucket].astype(np.int64), starts[bucket + np.uint32(1)].astype(np.int64)
+        padded, high = np.append(rests, np.uint16(0)), end
+        # Binary search in all buckets at once.
+        for _ in range(int((high - low).max(initial=0)).bit_length()):
+            middle = (low + high) // 2
+            is_less = (middle < high) & (padded[middle] < rest)
+            low, high = np.where(is_less, middle + 1, low), np.where(is_less, high, middle)
+        is_there = (low < end) & (padded[low] == rest)
+        ids = np.repeat(self._first_rows[None], len(keys), axis=0)
+        ids[is_there] += self._levels[low[is_there]]
+        return ids.reshape(len(keys), self._first_rows.size)
 
 
 def beside(left: NDArray[np.int32], right: NDArray[np.int32], shift: int) -> NDArray[np.int32]:
