@@ -316,7 +316,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         """The best IOB2 tags of each Doc, its existing entities taken as given."""
         docs = list(docs)
         if self.confidence or self.threshold > 0:
-            return [one.prediction for one in self.analyse(docs)]
+            return self._decode(docs, [self.threshold] * len(docs), with_tags=False)[0]
         tags = crf.viterbi(*self.factors(docs))
         return [Prediction(part, None) for part in _split(tags, docs)]
 
@@ -353,11 +353,20 @@ class LSTMEntityRecognizer(TrainablePipe):
         """
         if thresholds is None:
             thresholds = [self.threshold] * len(docs)
+        predictions, of_tags = self._decode(docs, thresholds, with_tags=probabilities)
+        if of_tags is None:
+            return [Analysis(prediction, None) for prediction in predictions]
+        return list(map(Analysis, predictions, of_tags))
+
+    def _decode(
+        self, docs: Sequence[Doc], thresholds: Sequence[float], *, with_tags: bool
+    ) -> tuple[list[Prediction], list[NDArray[np.float32]] | None]:
+        """The best tags without the entities below the thresholds, and each tag's probability."""
         factors = self.factors(docs)
         tags = crf.viterbi(*factors)
         spans = entity_spans(tags)
         confidence, of_tags = crf.marginals(
-            factors, spans, temperature=self.temperature, with_tags=probabilities
+            factors, spans, temperature=self.temperature, with_tags=with_tags
         )
         sure: list[list[float]] = [[] for _ in docs]
         number, doc_end = -1, 0
@@ -369,10 +378,8 @@ class LSTMEntityRecognizer(TrainablePipe):
                 sure[number].append(probability)
             else:
                 tags[start:end] = 0
-        predictions = map(Prediction, _split(tags, docs), map(np.array, sure))
-        if of_tags is None:
-            return [Analysis(prediction, None) for prediction in predictions]
-        return list(map(Analysis, predictions, _split(of_tags, docs)))
+        predictions = list(map(Prediction, _split(tags, docs), map(np.array, sure)))
+        return predictions, None if of_tags is None else _split(of_tags, docs)
 
     def _spans(
         self, docs: Sequence[Doc], lengths: NDArray[np.int64]

@@ -29,7 +29,7 @@ from spacy.tokens import Doc
 from thinc.api import Model, Shim
 
 from .features import no_gradient
-from .kernels import NgramTable
+from .kernels import NgramTable, plain
 from .segments import Text, read
 
 # From which count, and from which share of its most frequent tag, an n-gram is one level
@@ -126,13 +126,11 @@ class TagLexicon(Shim):
         self._table = self._table_of(levels)
         # What is known while learning and not saved: the tables without each fold, and
         # the fold of each document, by its text.
-        self._without: list[NgramTable] = []
+        self._without: list[plain.NgramTable] = []
         self._fold: dict[int, int] = {}
 
-    def _table_of(self, levels: NDArray[np.unsignedinteger]) -> NgramTable:
-        return NgramTable(
-            *self._hashing, _BEFORE, _AFTER, *self._index, levels, self._first_rows
-        )
+    def _table_of(self, levels: NDArray[np.unsignedinteger]) -> plain.NgramTable:
+        return NgramTable(*self._hashing, _BEFORE, _AFTER, *self._index, levels, self._first_rows)
 
     # -- learning
 
