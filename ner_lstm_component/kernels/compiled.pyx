@@ -163,10 +163,11 @@ def viterbi(
         longest = max(longest, lengths[k])
     if longest == 0:
         return tags
-    # Only scores are kept on the way: where a tag came from is looked up for the best path.
-    scratch = np.empty((longest, n_tags), np.float32)
     cdef int64_t[::1] best = tags
-    cdef float[:, ::1] scores = scratch
+    # Only scores are kept on the way: where a tag came from is looked up for the best path.
+    cdef float *scores = <float *>malloc(longest * n_tags * sizeof(float))
+    if scores == NULL:
+        raise MemoryError
     cdef Py_ssize_t first = 0, length, time, i, j, tag
     cdef float way, highest
     cdef float *score
@@ -176,18 +177,18 @@ def viterbi(
             length = lengths[k]
             if length == 0:
                 continue
-            score = &scores[0, 0]
+            score = scores
             row = &transitions[boundary, 0]
             for j in range(n_tags):
                 score[j] = row[j] + emissions[first, j]
             for time in range(1, length):
-                score = &scores[time, 0]
-                best_ways(&scores[time - 1, 0], &transitions[0, 0], n_tags + 1, score, n_tags)
+                score = scores + time * n_tags
+                best_ways(score - n_tags, &transitions[0, 0], n_tags + 1, score, n_tags)
                 for j in range(n_tags):
                     score[j] += emissions[first + time, j]
             tag = boundary
             for time in range(length - 1, -1, -1):
-                score = &scores[time, 0]
+                score = scores + time * n_tags
                 j = tag
                 tag = 0
                 highest = score[0] + transitions[0, j]
@@ -197,6 +198,7 @@ def viterbi(
                         highest, tag = way, i
                 best[first + time] = tag
             first += length
+    free(scores)
     return tags
 
 
