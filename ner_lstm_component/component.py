@@ -41,6 +41,9 @@ from .tags import (
     tags_of_entities,
 )
 
+# What the component writes to tokens.
+_WRITTEN = [ENT_IOB, ENT_TYPE]
+
 # In place of ENT_IOB on tokens whose tag is that of spaCy's alignment.
 _ALIGNED = 255
 
@@ -313,7 +316,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         """The best IOB2 tags of each Doc, its existing entities taken as given."""
         docs = list(docs)
         if self.confidence or self.threshold > 0:
-            return [one.prediction for one in self.analyse(docs)]
+            return self._decode(docs, [self.threshold] * len(docs), with_tags=False)[0]
         tags = crf.viterbi(*self.factors(docs))
         return [Prediction(part, None) for part in _split(tags, docs)]
 
@@ -350,11 +353,20 @@ class LSTMEntityRecognizer(TrainablePipe):
         """
         if thresholds is None:
             thresholds = [self.threshold] * len(docs)
+        predictions, of_tags = self._decode(docs, thresholds, with_tags=probabilities)
+        if of_tags is None:
+            return [Analysis(prediction, None) for prediction in predictions]
+        return list(map(Analysis, predictions, of_tags))
+
+    def _decode(
+        self, docs: Sequence[Doc], thresholds: Sequence[float], *, with_tags: bool
+    ) -> tuple[list[Prediction], list[NDArray[np.float32]] | None]:
+        """The best tags without the entities below the thresholds, and each tag's probability."""
         factors = self.factors(docs)
         tags = crf.viterbi(*factors)
         spans = entity_spans(tags)
         confidence, of_tags = crf.marginals(
-            factors, spans, temperature=self.temperature, with_tags=probabilities
+            factors, spans, temperature=self.temperature, with_tags=with_tags
         )
         sure: list[list[float]] = [[] for _ in docs]
         number, doc_end = -1, 0
@@ -366,10 +378,8 @@ class LSTMEntityRecognizer(TrainablePipe):
                 sure[number].append(probability)
             else:
                 tags[start:end] = 0
-        predictions = map(Prediction, _split(tags, docs), map(np.array, sure))
-        if of_tags is None:
-            return [Analysis(prediction, None) for prediction in predictions]
-        return list(map(Analysis, predictions, _split(of_tags, docs)))
+        predictions = list(map(Prediction, _split(tags, docs), map(np.array, sure)))
+        return predictions, None if of_tags is None else _split(of_tags, docs)
 
     def _spans(
         self, docs: Sequence[Doc], lengths: NDArray[np.int64]
@@ -396,10 +406,10 @@ class LSTMEntityRecognizer(TrainablePipe):
     def factors(self, docs: Sequence[Doc]) -> Potentials:
         """The CRF's factors given what is on the Docs: taken tokens begin and continue nothing."""
         potentials = self._potentials(docs)
-        annotated = [doc.has_annotation("ENT_IOB") for doc in docs]
+        annotated = [doc.has_annotation(ENT_IOB) for doc in docs]
         if not any(annotated) or not len(potentials.emissions):
             return potentials
-        taken = np.concatenate([_taken(doc) for doc in docs])
+        taken = np.concatenate([_is_taken(doc.to_array(ENT_IOB)) for doc in docs])
         emissions = potentials.emissions.copy()
         emissions[taken, 1:] = crf.FORBIDDEN
         return potentials._replace(emissions=emissions)
@@ -414,10 +424,11 @@ class LSTMEntityRecognizer(TrainablePipe):
             if not len(doc):
                 continue
             values = entity_arrays(tags, hashes)
-            if doc.has_annotation("ENT_IOB"):
-                own, taken = doc.to_array([ENT_IOB, ENT_TYPE]), _taken(doc)
+            if doc.has_annotation(ENT_IOB):
+                own = doc.to_array(_WRITTEN)
+                taken = _is_taken(own[:, 0])
                 values[taken] = own[taken]
-            doc.from_array([ENT_IOB, ENT_TYPE], values)
+            doc.from_array(_WRITTEN, values)
             if self.confidence and confidence is not None:
                 set_confidence(doc, entity_spans(tags)[:, :2].tolist(), confidence.tolist())
 
@@ -645,9 +656,6 @@ def _split(array: NDArray, docs: Sequence[Doc]) -> list[NDArray]:
     return split(array, map(len, docs))
 
 
-def _taken(doc: Doc) -> NDArray[np.bool_]:
-    """Tokens in an entity that is already there, or blocked for entities."""
-    if not doc.has_annotation("ENT_IOB"):
-        return np.zeros(len(doc), bool)
-    iob = doc.to_array(ENT_IOB)
+def _is_taken(iob: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether tokens are in an entity that is already there, or blocked for entities."""
     return (iob == ENT_IN) | (iob == ENT_BEGIN)

@@ -13,22 +13,20 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.lang.lex_attrs import word_shape
-from spacy.strings import StringStore, get_string_id
-from thinc.api import Model, NumpyOps
+from spacy.strings import StringStore
+from thinc.api import Model
 
-from .kernels import RowIndex
+from .kernels import RowIndex, feature_ids
 from .segments import Text
 
 HASHES = 2
 # Words whose ids are remembered, at most.
 _CACHE_SIZE = 100_000
-_OPS = NumpyOps()
 
 
 def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[Text, NDArray[np.int32]]:
@@ -68,25 +66,21 @@ def _orth(word: str) -> str:
     return word
 
 
-def _prefix(n: int, word: str) -> str:
-    return word[:n]
+# What of a word features are, or a part of which.
+_FORMS: dict[str, Callable[[str], str]] = {"ORTH": _orth, "LOWER": _lower, "SHAPE": word_shape}
 
 
-def _suffix(n: int, word: str) -> str:
-    return word[-n:]
-
-
-def _feature_function(name: str) -> Callable[[str], str]:
-    plain = {"ORTH": _orth, "LOWER": _lower, "SHAPE": word_shape}
-    if name in plain:
-        return plain[name]
+def _feature(name: str) -> tuple[str, int]:
+    """A feature's form, and its first characters, its last (less than 0) or all (0)."""
+    if name in _FORMS:
+        return name, 0
     affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
     if affix is None:
         raise ValueError(
             "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, or PREFIXn, "
             f"SUFFIXn with n from 1 to 9. Received: {name!r}"
         )
-    return partial(_prefix if affix[1] == "PREFIX" else _suffix, int(affix[2]))
+    return "ORTH", int(affix[2]) if affix[1] == "PREFIX" else -int(affix[2])
 
 
 class FeatureTable:
@@ -105,9 +99,15 @@ class FeatureTable:
         self.names = tuple(names)
         self.rows = tuple(rows)
         self.n_rows = np.int32(sum(rows))
-        self._functions = [(name, _feature_function(name)) for name in names]
-        self._sizes = np.array(rows, np.uint32)[:, None]
-        self._offsets = np.cumsum([0, *rows[:-1]])[:, None]
+        features = [_feature(name) for name in names]
+        forms = list(dict.fromkeys(form for form, _ in features))
+        self._forms = [_FORMS[form] for form in forms]
+        # The name is hashed with the value: equal strings of two features (the word "a"
+        # and the prefix "a") then collide with different others.
+        self._labels = [f"{name} " for name in names]
+        columns = [[forms.index(form) for form, _ in features], [n for _, n in features]]
+        first_rows = np.cumsum([0, *rows[:-1]])
+        self._features = np.array([*columns, rows, first_rows], np.int64).T.copy()
         self._lock = threading.Lock()
         # A word's hash is two numbers of 32 bits.
         self._index = RowIndex(2)
@@ -145,14 +145,5 @@ class FeatureTable:
         return self._known.take(numbers, axis=0)
 
     def _compute(self, words: Sequence[str]) -> NDArray[np.int32]:
-        # The name is hashed with the value: equal strings of two features (the word "a"
-        # and the prefix "a") then collide with different others.
-        values = [
-            get_string_id(f"{name} {function(word)}")
-            for word in words
-            for name, function in self._functions
-        ]
-        hashed = _OPS.hash(np.array(values, np.uint64), 0)[:, :HASHES]
-        by_feature = hashed.reshape(len(words), len(self.names), HASHES)
-        ids = by_feature % self._sizes + self._offsets
-        return ids.astype(np.int32).reshape(len(words), -1)
+        forms = [[form(word) for word in words] for form in self._forms]
+        return feature_ids(forms, self._labels, self._features)

@@ -28,8 +28,8 @@ from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from thinc.api import Model, Shim
 
-from . import kernels
 from .features import no_gradient
+from .kernels import NgramTable, plain
 from .segments import Text, read
 
 # From which count, and from which share of its most frequent tag, an n-gram is one level
@@ -98,13 +98,6 @@ class HashIndex(NamedTuple):
             return False
         return bool((starts[1:] >= starts[:-1]).all())
 
-    def places(self, wanted: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Where each hash stands, ``len(rests)`` for those that are not there.
-
-        :return: *Shape:* that of ``wanted``, which has two axes.
-        """
-        return kernels.places(*self, wanted)
-
 
 class TagLexicon(Shim):
     """The lexicon as a part of a Thinc model: learnt once, saved with the model.
@@ -118,8 +111,7 @@ class TagLexicon(Shim):
         check_ngrams(ngrams)
         self.ngrams = tuple(tuple(offsets) for offsets in ngrams)
         offsets = sorted({offset for ngram in self.ngrams for offset in ngram})
-        self._offsets = np.array(offsets, np.int64)
-        self._factors, self._terms = _hash_parameters(self.ngrams, offsets)
+        self._hashing = np.array(offsets, np.int64), *_hash_parameters(self.ngrams, offsets)
         nothing = np.zeros((0, 1), np.float32)
         self._set(1, HashIndex.of(np.zeros(0, np.uint32)), _levels(nothing))
 
@@ -131,10 +123,14 @@ class TagLexicon(Shim):
         first, second = _rows(n_tags)
         kinds = np.arange(len(self.ngrams)) * (first + second)
         self._first_rows = (kinds[:, None] + [0, first]).astype(np.int32)
-        # What is known while learning and not saved: the levels without each fold, and
+        self._table = self._table_of(levels)
+        # What is known while learning and not saved: the tables without each fold, and
         # the fold of each document, by its text.
-        self._levels_without: list[NDArray[np.unsignedinteger]] = []
+        self._without: list[plain.NgramTable] = []
         self._fold: dict[int, int] = {}
+
+    def _table_of(self, levels: NDArray[np.unsignedinteger]) -> plain.NgramTable:
+        return NgramTable(*self._hashing, _BEFORE, _AFTER, *self._index, levels, self._first_rows)
 
     # -- learning
 
@@ -165,7 +161,7 @@ class TagLexicon(Shim):
             np.subtract.at(rest, (np.searchsorted(touched, row[mine]), column[mine]), 1)
             levels = self._levels.copy()
             levels[touched] = _levels(rest)
-            self._levels_without.append(levels)
+            self._without.append(self._table_of(levels))
         self._fold = dict(zip(hashes, folds.tolist(), strict=True))
 
     # -- looking up
@@ -177,15 +173,14 @@ class TagLexicon(Shim):
         :return: *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))``, below
             :func:`n_lexicon_rows`
         """
-        place = self._index.places(self._keys(text))
-        ids = kernels.ngram_ids(self._levels, place, self._first_rows)
+        keys = self._keys(text)
+        ids = self._table.ids(keys)
         if is_train and self._fold:
             fold_of_doc = [self._fold.get(_document_hash(doc), -1) for doc in text.docs]
             fold = np.repeat(fold_of_doc, [len(doc) for doc in text.docs])
             for k in set(fold_of_doc) - {-1}:
                 mine = fold == k
-                levels = self._levels_without[k]
-                ids[mine] = kernels.ngram_ids(levels, place[mine], self._first_rows)
+                ids[mine] = self._without[k].ids(keys[mine])
         return ids
 
     def _keys(self, text: Text) -> NDArray[np.uint32]:
@@ -194,9 +189,7 @@ class TagLexicon(Shim):
         Multilinear hashing (Dietzfelbinger, 1996; Lemire and Kaser, 2014): the high bits
         of a sum of the words, each times a factor for its place and the kind.
         """
-        return kernels.ngram_keys(
-            text.orths, text.lengths, self._offsets, self._factors, self._terms, _BEFORE, _AFTER
-        )
+        return self._table.keys(text.orths, text.lengths)
 
     # -- what Thinc asks of a shim
 
@@ -207,7 +200,7 @@ class TagLexicon(Shim):
         """An independent lexicon of equal n-grams, which can go on learning from them."""
         copied = TagLexicon(self.ngrams)
         copied._set(self.n_tags, self._index, self._levels)
-        copied._levels_without, copied._fold = self._levels_without, self._fold
+        copied._without, copied._fold = self._without, self._fold
         return copied
 
     def __deepcopy__(self, memo: dict) -> TagLexicon:

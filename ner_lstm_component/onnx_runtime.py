@@ -64,6 +64,7 @@ class OnnxNetwork:
         self._current = _start(exported)
         # Without the graph, which holds the weights.
         self._inputs = exported.graph.inputs
+        self._results = list(exported.results)
         self._exported = exported._replace(graph=Graph())
 
     @property
@@ -88,13 +89,13 @@ class OnnxNetwork:
                 _match(structure, value, self._inputs, found)
         feed: dict[str, NDArray] = {}
         for k, one in enumerate(self._inputs):
-            value = found[k]
             if k in exported.embedded:
-                value = _embed(exported.embedded[k], value)
-            feed[one.name] = _fit(one, value)
+                feed[one.name] = _embed(exported.embedded[k], found[k])
+                continue
+            feed[one.name] = array = _fit(one, found[k])
             if one.name in exported.right_padded:
-                _check_right_padded(one, feed[one.name])
-        return _fill(exported.outputs, self._session().run(None, feed))
+                _check_right_padded(one, array)
+        return _fill(exported.outputs, self._session().run(self._results, feed))
 
     def _arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The values of the arguments that the graph has, in order."""
@@ -196,7 +197,7 @@ def _fit(one: Input, value: Any) -> NDArray:
 
 
 def _check_right_padded(one: Input, mask: NDArray[np.bool_]) -> None:
-    if not mask.all() and (mask[:, 1:] > mask[:, :-1]).any():
+    if np.count_nonzero(mask) < mask.size and (mask[:, 1:] > mask[:, :-1]).any():
         raise NotExpressible(f"the mask {one.name!r}, which is not padded on the right")
 
 
@@ -206,5 +207,5 @@ def _fill(structure: Any, results: list[NDArray]) -> Any:
     if isinstance(structure, dict):
         return {key: _fill(part, results) for key, part in structure.items()}
     if isinstance(structure, (list, tuple)):
-        return type(structure)(_fill(part, results) for part in structure)
+        return type(structure)([_fill(part, results) for part in structure])
     return structure.copy()

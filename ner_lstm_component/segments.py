@@ -123,7 +123,7 @@ def read(docs: Sequence[Doc]) -> Text:
     quotes and brackets that follow it, unless the next token is in lower case. A straight
     quote closes where an odd number came before it.
     """
-    arrays = [doc.to_array(_WANTED).reshape(-1, len(_WANTED)) for doc in docs]
+    arrays = [doc.to_array(_WANTED) for doc in docs]
     if not arrays:
         return Text(docs, np.zeros(0, np.uint64), np.zeros(0, np.int64))
     attributes = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

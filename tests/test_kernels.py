@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from spacy.strings import get_string_id
+from thinc.api import NumpyOps
 
 from ner_lstm_component import kernels, segments
 from ner_lstm_component.crf import FORBIDDEN, iob2_allowed
@@ -71,12 +72,46 @@ def test_ngram_keys(offsets):
     words = rng.integers(0, 2**64, lengths.sum(), np.uint64)
     factors = rng.integers(0, 2**64, (2, len(offsets)), np.uint64)
     terms = rng.integers(0, 2**64, 2, np.uint64)
-    arguments = (words, lengths, np.array(offsets, np.int64), factors, terms, 2**63 + 1, 5)
-    expected = plain.ngram_keys(*arguments)
-    assert expected.shape == (13, 2)
-    np.testing.assert_array_equal(kernels.ngram_keys(*arguments), expected)
-    nothing = (words[:0], lengths[:0], *arguments[2:])
-    assert kernels.ngram_keys(*nothing).shape == plain.ngram_keys(*nothing).shape == (0, 2)
+    hashing = (np.array(offsets, np.int64), factors, terms, 2**63 + 1, 5)
+    levels, rows = np.zeros((0, 2), np.uint8), np.zeros((2, 2), np.int32)
+    nothing = (np.zeros(2**16 + 1, np.int32), np.zeros(0, np.uint16), levels, rows)
+    found, expected = (chosen.NgramTable(*hashing, *nothing) for chosen in (kernels, plain))
+    assert expected.keys(words, lengths).shape == (13, 2)
+    np.testing.assert_array_equal(found.keys(words, lengths), expected.keys(words, lengths))
+    for table in (found, expected):
+        assert table.keys(words[:0], lengths[:0]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("beside", [kernels.beside, plain.beside], ids=["chosen", "plain"])
+def test_rows_beside_rows(beside):
+    left, right = np.arange(6, dtype=np.int32).reshape(2, 3), np.array([[7], [8]], np.int32)
+    both = beside(left, right, 10)
+    assert both.dtype == np.int32
+    assert both.tolist() == [[0, 1, 2, 17], [3, 4, 5, 18]]
+    assert beside(left[:0], right[:0], 10).shape == (0, 4)
+    with pytest.raises(ValueError, match="2"):
+        beside(left, right[:1], 10)
+
+
+@pytest.mark.parametrize(
+    "feature_ids", [kernels.feature_ids, plain.feature_ids], ids=["chosen", "plain"]
+)
+def test_features_are_hashed_as_spacy_and_thinc_do(feature_ids):
+    words = ["a", "ab", "Größe", "😀", "é😀ß", "word's", "sixteen letters.", "x" * 500, "कमल"]
+    forms = [words, [word.lower() for word in words]]
+    columns = [(0, 0), (1, 0), *((form, n) for form in (0, 1) for n in (1, 2, 9, -1, -2, -9))]
+    labels = [f"FEATURE{k} " for k in range(len(columns))]
+    sizes = [2**31 - 1, 1, *range(3, 15)]
+    features = np.array([(*c, sizes[k], 10 * k) for k, c in enumerate(columns)], np.int64)
+    ids = feature_ids(forms, labels, features)
+    assert ids.dtype == np.int32
+    for k, (form, n) in enumerate(columns):
+        parts = [word[:n] if n > 0 else word[n:] for word in forms[form]]
+        hashed = NumpyOps().hash(np.array([get_string_id(labels[k] + p) for p in parts], "u8"), 0)
+        expected = hashed[:, :2] % np.uint32(sizes[k]) + 10 * k
+        np.testing.assert_array_equal(ids[:, 2 * k : 2 * k + 2], expected.astype(np.int32))
+    with pytest.raises(UnicodeEncodeError):
+        feature_ids([["\ud800"], ["a"]], labels, features)
 
 
 @pytest.fixture(params=[pytest.param(kernels.RowIndex, id="chosen"), plain.RowIndex])

@@ -19,7 +19,6 @@ from ner_lstm_component.segments import read
 
 NGRAMS = [[0], [-1, 0], [0, 1]]
 N_TAGS = 5
-needs_compiled = pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +165,9 @@ def test_ngrams_are_checked(offsets):
         TagLexicon([[0], offsets])
 
 
-@needs_compiled
+@pytest.mark.parametrize("kind", [kernels.NgramTable, plain.NgramTable], ids=["chosen", "plain"])
 @pytest.mark.parametrize("n_tags", [5, 61])
-def test_compiled_lookup_is_the_plain_one(n_tags):
+def test_ngrams_are_looked_up(n_tags, kind):
     """Also where levels need 16 bits."""
     rng = np.random.default_rng(0)
     keys = np.unique(np.append(rng.integers(0, 2**32, 5000), [0, 65535, 65536, 2**32 - 1]))
@@ -176,14 +175,18 @@ def test_compiled_lookup_is_the_plain_one(n_tags):
     assert index.is_whole
     wanted = np.concatenate([rng.choice(keys, 400), rng.integers(0, 2**32, 400), [0, 2**32 - 1]])
     wanted = rng.permutation(wanted).astype(np.uint32).reshape(-1, 2)
-    places = index.places(wanted)
-    assert 400 <= (places < len(keys)).sum() < 450
-    np.testing.assert_array_equal(keys[places[places < len(keys)]], wanted[places < len(keys)])
-    np.testing.assert_array_equal(plain.places(*index, wanted), places)
     counts = rng.multinomial(3, np.full(n_tags, 1 / n_tags), len(keys)).astype(np.float32)
     levels = _levels(counts)
     assert levels.itemsize == (1 if n_tags == 5 else 2)
     rows = np.arange(4, dtype=np.int32).reshape(2, 2)
-    ids = kernels.ngram_ids(levels, places, rows)
-    assert ids.shape == (len(wanted), 4)
-    np.testing.assert_array_equal(ids, plain.ngram_ids(levels, places, rows))
+    known = dict(zip(keys.tolist(), levels.tolist(), strict=True))
+    found = np.array([[known.get(key, [0, 0]) for key in row] for row in wanted.tolist()])
+    assert 400 <= found.any(axis=2).sum() < 450
+    hashing = np.array([0]), np.ones((2, 1), np.uint64), np.zeros(2, np.uint64), 0, 0
+    table = kind(*hashing, *index, levels, rows)
+    ids = table.ids(wanted)
+    assert ids.dtype == np.int32
+    np.testing.assert_array_equal(ids, (found + rows).reshape(-1, 4))
+    assert table.ids(wanted[:0]).shape == (0, 4)
+    empty = kind(*hashing, *HashIndex.of(np.zeros(0, np.uint32)), levels[:0], rows)
+    np.testing.assert_array_equal(empty.ids(wanted), np.tile(np.arange(4), (len(wanted), 1)))

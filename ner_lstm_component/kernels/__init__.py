@@ -2,8 +2,8 @@
 
 Cython compiles them (`compiled.pyx`) where the package is built with a C compiler; where it
 was not, `plain.py` gives the same results by NumPy, several times slower. Here is what both
-do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py`, `onnx_runtime.py` and, in
-training, the modules `fused_*.py` call them.
+do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py`, `architectures.py`,
+`onnx_export.py` and, in training, the modules `fused_*.py` call them.
 
 - ``sentence_lengths(attributes, doc_lengths, terminators, opening, quote)``: of sentences by
   boundaries or punctuation; see `segments.read`. ``attributes`` are ORTH, IS_PUNCT, IS_LOWER
@@ -15,13 +15,19 @@ training, the modules `fused_*.py` call them.
   and its gradients; see `crf.negative_log_likelihood`. ``allowed`` is of uint8, and what is not
   allowed has the emission ``forbidden``.
 - ``entity_spans(tags)``: the entities of IOB2 tags; see `tags.entity_spans`.
-- ``ngram_keys(words, lengths, offsets, factors, terms, before, after)``: hashes of n-grams by
-  token and kind; see `lexicon.TagLexicon`. *Shape:* ``(n_tokens, n_kinds)``, uint32
-- ``places(starts, rests, wanted)``: where hashes stand in an ascending array; see
-  `lexicon.HashIndex`. The shape is that of ``wanted``.
-- ``ngram_ids(levels, places, first_rows)``: the ids of n-grams by their places among the
-  levels, beyond which nothing is known; see `lexicon.TagLexicon`. int32, *Shape:*
-  ``(n_tokens, first_rows.size)``, the ids of a kind side by side.
+- ``NgramTable(offsets, factors, terms, before, after, starts, rests, levels, first_rows)`` is
+  what `lexicon.TagLexicon` looks n-grams up in: ``keys(words, lengths)`` gives their hashes by
+  token and kind, *Shape:* ``(n_tokens, n_kinds)``, uint32; ``ids(keys)`` the ids by the levels
+  of those that are in a `lexicon.HashIndex`, *Shape:* ``(n_tokens, first_rows.size)``, int32,
+  the ids of a kind side by side.
+- ``beside(left, right, shift)``: rows of int32 side by side, those on the right with something
+  added.
+- ``feature_ids(forms, labels, features)``: the hashed features of words; see
+  `features.FeatureTable`. ``forms`` are strings of all words, form by form; a feature is a row
+  of ``features``: its form, how many of its first characters (of its last, if less than 0; all,
+  if 0), how many rows are its own, and the first of them. Its string is hashed after its label
+  as by spaCy's ``get_string_id`` and Thinc's ``Ops.hash``. int32, *Shape:*
+  ``(n_words, 2 * n_features)``
 - ``RowIndex(width)`` numbers rows of int32 as they come, equal ones alike: ``add(rows)``
   gives the rows' numbers and the positions of those that are new. Nothing is ever
   forgotten but by ``clear()``.
@@ -71,9 +77,9 @@ viterbi = _chosen.viterbi
 marginals = _chosen.marginals
 negative_log_likelihood = _chosen.negative_log_likelihood
 entity_spans = _chosen.entity_spans
-ngram_keys = _chosen.ngram_keys
-places = _chosen.places
-ngram_ids = _chosen.ngram_ids
+NgramTable: type[plain.NgramTable] = _chosen.NgramTable
+beside = _chosen.beside
+feature_ids = _chosen.feature_ids
 RowIndex: type[plain.RowIndex] = _chosen.RowIndex
 lstm_step = _chosen.lstm_step
 lstm_step_back = _chosen.lstm_step_back

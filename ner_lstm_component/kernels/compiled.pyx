@@ -8,10 +8,22 @@ import numpy as np
 
 from libc.math cimport log, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
 cdef extern from "wide.h" nogil:
+    void soon(const void *address)
+    void sum_rows(
+        float **tables,
+        const int64_t *numbers,
+        Py_ssize_t n_tables,
+        float *result,
+        Py_ssize_t n,
+        Py_ssize_t width,
+    )
     void dense(
         const float *x,
         const float *kernel,
@@ -176,10 +188,11 @@ def viterbi(
         longest = max(longest, lengths[k])
     if longest == 0:
         return tags
-    # Only scores are kept on the way: where a tag came from is looked up for the best path.
-    scratch = np.empty((longest, n_tags), np.float32)
     cdef int64_t[::1] best = tags
-    cdef float[:, ::1] scores = scratch
+    # Only scores are kept on the way: where a tag came from is looked up for the best path.
+    cdef float *scores = <float *>malloc(longest * n_tags * sizeof(float))
+    if scores == NULL:
+        raise MemoryError
     cdef Py_ssize_t first = 0, length, time, i, j, tag
     cdef float way, highest
     cdef float *score
@@ -189,18 +202,18 @@ def viterbi(
             length = lengths[k]
             if length == 0:
                 continue
-            score = &scores[0, 0]
+            score = scores
             row = &transitions[boundary, 0]
             for j in range(n_tags):
                 score[j] = row[j] + emissions[first, j]
             for time in range(1, length):
-                score = &scores[time, 0]
-                best_ways(&scores[time - 1, 0], &transitions[0, 0], n_tags + 1, score, n_tags)
+                score = scores + time * n_tags
+                best_ways(score - n_tags, &transitions[0, 0], n_tags + 1, score, n_tags)
                 for j in range(n_tags):
                     score[j] += emissions[first + time, j]
             tag = boundary
             for time in range(length - 1, -1, -1):
-                score = &scores[time, 0]
+                score = scores + time * n_tags
                 j = tag
                 tag = 0
                 highest = score[0] + transitions[0, j]
@@ -210,6 +223,7 @@ def viterbi(
                         highest, tag = way, i
                 best[first + time] = tag
             first += length
+    free(scores)
     return tags
 
 
@@ -507,84 +521,213 @@ def entity_spans(const int64_t[::1] tags):
 # ---------------------------------------------------------------- n-grams
 
 
-def ngram_keys(
-    const uint64_t[::1] words,
-    const int64_t[::1] lengths,
-    const int64_t[::1] offsets,
-    const uint64_t[:, ::1] factors,
-    const uint64_t[::1] terms,
-    uint64_t before,
-    uint64_t after,
-):
-    cdef Py_ssize_t n_kinds = factors.shape[0], n_offsets = offsets.shape[0]
-    keys = np.empty((words.shape[0], n_kinds), np.uint32)
-    cdef uint32_t[:, ::1] hashed = keys
-    cdef uint64_t[::1] around = np.empty(max(n_offsets, 1), np.uint64)
-    cdef Py_ssize_t first = 0, end, place, token, k, o, kind
-    cdef uint64_t total
-    with nogil:
-        for k in range(lengths.shape[0]):
-            end = first + lengths[k]
-            for token in range(first, end):
-                for o in range(n_offsets):
-                    place = token + offsets[o]
-                    if place < first:
-                        around[o] = before
-                    elif place >= end:
-                        around[o] = after
-                    else:
-                        around[o] = words[place]
-                for kind in range(n_kinds):
-                    total = terms[kind]
-                    for o in range(n_offsets):
-                        total += factors[kind, o] * around[o]
-                    hashed[token, kind] = <uint32_t>(total >> 32)
-            first = end
-    return keys
+# Keys or rows that are looked up side by side: memory then is waited for once.
+cdef enum:
+    TOGETHER = 32
 
 
-def places(
-    const int32_t[::1] starts, const uint16_t[::1] rests, const uint32_t[:, ::1] wanted
-):
-    found = np.empty((wanted.shape[0], wanted.shape[1]), np.int64)
-    cdef int64_t[:, ::1] result = found
-    cdef Py_ssize_t i, j, place, end
-    cdef uint16_t rest
-    with nogil:
-        for i in range(wanted.shape[0]):
-            for j in range(wanted.shape[1]):
-                place = starts[wanted[i, j] >> 16]
-                end = starts[(wanted[i, j] >> 16) + 1]
-                rest = <uint16_t>wanted[i, j]
-                while place < end and rests[place] < rest:
-                    place += 1
-                if place == end or rests[place] != rest:
-                    place = rests.shape[0]
-                result[i, j] = place
-    return found
+cdef class NgramTable:
+    cdef const int64_t[::1] _offsets
+    cdef const uint64_t[:, ::1] _factors
+    cdef const uint64_t[::1] _terms
+    cdef uint64_t _before, _after
+    cdef const int32_t[::1] _starts
+    cdef const uint16_t[::1] _rests
+    # Bytes, and of larger numbers pairs.
+    cdef const uint8_t[:, ::1] _levels
+    cdef bint _is_pair
+    cdef const int32_t[:, ::1] _first_rows
+
+    def __init__(
+        self, offsets, factors, terms, before, after, starts, rests, levels, first_rows
+    ):
+        self._offsets, self._factors, self._terms = offsets, factors, terms
+        self._before, self._after = before, after
+        self._starts, self._rests = starts, rests
+        self._levels, self._is_pair = levels.view(np.uint8), levels.itemsize == 2
+        self._first_rows = first_rows
+
+    def keys(self, const uint64_t[::1] words, const int64_t[::1] lengths):
+        cdef Py_ssize_t n_kinds = self._factors.shape[0], n_offsets = self._offsets.shape[0]
+        keys = np.empty((words.shape[0], n_kinds), np.uint32)
+        cdef uint32_t[:, ::1] hashed = keys
+        cdef Py_ssize_t first = 0, end, place, token, k, o, kind
+        cdef uint64_t total
+        with nogil:
+            for k in range(lengths.shape[0]):
+                end = first + lengths[k]
+                for token in range(first, end):
+                    for kind in range(n_kinds):
+                        total = self._terms[kind]
+                        for o in range(n_offsets):
+                            place = token + self._offsets[o]
+                            if place < first:
+                                total += self._factors[kind, o] * self._before
+                            elif place >= end:
+                                total += self._factors[kind, o] * self._after
+                            else:
+                                total += self._factors[kind, o] * words[place]
+                        hashed[token, kind] = <uint32_t>(total >> 32)
+                first = end
+        return keys
+
+    def ids(self, const uint32_t[:, ::1] keys):
+        cdef Py_ssize_t n_kinds = self._first_rows.shape[0], n_ids = self._first_rows.shape[1]
+        cdef Py_ssize_t n = keys.shape[0] * n_kinds, first = 0, count, i, k, place, end
+        if keys.shape[1] != n_kinds:
+            raise ValueError(f"Rows of {n_kinds} keys are expected. Received: {keys.shape[1]}")
+        ids = np.empty((keys.shape[0], n_kinds * n_ids), np.int32)
+        if n == 0:
+            return ids
+        cdef int32_t[:, ::1] result = ids
+        cdef const uint32_t *key = &keys[0, 0]
+        cdef int32_t *own = &result[0, 0]
+        cdef Py_ssize_t[TOGETHER] found
+        cdef uint16_t rest
+        with nogil:
+            while first < n:
+                count = min(<Py_ssize_t>TOGETHER, n - first)
+                for i in range(count):
+                    soon(&self._starts[key[i] >> 16])
+                for i in range(count):
+                    found[i] = self._starts[key[i] >> 16]
+                    soon(&self._rests[found[i]])
+                for i in range(count):
+                    place, end = found[i], self._starts[(key[i] >> 16) + 1]
+                    rest = <uint16_t>key[i]
+                    while place < end and self._rests[place] < rest:
+                        place += 1
+                    found[i] = -1
+                    if place < end and self._rests[place] == rest:
+                        found[i] = place
+                        soon(&self._levels[place, 0])
+                for i in range(count):
+                    place = found[i]
+                    for k in range(n_ids):
+                        own[k] = self._first_rows[(first + i) % n_kinds, k]
+                        if place < 0:
+                            continue
+                        if self._is_pair:
+                            own[k] += (<const uint16_t *>&self._levels[place, 0])[k]
+                        else:
+                            own[k] += self._levels[place, k]
+                    own += n_ids
+                key += count
+                first += count
+        return ids
 
 
-def ngram_ids(levels, const int64_t[:, ::1] places, const int32_t[:, ::1] first_rows):
-    cdef Py_ssize_t n_ids = first_rows.shape[1], n_columns = places.shape[1] * n_ids, i, j, k
-    # Bytes, and of larger numbers pairs: to choose by the type takes longer than the lookup.
-    cdef const uint8_t[:, ::1] low = levels.view(np.uint8)
-    cdef bint is_pair = low.shape[1] == 2 * n_ids
-    ids = np.empty((places.shape[0], n_columns), np.int32)
+def beside(const int32_t[:, ::1] left, const int32_t[:, ::1] right, int32_t shift):
+    cdef Py_ssize_t n_left = left.shape[1], n_right = right.shape[1], i, j
+    both = np.empty((left.shape[0], n_left + n_right), np.int32)
+    if right.shape[0] != left.shape[0]:
+        raise ValueError(f"{left.shape[0]} rows are expected. Received: {right.shape[0]}")
+    cdef int32_t[:, ::1] result = both
+    for i in range(left.shape[0]):
+        for j in range(n_left):
+            result[i, j] = left[i, j]
+        for j in range(n_right):
+            result[i, n_left + j] = right[i, j] + shift
+    return both
+
+
+# ---------------------------------------------------------------- features of words
+
+
+def feature_ids(list forms, list labels, const int64_t[:, ::1] features):
+    cdef Py_ssize_t n_features = features.shape[0], n_words = len(forms[0]), word, k
+    ids = np.empty((n_words, 2 * n_features), np.int32)
     cdef int32_t[:, ::1] result = ids
-    cdef int64_t place
-    with nogil:
-        for i in range(places.shape[0]):
-            for j in range(places.shape[1]):
-                place = places[i, j]
-                for k in range(n_ids):
-                    result[i, j * n_ids + k] = first_rows[j, k]
-                    if place >= low.shape[0]:
-                        continue
-                    if is_pair:
-                        result[i, j * n_ids + k] += (<const uint16_t *>&low[place, 0])[k]
-                    else:
-                        result[i, j * n_ids + k] += low[place, k]
+    cdef const char *label
+    cdef const char *form
+    cdef Py_ssize_t label_size, size, room = 0
+    cdef char *text = NULL
+    cdef uint64_t hashed
+    try:
+        for word in range(n_words):
+            for k in range(n_features):
+                label = PyUnicode_AsUTF8AndSize(labels[k], &label_size)
+                form = PyUnicode_AsUTF8AndSize(forms[features[k, 0]][word], &size)
+                form = characters(form, &size, features[k, 1])
+                if text == NULL or label_size + size > room:
+                    free(text)
+                    room = 64 + 2 * (label_size + size)
+                    text = <char *>malloc(room)
+                    if text == NULL:
+                        raise MemoryError
+                memcpy(text, label, label_size)
+                memcpy(text + label_size, form, size)
+                hashed = murmur3(murmur2(text, label_size + size, 1))
+                result[word, 2 * k] = <int32_t>(
+                    <uint32_t>hashed % <uint32_t>features[k, 2] + features[k, 3]
+                )
+                result[word, 2 * k + 1] = <int32_t>(
+                    (hashed >> 32) % <uint32_t>features[k, 2] + features[k, 3]
+                )
+    finally:
+        free(text)
     return ids
+
+
+cdef const char *characters(const char *text, Py_ssize_t *size, int64_t n) noexcept:
+    """The first n characters of a text in UTF-8, the last of a number below zero; all of 0."""
+    cdef Py_ssize_t place
+    if n > 0:
+        place = 0
+        while place < size[0] and n > 0:
+            place += 1
+            while place < size[0] and is_within(text[place]):
+                place += 1
+            n -= 1
+        size[0] = place
+    elif n < 0:
+        place = size[0]
+        while place > 0 and n < 0:
+            place -= 1
+            while place > 0 and is_within(text[place]):
+                place -= 1
+            n += 1
+        size[0] -= place
+        text += place
+    return text
+
+
+cdef inline bint is_within(char byte) noexcept:
+    """Whether a byte goes on with a character that began before it."""
+    return (<uint8_t>byte & 0xC0) == 0x80
+
+
+cdef uint64_t murmur2(const char *text, Py_ssize_t size, uint64_t seed) noexcept:
+    """MurmurHash64A."""
+    cdef uint64_t factor = 0xC6A4A7935BD1E995, hashed = seed ^ (<uint64_t>size * factor), block
+    cdef Py_ssize_t place = 0, i
+    while size - place >= 8:
+        memcpy(&block, text + place, 8)
+        block *= factor
+        block ^= block >> 47
+        hashed = (hashed ^ block * factor) * factor
+        place += 8
+    if place < size:
+        for i in range(size - place):
+            hashed ^= <uint64_t><uint8_t>text[place + i] << (8 * i)
+        hashed *= factor
+    hashed = (hashed ^ (hashed >> 47)) * factor
+    return hashed ^ (hashed >> 47)
+
+
+cdef uint64_t murmur3(uint64_t key) noexcept:
+    """The first half of Murmur3's 128 bits of a key of 64, as Thinc has them, with seed 0."""
+    cdef uint64_t first = key * <uint64_t>0x87C37B91114253D5, second = 8
+    first = ((first << 31) | (first >> 33)) * <uint64_t>0x4CF5AD432745937F
+    first = (first ^ 8) + second
+    second += first
+    return scrambled(first) + scrambled(second)
+
+
+cdef inline uint64_t scrambled(uint64_t bits) noexcept:
+    bits = (bits ^ (bits >> 33)) * <uint64_t>0xFF51AFD7ED558CCD
+    bits = (bits ^ (bits >> 33)) * <uint64_t>0xC4CEB9FE1A85EC53
+    return bits ^ (bits >> 33)
 
 
 # ---------------------------------------------------------------- rows of numbers
@@ -626,16 +769,37 @@ cdef class RowIndex:
         new = []
         cdef int64_t[::1] result = numbers
         cdef Py_ssize_t i
+        if rows.shape[0]:
+            self.number_all(&rows[0, 0], self.width, rows.shape[0], &result[0])
         for i in range(rows.shape[0]):
-            result[i] = self.number(&rows[i, 0])
             if result[i] == known:
                 new.append(i)
                 known += 1
         return numbers, new
 
-    cdef Py_ssize_t number(self, const int32_t *row) except -1:
-        """A row's number, which is the next one if it is new."""
-        cdef Py_ssize_t slot = self._slot(row), size = self.width * sizeof(int32_t), number
+    cdef int number_all(
+        self, const int32_t *rows, Py_ssize_t stride, Py_ssize_t n, int64_t *numbers
+    ) except -1:
+        """The numbers of n rows that are a stride apart; those that are new get the next ones."""
+        cdef uint64_t[TOGETHER] hashes
+        cdef Py_ssize_t first = 0, count, i
+        cdef int32_t taken
+        while first < n:
+            count = min(<Py_ssize_t>TOGETHER, n - first)
+            for i in range(count):
+                hashes[i] = self._hash(rows + (first + i) * stride)
+                soon(self._slots + (hashes[i] & <uint64_t>(self._n_slots - 1)))
+            for i in range(count):
+                taken = self._slots[hashes[i] & <uint64_t>(self._n_slots - 1)]
+                soon(self._rows + (taken - 1 if taken else 0) * self.width)
+            for i in range(count):
+                numbers[first + i] = self._number(rows + (first + i) * stride, hashes[i])
+            first += count
+        return 0
+
+    cdef Py_ssize_t _number(self, const int32_t *row, uint64_t hashed) except -1:
+        cdef Py_ssize_t slot = <Py_ssize_t>(hashed & <uint64_t>(self._n_slots - 1))
+        cdef Py_ssize_t size = self.width * sizeof(int32_t), number
         while self._slots[slot] != 0:
             number = self._slots[slot] - 1
             if memcmp(self._rows + number * self.width, row, size) == 0:
@@ -643,20 +807,20 @@ cdef class RowIndex:
             slot = (slot + 1) & (self._n_slots - 1)
         if self._n_rows == self._room:
             self._grow()
-            return self.number(row)
+            return self._number(row, hashed)
         number = self._n_rows
         memcpy(self._rows + number * self.width, row, size)
         self._slots[slot] = <int32_t>(number + 1)
         self._n_rows += 1
         return number
 
-    cdef Py_ssize_t _slot(self, const int32_t *row) noexcept:
+    cdef uint64_t _hash(self, const int32_t *row) noexcept:
         cdef uint64_t mixed = 0x9E3779B97F4A7C15
         cdef Py_ssize_t i
         for i in range(self.width):
             mixed = (mixed ^ <uint32_t>row[i]) * <uint64_t>0xBF58476D1CE4E5B9
             mixed ^= mixed >> 32
-        return <Py_ssize_t>(mixed & <uint64_t>(self._n_slots - 1))
+        return mixed
 
     cdef int _grow(self) except -1:
         cdef Py_ssize_t room = 2 * self._room, n_slots = 2 * self._n_slots, number, slot
@@ -670,7 +834,7 @@ cdef class RowIndex:
         self._slots, self._n_slots = slots, n_slots
         memset(slots, 0, n_slots * sizeof(int32_t))
         for number in range(self._n_rows):
-            slot = self._slot(rows + number * self.width)
+            slot = <Py_ssize_t>(self._hash(rows + number * self.width) & <uint64_t>(n_slots - 1))
             while slots[slot] != 0:
                 slot = (slot + 1) & (n_slots - 1)
             slots[slot] = <int32_t>(number + 1)
@@ -680,16 +844,22 @@ cdef class RowIndex:
 cdef class EmbeddedProduct:
     cdef readonly tuple parts
     cdef readonly Py_ssize_t capacity
-    cdef Py_ssize_t _group, _width, _n_out
+    cdef Py_ssize_t _n_parts, _group, _width, _n_out
     cdef const float[:, ::1] _table
     cdef const float[:, ::1] _kernel
     cdef const float[::1] _bias
-    cdef list _indices, _stores
+    # Of each part the rows that are known, their products, and how many there is room for.
+    cdef list _indices
+    cdef float **_stores
+    cdef Py_ssize_t *_rooms
+    # The embeddings of a row, and the bias of all parts but the first.
+    cdef float *_x
+    cdef float *_zeros
     cdef object _lock
 
-    def __init__(self, table, kernel, bias, group, parts, capacity):
+    def __cinit__(self, table, kernel, bias, group, parts, capacity):
         self._table, self._kernel, self._bias = table, kernel, bias
-        self.parts, self.capacity = tuple(parts), capacity
+        self.parts, self.capacity, self._n_parts = tuple(parts), capacity, len(parts)
         self._group, self._width, self._n_out = group, table.shape[1], kernel.shape[1]
         n_ids, rest = divmod(kernel.shape[0], self._width)
         if rest or sum(self.parts) != n_ids * group or any(part % group for part in self.parts):
@@ -699,92 +869,100 @@ cdef class EmbeddedProduct:
             )
         self._lock = Lock()
         self._indices = [RowIndex(part) for part in self.parts]
-        self._stores = [np.empty((64, self._n_out), np.float32) for _ in self.parts]
+        self._stores = <float **>calloc(self._n_parts, sizeof(float *))
+        self._rooms = <Py_ssize_t *>calloc(self._n_parts, sizeof(Py_ssize_t))
+        self._x = <float *>malloc(kernel.shape[0] * sizeof(float))
+        self._zeros = <float *>calloc(self._n_out, sizeof(float))
+        if not (self._stores and self._rooms and self._x and self._zeros):
+            raise MemoryError
+
+    def __dealloc__(self):
+        cdef Py_ssize_t k
+        if self._stores != NULL:
+            for k in range(self._n_parts):
+                free(self._stores[k])
+        free(self._stores)
+        free(self._rooms)
+        free(self._x)
+        free(self._zeros)
 
     def __call__(self, const int32_t[:, ::1] ids):
         if ids.shape[1] != sum(self.parts):
             raise ValueError(f"Rows of {sum(self.parts)} ids are expected. Received: {ids.shape[1]}")
-        products = np.empty((ids.shape[0], self._n_out), np.float32)
-        cdef Py_ssize_t first = 0, part, k
-        with self._lock:
-            for k, part in enumerate(self.parts):
-                self._add_part(k, ids, first, part, products)
-                first += part
+        cdef Py_ssize_t n = ids.shape[0], first = 0, part, k
+        products = np.empty((n, self._n_out), np.float32)
+        if n == 0:
+            return products
+        cdef float[:, ::1] result = products
+        cdef int64_t *numbers = <int64_t *>malloc(self._n_parts * n * sizeof(int64_t))
+        if numbers == NULL:
+            raise MemoryError
+        try:
+            with self._lock:
+                for k, part in enumerate(self.parts):
+                    self._look_up(k, ids, first, part, numbers + k * n)
+                    first += part
+                sum_rows(self._stores, numbers, self._n_parts, &result[0, 0], n, self._n_out)
+        finally:
+            free(numbers)
         return products
 
-    cdef int _add_part(
+    cdef int _look_up(
         self,
         Py_ssize_t k,
         const int32_t[:, ::1] ids,
         Py_ssize_t first,
         Py_ssize_t part,
-        float[:, ::1] products,
+        int64_t *numbers,
     ) except -1:
+        """The numbers of a part's rows, whose products are stored then."""
         cdef RowIndex index = self._indices[k]
-        cdef Py_ssize_t n_tokens = ids.shape[0], n_out = self._n_out, token, known, j
-        if index._n_rows + n_tokens > self.capacity:
+        cdef Py_ssize_t n = ids.shape[0], known, token
+        if index._n_rows + n > self.capacity:
             index.clear()
-        cdef int64_t[::1] numbers = np.empty(n_tokens, np.int64)
-        new = []
         known = index._n_rows
-        for token in range(n_tokens):
-            numbers[token] = index.number(&ids[token, first])
-            if numbers[token] == known:
-                new.append(token)
-                known += 1
-        if new:
-            try:
-                self._compute(k, ids, first, part, new, known - len(new))
-            except BaseException:
-                index.clear()  # which has rows whose products were not computed
-                raise
-        cdef const float[:, ::1] store = self._stores[k]
-        cdef const float *value
-        cdef float *product
-        for token in range(n_tokens):
-            value = &store[numbers[token], 0]
-            product = &products[token, 0]
-            if first == 0:
-                memcpy(product, value, n_out * sizeof(float))
-            else:
-                for j in range(n_out):
-                    product[j] += value[j]
+        try:
+            index.number_all(&ids[0, first], ids.shape[1], n, numbers)
+            for token in range(n):
+                if numbers[token] == known:
+                    self._compute(k, &ids[token, first], first, part, known)
+                    known += 1
+        except BaseException:
+            index.clear()  # which has rows whose products were not computed
+            raise
         return 0
 
     cdef int _compute(
         self,
         Py_ssize_t k,
-        const int32_t[:, ::1] ids,
+        const int32_t *row,
         Py_ssize_t first,
         Py_ssize_t part,
-        list tokens,
         Py_ssize_t number,
     ) except -1:
-        """Store the products of new rows, numbered on from a number."""
-        cdef Py_ssize_t n_groups = part // self._group, width = self._width, token, row, group, i, d
-        cdef float[:, ::1] x = np.zeros((len(tokens), n_groups * width), np.float32)
-        cdef int32_t one
-        for row, token in enumerate(tokens):
-            for group in range(n_groups):
-                for i in range(self._group):
-                    one = ids[token, first + group * self._group + i]
-                    if not 0 <= one < self._table.shape[0]:
-                        raise ValueError(
-                            f"Ids must be from 0 to {self._table.shape[0] - 1}. Received: {one}"
-                        )
-                    for d in range(width):
-                        x[row, group * width + d] += self._table[one, d]
-        while len(self._stores[k]) < number + len(tokens):
-            self._stores[k] = np.concatenate([self._stores[k], np.empty_like(self._stores[k])])
-        cdef float[:, ::1] store = self._stores[k]
-        # The bias is in the first part's.
-        cdef const float[::1] bias = self._bias if first == 0 else np.zeros_like(self._bias)
+        """Store the product of a new row under its number."""
+        cdef Py_ssize_t n_groups = part // self._group, width = self._width, room, i, d
+        cdef float *x = self._x
+        memset(x, 0, n_groups * width * sizeof(float))
+        for i in range(part):
+            if not 0 <= row[i] < self._table.shape[0]:
+                raise ValueError(
+                    f"Ids must be from 0 to {self._table.shape[0] - 1}. Received: {row[i]}"
+                )
+            for d in range(width):
+                x[i // self._group * width + d] += self._table[row[i], d]
+        if number == self._rooms[k]:
+            room = max(<Py_ssize_t>64, 2 * number)
+            store = <float *>realloc(self._stores[k], room * self._n_out * sizeof(float))
+            if store == NULL:
+                raise MemoryError
+            self._stores[k], self._rooms[k] = store, room
         dense(
-            &x[0, 0],
+            x,
             &self._kernel[first // self._group * width, 0],
-            &bias[0],
-            &store[number, 0],
-            len(tokens),
+            &self._bias[0] if first == 0 else self._zeros,
+            self._stores[k] + number * self._n_out,
+            1,
             n_groups * width,
             self._n_out,
         )

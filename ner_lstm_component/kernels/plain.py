@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from spacy.strings import get_string_id
 from thinc.api import NumpyOps
 
 _OPS = NumpyOps()
@@ -238,48 +240,67 @@ def entity_spans(tags: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.stack([start, end, tags[start] // 2], axis=1)
 
 
-def ngram_keys(
-    words: NDArray[np.uint64],
-    lengths: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    factors: NDArray[np.uint64],
-    terms: NDArray[np.uint64],
-    before: int,
-    after: int,
-) -> NDArray[np.uint32]:
-    ends = np.cumsum(lengths)
-    first, end = np.repeat(ends - lengths, lengths), np.repeat(ends, lengths)
-    hashes = np.repeat(terms[None], len(words), axis=0)
-    for offset, by_kind in zip(offsets, factors.T, strict=True):
-        place = np.arange(len(words)) + offset
-        around = words[np.clip(place, 0, len(words) - 1)] if len(words) else words
-        around = np.where(place < first, np.uint64(before), around)
-        around = np.where(place >= end, np.uint64(after), around)
-        hashes += around[:, None] * by_kind
-    return (hashes >> np.uint64(32)).astype(np.uint32)
+class NgramTable:
+    def __init__(
+        self,
+        offsets: NDArray[np.int64],
+        factors: NDArray[np.uint64],
+        terms: NDArray[np.uint64],
+        before: int,
+        after: int,
+        starts: NDArray[np.int32],
+        rests: NDArray[np.uint16],
+        levels: NDArray[np.unsignedinteger],
+        first_rows: NDArray[np.int32],
+    ) -> None:
+        self._offsets, self._factors, self._terms = offsets, factors, terms
+        self._before, self._after = np.uint64(before), np.uint64(after)
+        self._starts, self._rests = starts, rests
+        self._levels, self._first_rows = levels, first_rows
+
+    def keys(self, words: NDArray[np.uint64], lengths: NDArray[np.int64]) -> NDArray[np.uint32]:
+        ends = np.cumsum(lengths)
+        first, end = np.repeat(ends - lengths, lengths), np.repeat(ends, lengths)
+        hashes = np.repeat(self._terms[None], len(words), axis=0)
+        for offset, by_kind in zip(self._offsets, self._factors.T, strict=True):
+            place = np.arange(len(words)) + offset
+            around = words[np.clip(place, 0, len(words) - 1)] if len(words) else words
+            around = np.where(place < first, self._before, around)
+            around = np.where(place >= end, self._after, around)
+            hashes += around[:, None] * by_kind
+        return (hashes >> np.uint64(32)).astype(np.uint32)
+
+    def ids(self, keys: NDArray[np.uint32]) -> NDArray[np.int32]:
+        starts, rests = self._starts, self._rests
+        bucket, rest = keys >> np.uint32(16), keys.astype(np.uint16)
+        low, end = starts[bucket].astype(np.int64), starts[bucket + np.uint32(1)].astype(np.int64)
+        padded, high = np.append(rests, np.uint16(0)), end
+        # Binary search in all buckets at once.
+        for _ in range(int((high - low).max(initial=0)).bit_length()):
+            middle = (low + high) // 2
+            is_less = (middle < high) & (padded[middle] < rest)
+            low, high = np.where(is_less, middle + 1, low), np.where(is_less, high, middle)
+        is_there = (low < end) & (padded[low] == rest)
+        ids = np.repeat(self._first_rows[None], len(keys), axis=0)
+        ids[is_there] += self._levels[low[is_there]]
+        return ids.reshape(len(keys), self._first_rows.size)
 
 
-def places(
-    starts: NDArray[np.int32], rests: NDArray[np.uint16], wanted: NDArray[np.uint32]
-) -> NDArray[np.int64]:
-    bucket, rest = wanted >> np.uint32(16), wanted.astype(np.uint16)
-    low, end = starts[bucket].astype(np.int64), starts[bucket + np.uint32(1)].astype(np.int64)
-    padded, high = np.append(rests, np.uint16(0)), end
-    # Binary search in all buckets at once.
-    for _ in range(int((high - low).max(initial=0)).bit_length()):
-        middle = (low + high) // 2
-        is_less = (middle < high) & (padded[middle] < rest)
-        low, high = np.where(is_less, middle + 1, low), np.where(is_less, high, middle)
-    return np.where((low < end) & (padded[low] == rest), low, len(rests))
+def beside(left: NDArray[np.int32], right: NDArray[np.int32], shift: int) -> NDArray[np.int32]:
+    return np.concatenate([left, right + np.int32(shift)], axis=1)
 
 
-def ngram_ids(
-    levels: NDArray[np.unsignedinteger], places: NDArray[np.int64], first_rows: NDArray[np.int32]
+def feature_ids(
+    forms: Sequence[Sequence[str]], labels: Sequence[str], features: NDArray[np.int64]
 ) -> NDArray[np.int32]:
-    ids = np.repeat(first_rows[None], len(places), axis=0)
-    is_there = places < len(levels)
-    ids[is_there] += levels[places[is_there]]
-    return ids.reshape(len(places), first_rows.size)
+    values = []
+    for word in zip(*forms, strict=True):
+        for label, (form, n, *_) in zip(labels, features.tolist(), strict=True):
+            part = word[form][:n] if n > 0 else word[form][n:]
+            values.append(get_string_id(label + part))
+    hashed = _OPS.hash(np.array(values, np.uint64), 0)[:, :2].reshape(-1, len(labels), 2)
+    _, _, sizes, first_rows = features.T[:, :, None]
+    return (hashed % sizes + first_rows).astype(np.int32).reshape(-1, 2 * len(labels))
 
 
 class RowIndex:

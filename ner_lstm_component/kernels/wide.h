@@ -12,6 +12,13 @@
 #define WIDEST
 #endif
 
+/* Have memory brought to the cache that is soon read at random. */
+#if defined(__GNUC__)
+#define soon(address) __builtin_prefetch(address)
+#else
+#define soon(address) ((void)(address))
+#endif
+
 /* So many products are added before the sum goes back to memory. */
 #define AT_ONCE 4
 
@@ -36,6 +43,25 @@ WIDEST static void dense(const float *x, const float *kernel, const float *bias,
         for (; i < width; i++)
             for (ptrdiff_t unit = 0; unit < units; unit++)
                 sums[unit] += factors[i] * kernel[i * units + unit];
+    }
+}
+
+/* result = the sum of one row of each table. tables: (n_tables,), each of rows of a width;
+   numbers: (n_tables, n), result: (n, width) */
+WIDEST static void sum_rows(float *const *tables, const int64_t *numbers, ptrdiff_t n_tables,
+                            float *result, ptrdiff_t n, ptrdiff_t width)
+{
+    for (ptrdiff_t row = 0; row < n; row++) {
+        float *sums = result + row * width;
+        for (ptrdiff_t k = 0; row + 1 < n && k < n_tables; k++)
+            for (ptrdiff_t i = 0; i < width; i += 16)
+                soon(tables[k] + numbers[k * n + row + 1] * width + i);
+        memcpy(sums, tables[0] + numbers[row] * width, width * sizeof(float));
+        for (ptrdiff_t k = 1; k < n_tables; k++) {
+            const float *values = tables[k] + numbers[k * n + row] * width;
+            for (ptrdiff_t i = 0; i < width; i++)
+                sums[i] += values[i];
+        }
     }
 }
 
