@@ -17,7 +17,7 @@ import pytest
 import spacy
 from gunicorn.config import Config
 
-from ner_lstm_component.service.server import _Response
+from ner_lstm_component.service.worker import Response
 
 BODY = {"text": "Anna Berg lives in Oslo."}
 ENTS = [("Anna Berg", "per"), ("Oslo", "geo")]
@@ -128,7 +128,7 @@ def test_a_head_goes_out_with_its_body():
             self.sent.append(data)
 
     request = SimpleNamespace(version=(1, 1), method="GET", should_close=lambda: False)
-    response = _Response(request, connection := Socket(), Config())
+    response = Response(request, connection := Socket(), Config())
     response.start_response("200 OK", [("Content-Length", "2"), ("X-Request-ID", "one")])
     response.write(b"{}")
     response.close()
