@@ -10,8 +10,10 @@ import json
 import logging
 import platform
 import time
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spacy.language import Language
 
@@ -39,6 +41,9 @@ except ImportError as error:
     ) from error
 
 from . import __version__, logs
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 __all__ = ["Limits", "ModelError", "create_app"]
 
@@ -90,24 +95,24 @@ def create_app(
         }
         predictions = tagged.predictions
         answer = predictions if wanted.is_list else predictions[0]
-        return _json(to_json(answer, inf_nan_mode="null"))
+        return _JSON(to_json(answer, inf_nan_mode="null"))
 
     @app.get("/openapi.json")
     def open_api() -> Response:
-        return _json(document)
+        return _JSON(document)
 
     @app.get("/healthz")
     def healthz() -> Response:
-        return _json(Health(status="ok").model_dump_json())
+        return _JSON(Health(status="ok").model_dump_json())
 
     @app.get("/readyz")
     def readyz() -> Response:
         # There is no application before its pipeline has been loaded and run.
-        return _json(Health(status="ready").model_dump_json())
+        return _JSON(Health(status="ready").model_dump_json())
 
     @app.get("/version")
     def get_version() -> Response:
-        return _json(served.model_dump_json())
+        return _JSON(served.model_dump_json())
 
     @app.get("/metrics")
     def get_metrics() -> Response:
@@ -116,8 +121,18 @@ def create_app(
     return app
 
 
-def _json(text: str | bytes) -> Response:
-    return Response(text, content_type="application/json")
+class _JSON(Response):
+    """A body in one piece, for which nothing of what werkzeug looks for is to be done."""
+
+    def __init__(self, text: str | bytes) -> None:
+        super().__init__(text, content_type="application/json")
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Send it."""
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return self.response  # type: ignore[return-value]
 
 
 def _read_request(limits: Limits) -> PredictRequest:

@@ -20,6 +20,16 @@ class Response(wsgi.Response):
     """gunicorn's response, which goes out by one system call if it is in one piece."""
 
     headers_sent: bool
+    response_length: int | None
+    upgrade: bool
+
+    def process_headers(self, headers: Any) -> None:
+        """Check the application's headers, most of which are the same in all its answers."""
+        for name, value in headers:
+            kept, length, upgrade = _checked(name, value)
+            self.headers += kept
+            self.response_length = self.response_length if length is None else length
+            self.upgrade = self.upgrade or upgrade
 
     def write(self, arg: bytes) -> None:
         """Send a part of the body, before the first one the head."""
@@ -38,6 +48,17 @@ class Response(wsgi.Response):
         self.headers_sent = True
         self.sent = len(arg)
         self.sock.sendall("\r\n".join(head).encode("latin-1") + arg)
+
+
+@lru_cache(maxsize=512)
+def _checked(name: str, value: str) -> tuple[list[tuple[str, str]], int | None, bool]:
+    """What gunicorn makes of a header: what is sent of it, the length and the upgrade it tells.
+
+    :raises gunicorn.http.errors.InvalidResponseHeader: if it may not be sent.
+    """
+    response = wsgi.Response(None, None, None)
+    response.process_headers([(name, value)])
+    return response.headers, response.response_length, response.upgrade
 
 
 @lru_cache(maxsize=1)
