@@ -32,6 +32,7 @@ try:
     from .service.metrics import Metrics
     from .service.models import ModelError, load_pipeline, network_runtime
     from .service.pages import pages, swagger_ui
+    from .service.routing import RoutedFlask
     from .service.schema import Health, PredictRequest, Runtime, Version
     from .service.tagger import Tagger
 except ImportError as error:
@@ -73,7 +74,7 @@ def create_app(
         extra=logs.fields(**served.model_dump(), seconds=round(time.perf_counter() - start, 3)),
     )
 
-    app = Flask(__name__, static_folder=None)
+    app = RoutedFlask(__name__, static_folder=None)
     # One more, because a body without a length is cut there in silence.
     app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes + 1
     metrics = Metrics()
@@ -136,7 +137,8 @@ class _JSON(Response):
 
 
 def _read_request(limits: Limits) -> PredictRequest:
-    if not request.is_json:
+    # Asked first for what nearly all send, because werkzeug takes the header to pieces.
+    if request.environ.get("CONTENT_TYPE") != "application/json" and not request.is_json:
         raise UnsupportedMediaType(
             f"Content-Type: expected application/json. Received: {request.mimetype or 'none'}"
         )

@@ -8,6 +8,7 @@ The network's runtime, whose threads do not survive a fork, each worker starts b
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
 import shutil
@@ -138,6 +139,9 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
             'the fork into workers. Save it with runtime = "auto" and load that one, or serve '
             "it with flask run."
         )
+    # What is loaded stays: collections of garbage need not look at it, and pause for it, again.
+    gc.collect()
+    gc.freeze()
     _use_one_heap()
     figures = tempfile.mkdtemp(prefix="ner-lstm-metrics-")
     os.environ[METRICS_VARIABLE] = figures
