@@ -18,7 +18,7 @@ from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import IterUnreader, SocketUnreader
 
-# Heads that a worker remembers, and how long one may be: 10 MB with all that is made of them.
+# Heads that a worker remembers, and how long one may be: 7 MB with all that is made of them.
 HEADS = 1024
 LONGEST_HEAD = 1024
 _END = b"\r\n\r\n"
@@ -88,6 +88,7 @@ def environ_of(request: Any, conn: Any, cfg: Any) -> dict[str, Any]:
     known = getattr(request, "environ", None)
     if known is None:
         _, environ = wsgi.create(request, conn.sock, conn.client, conn.server, cfg)
+        del environ["wsgi.early_hints"]
         environ["wsgi.multithread"] = True
         return environ
     environ = known.copy()

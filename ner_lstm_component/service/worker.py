@@ -14,6 +14,9 @@ from .heads import Heads, Parser, environ_of
 
 # So long a thread waits for the next request of a connection, if no other connection needs it.
 _NEXT_REQUEST_SECONDS = 0.02
+# So much later a worker takes a connection for each that it has, and at most.
+_LATER_SECONDS = 0.00005
+_LATEST_SECONDS = 0.001
 
 
 class Response(wsgi.Response):
@@ -144,6 +147,12 @@ class Worker(ThreadWorker):
         """
         has_thread = self.nr_conns <= self.cfg.threads
         return self.alive and has_thread and conn.parser.comes_again()
+
+    def accept(self, listener: Any) -> None:
+        """Take a connection, unless another worker, which has fewer, comes first."""
+        if self.alive and self.cfg.workers > 1:
+            time.sleep(min(self.nr_conns * _LATER_SECONDS, _LATEST_SECONDS))
+        super().accept(listener)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Take connections or not; on stopping, first those that wait."""
