@@ -151,7 +151,7 @@ def test_a_head_goes_out_with_its_body():
 def test_who_has_fewer_connections_takes_the_next(monkeypatch):
     waited: list[float] = []
     taken: list[str] = []
-    monkeypatch.setattr(worker.time, "sleep", waited.append)
+    monkeypatch.setattr(worker, "time", SimpleNamespace(sleep=waited.append))
     monkeypatch.setattr(worker.ThreadWorker, "accept", lambda self, one: taken.append(one))
 
     def accept(n_connections: int, workers: int = 2, alive: bool = True) -> list[float]:
