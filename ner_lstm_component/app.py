@@ -10,8 +10,10 @@ import json
 import logging
 import platform
 import time
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spacy.language import Language
 
@@ -30,6 +32,7 @@ try:
     from .service.metrics import Metrics
     from .service.models import ModelError, load_pipeline, network_runtime
     from .service.pages import pages, swagger_ui
+    from .service.routing import RoutedFlask
     from .service.schema import Health, PredictRequest, Runtime, Version
     from .service.tagger import Tagger
 except ImportError as error:
@@ -39,6 +42,9 @@ except ImportError as error:
     ) from error
 
 from . import __version__, logs
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 __all__ = ["Limits", "ModelError", "create_app"]
 
@@ -68,7 +74,7 @@ def create_app(
         extra=logs.fields(**served.model_dump(), seconds=round(time.perf_counter() - start, 3)),
     )
 
-    app = Flask(__name__, static_folder=None)
+    app = RoutedFlask(__name__, static_folder=None)
     # One more, because a body without a length is cut there in silence.
     app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes + 1
     metrics = Metrics()
@@ -90,24 +96,24 @@ def create_app(
         }
         predictions = tagged.predictions
         answer = predictions if wanted.is_list else predictions[0]
-        return _json(to_json(answer, inf_nan_mode="null"))
+        return _JSON(to_json(answer, inf_nan_mode="null"))
 
     @app.get("/openapi.json")
     def open_api() -> Response:
-        return _json(document)
+        return _JSON(document)
 
     @app.get("/healthz")
     def healthz() -> Response:
-        return _json(Health(status="ok").model_dump_json())
+        return _JSON(Health(status="ok").model_dump_json())
 
     @app.get("/readyz")
     def readyz() -> Response:
         # There is no application before its pipeline has been loaded and run.
-        return _json(Health(status="ready").model_dump_json())
+        return _JSON(Health(status="ready").model_dump_json())
 
     @app.get("/version")
     def get_version() -> Response:
-        return _json(served.model_dump_json())
+        return _JSON(served.model_dump_json())
 
     @app.get("/metrics")
     def get_metrics() -> Response:
@@ -116,12 +122,23 @@ def create_app(
     return app
 
 
-def _json(text: str | bytes) -> Response:
-    return Response(text, content_type="application/json")
+class _JSON(Response):
+    """A body in one piece, for which nothing of what werkzeug looks for is to be done."""
+
+    def __init__(self, text: str | bytes) -> None:
+        super().__init__(text, content_type="application/json")
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Send it."""
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return self.response  # type: ignore[return-value]
 
 
 def _read_request(limits: Limits) -> PredictRequest:
-    if not request.is_json:
+    # Asked first for what nearly all send, because werkzeug takes the header to pieces.
+    if request.environ.get("CONTENT_TYPE") != "application/json" and not request.is_json:
         raise UnsupportedMediaType(
             f"Content-Type: expected application/json. Received: {request.mimetype or 'none'}"
         )

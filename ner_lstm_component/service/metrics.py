@@ -7,7 +7,6 @@ variable ``PROMETHEUS_MULTIPROC_DIR`` names, and any of them answers for all.
 from __future__ import annotations
 
 import os
-from collections import Counter as Tally
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -77,8 +76,11 @@ class Metrics:
         """Texts were tagged."""
         self._texts.inc(len(tagged.predictions))
         self._tokens.inc(tagged.n_tokens)
-        labels = Tally(ent["label"] for one in tagged.predictions for ent in one["ents"])
-        for label, number in labels.items():
+        found: dict[str, int] = {}
+        for one in tagged.predictions:
+            for ent in one["ents"]:
+                found[ent["label"]] = found.get(ent["label"], 0) + 1
+        for label, number in found.items():
             self._entities_of(label).inc(number)
 
     def exposition(self) -> bytes:

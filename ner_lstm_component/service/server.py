@@ -8,25 +8,21 @@ The network's runtime, whose threads do not survive a fork, each worker starts b
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
-import select
 import shutil
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger as GunicornLogger
-from gunicorn.http import wsgi
-from gunicorn.workers.gthread import ThreadWorker
 from spacy.language import Language
 
 from .. import logs
@@ -34,14 +30,13 @@ from . import METRICS_VARIABLE
 from .limits import Limits
 from .listening import ignore_new_connections
 from .models import ModelError, load_pipeline
+from .worker import Worker
 
 logger = logging.getLogger(__name__)
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 # What a connection that has begun has to be complete, when the server stops: some round trips.
 _HANDSHAKE_SECONDS = 0.5
-# So long a thread waits for the next request of a connection, if no other connection needs it.
-_NEXT_REQUEST_MILLISECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -100,127 +95,6 @@ class _Arbiter(Arbiter):
         super().stop(graceful)
 
 
-class _Response(wsgi.Response):
-    """gunicorn's response, which goes out by one system call if it is in one piece."""
-
-    headers_sent: bool
-
-    def write(self, arg: bytes) -> None:
-        """Send a part of the body, before the first one the head."""
-        if self.headers_sent or self._omits_body or len(arg) != self.response_length:
-            super().write(arg)
-            return
-        major, minor = self.req.version
-        head = [
-            f"HTTP/{major}.{minor} {self.status}",
-            f"Server: {self.version}",
-            f"Date: {_date(int(time.time()))}",
-            f"Connection: {'close' if self.should_close() else 'keep-alive'}",
-            *(f"{name}: {value}" for name, value in self.headers),
-            "\r\n",
-        ]
-        self.headers_sent = True
-        self.sent = len(arg)
-        self.sock.sendall("\r\n".join(head).encode("latin-1") + arg)
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> str:
-    return util.http_date(second)
-
-
-class Worker(ThreadWorker):
-    """gunicorn's worker with threads, which does less around a request than gunicorn.
-
-    It leaves no connection in the queue when it stops. gunicorn stops taking connections as soon
-    as it is told to, and resets those that the kernel has already accepted for it. Where other
-    workers go on, they take what comes later; where all stop, :class:`_Arbiter` has seen to it
-    that nothing does.
-    """
-
-    alive: bool
-
-    def init_process(self) -> None:
-        """Start to work, which ends when the worker does."""
-        # gunicorn looks some twenty of them up at each request, by two functions each.
-        self.cfg.__dict__.update({name: own.get() for name, own in self.cfg.settings.items()})
-        super().init_process()
-
-    def handle(self, conn: Any) -> Any:
-        """Answer a connection's requests, as long as one comes upon the other."""
-        keeps = super().handle(conn)
-        while keeps is True and self._comes_again(conn):
-            keeps = super().handle(conn)
-        return keeps
-
-    def handle_request(self, req: Any, conn: Any) -> bool:
-        """Answer a request: as gunicorn does, without its hooks and its log of accesses.
-
-        :return: whether the connection may be kept.
-        """
-        response, environ = wsgi.create(
-            req, conn.sock, conn.client, conn.server, self.cfg, response_class=_Response
-        )
-        environ["wsgi.multithread"] = True
-        self.nr += 1
-        if self.nr >= self.max_requests and self.alive:
-            self.log.info("Autorestarting worker after current request.")
-            self.alive = False
-        is_full = len(self.keepalived_conns) >= self.max_keepalived
-        if not self.alive or not self.cfg.keepalive or is_full:
-            response.force_close()
-        try:
-            self._respond(response, self.wsgi(environ, response.start_response))
-        except OSError:
-            raise
-        except (Exception, SystemExit):
-            if not response.headers_sent:
-                raise
-            # What was begun cannot be taken back.
-            self.log.exception("Error handling request")
-            util.close_graceful(conn.sock)
-            return False
-        return not response.should_close()
-
-    def _respond(self, response: wsgi.Response, body: Any) -> None:
-        try:
-            if isinstance(body, wsgi.FileWrapper):
-                response.write_file(body)
-            else:
-                for part in body:
-                    response.write(part)
-            response.close()
-        finally:
-            if hasattr(body, "close"):
-                body.close()
-
-    def _comes_again(self, conn: Any) -> bool:
-        """Whether a client's next request comes at once.
-
-        It is read by the same thread then, if no other connection needs it. Otherwise gunicorn's
-        main thread waits for it, which takes two changes of threads and as many system calls.
-        """
-        if not self.alive or self.nr_conns > self.cfg.threads:
-            return False
-        poll = select.poll()
-        poll.register(conn.sock, select.POLLIN)
-        return bool(poll.poll(_NEXT_REQUEST_MILLISECONDS))
-
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Take connections or not; on stopping, first those that wait."""
-        super().set_accept_enabled(enabled)
-        if not enabled and not self.alive:
-            for listener in self.sockets:
-                self._accept_all(listener)
-                listener.close()
-
-    def _accept_all(self, listener: Any) -> None:
-        before = -1
-        while before != self.nr_conns:
-            before = self.nr_conns
-            self.accept(listener)
-
-
 class _Logger(GunicornLogger):
     """gunicorn's messages, by this package's configuration of logging."""
 
@@ -265,6 +139,9 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
             'the fork into workers. Save it with runtime = "auto" and load that one, or serve '
             "it with flask run."
         )
+    # What is loaded stays: collections of garbage need not look at it, and pause for it, again.
+    gc.collect()
+    gc.freeze()
     _use_one_heap()
     figures = tempfile.mkdtemp(prefix="ner-lstm-metrics-")
     os.environ[METRICS_VARIABLE] = figures

@@ -17,7 +17,8 @@ import pytest
 import spacy
 from gunicorn.config import Config
 
-from ner_lstm_component.service.server import _Response
+from ner_lstm_component.service import worker
+from ner_lstm_component.service.worker import Response, Worker
 
 BODY = {"text": "Anna Berg lives in Oslo."}
 ENTS = [("Anna Berg", "per"), ("Oslo", "geo")]
@@ -128,7 +129,7 @@ def test_a_head_goes_out_with_its_body():
             self.sent.append(data)
 
     request = SimpleNamespace(version=(1, 1), method="GET", should_close=lambda: False)
-    response = _Response(request, connection := Socket(), Config())
+    response = Response(request, connection := Socket(), Config())
     response.start_response("200 OK", [("Content-Length", "2"), ("X-Request-ID", "one")])
     response.write(b"{}")
     response.close()
@@ -145,6 +146,24 @@ def test_a_head_goes_out_with_its_body():
         "X-Request-ID": "one",
     }
     assert body == b"{}"
+
+
+def test_who_has_fewer_connections_takes_the_next(monkeypatch):
+    waited: list[float] = []
+    taken: list[str] = []
+    monkeypatch.setattr(worker, "time", SimpleNamespace(sleep=waited.append))
+    monkeypatch.setattr(worker.ThreadWorker, "accept", lambda self, one: taken.append(one))
+
+    def accept(n_connections: int, workers: int = 2, alive: bool = True) -> list[float]:
+        waited.clear()
+        own = Worker.__new__(Worker)
+        own.alive, own.nr_conns, own.cfg = alive, n_connections, SimpleNamespace(workers=workers)
+        own.accept("listener")
+        return list(waited)
+
+    assert accept(0) < accept(1) < accept(8) < accept(100) == accept(1000)
+    assert accept(8, workers=1) == accept(8, alive=False) == []
+    assert taken == ["listener"] * 7
 
 
 def test_a_connection_outlives_a_refused_body(server):
