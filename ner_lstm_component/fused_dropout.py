@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
-from .fused_layers import aligned, replaced
+from .fused_layers import aligned, layers_that, replaced
 
 if TYPE_CHECKING:
     import keras
@@ -30,7 +30,7 @@ def fused_dropouts(keras_model: keras.Model) -> AbstractContextManager[None]:
 
     :param keras_model: a built network.
     """
-    return replaced(keras_model, is_expressible, "call", _call)
+    return replaced(layers_that(is_expressible, keras_model), "call", _call)
 
 
 def is_expressible(layer: Any) -> bool:

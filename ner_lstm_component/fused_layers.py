@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,25 +21,27 @@ _shifts = itertools.cycle(range(0, 4096, 5 * _ALIGNMENT))
 
 
 @contextlib.contextmanager
-def replaced(
-    keras_model: keras.Model, is_expressible: Callable[[Any], bool], method: str, function: Callable
-) -> Iterator[None]:
-    """Have a method of some of a network's layers be another function within the context.
+def replaced(operations: Iterable[Any], method: str, function: Callable) -> Iterator[None]:
+    """Have a method of some layers or operations be another function within the context.
 
-    :param keras_model: a built network.
-    :param is_expressible: tells of a layer whether it is one of them.
+    :param operations: Keras' layers or operations.
     :param method: the method's name.
     :param function: takes the layer, then what the method takes.
     """
-    chosen = [layer for layer in keras_model._flatten_layers() if is_expressible(layer)]
+    chosen = list(operations)
     try:
-        for layer in chosen:
+        for one in chosen:
             # Past Keras' tracking of attributes, for which this is none.
-            vars(layer)[method] = partial(function, layer)
+            vars(one)[method] = partial(function, one)
         yield
     finally:
-        for layer in chosen:
-            del vars(layer)[method]
+        for one in chosen:
+            del vars(one)[method]
+
+
+def layers_that(is_chosen: Callable[[Any], bool], keras_model: keras.Model) -> list[Any]:
+    """A built network's layers of a kind."""
+    return [layer for layer in keras_model._flatten_layers() if is_chosen(layer)]
 
 
 def own_forms(keras_model: keras.Model) -> AbstractContextManager[None]:
@@ -52,7 +54,8 @@ def own_forms(keras_model: keras.Model) -> AbstractContextManager[None]:
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         return layer.call_on_cpu(*args, **kwargs)
 
-    return replaced(keras_model, lambda layer: hasattr(layer, "call_on_cpu"), "call", call)
+    chosen = layers_that(lambda layer: hasattr(layer, "call_on_cpu"), keras_model)
+    return replaced(chosen, "call", call)
 
 
 def aligned(n_rows: int, width: int) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
-from .fused_layers import aligned, replaced
+from .fused_layers import aligned, layers_that, replaced
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +39,7 @@ def fused_lstms(keras_model: keras.Model) -> AbstractContextManager[None]:
 
     :param keras_model: a built network.
     """
-    return replaced(keras_model, is_expressible, "inner_loop", _inner_loop)
+    return replaced(layers_that(is_expressible, keras_model), "inner_loop", _inner_loop)
 
 
 def is_expressible(layer: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Embedding layers with the gradient of their table from Thinc, against Keras' own."""
+"""Embedding layers computed by functions on arrays, against Keras' own."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -34,7 +34,7 @@ def run(layer: Any, is_fused: bool, ids: np.ndarray) -> list[np.ndarray]:
 
 @pytest.fixture
 def calls(monkeypatch) -> list[int]:
-    """How many ids there were in what Thinc computed."""
+    """How many ids there were in what was computed so."""
     seen: list[int] = []
     own = fused_embedding._sum_by_row
 
@@ -64,6 +64,51 @@ def test_vectors_and_gradient_are_those_of_keras(ids, calls):
     np.testing.assert_array_equal(vectors, expected_vectors)
     np.testing.assert_allclose(d_table, expected_d_table, rtol=1e-6, atol=1e-6)
     assert calls == [ids.size]
+
+
+def summing(axis: int = 3, keepdims: bool = False, uses_rows: bool = False) -> Any:
+    """Rows of two ids of three features each, summed up."""
+    ids = keras.Input((None, 6), dtype="int32")
+    rows = Embedding(ROWS, WIDTH)(ids)
+    reshaped = keras.layers.Reshape((-1, 3, 2, WIDTH))(rows)
+    result = keras.ops.sum(reshaped, axis=axis, keepdims=keepdims)
+    return keras.Model(ids, [result, rows] if uses_rows else [result])
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_vectors"),
+    [({}, 3), ({"axis": 2}, 6), ({"keepdims": True}, 6), ({"uses_rows": True}, 6)],
+    ids=["hashes", "features", "keepdims", "rows"],
+)
+def test_rows_that_are_summed_up(settings, n_vectors, monkeypatch):
+    """Only where nothing else is done with them are they summed up at once."""
+    network = summing(**settings)
+    looked_up: list[int] = []
+    own = fused_embedding._look_up
+
+    def recorded(*args: Any) -> Any:
+        sums = own(*args)
+        looked_up.append(len(sums))
+        return sums
+
+    monkeypatch.setattr(fused_embedding, "_look_up", recorded)
+    ids = np.random.default_rng(1).integers(0, ROWS, (2, 4, 6)).astype(np.int32)
+    table = network.trainable_variables[0].value
+
+    @tf.function(autograph=False)
+    def call(ids: Any, is_fused: bool) -> tuple[Any, Any]:
+        with fused_embeddings(network) if is_fused else nullcontext(), tf.GradientTape() as tape:
+            results = tf.nest.flatten(network(ids))
+            total = sum(tf.reduce_sum(tf.sin(result)) for result in results)
+        return results, tf.convert_to_tensor(tape.gradient(total, table))
+
+    results, d_table = call(tf.constant(ids), True)
+    assert looked_up == [2 * 4 * n_vectors]
+    expected, expected_d_table = call(tf.constant(ids), False)
+    for one, other in zip(results, expected, strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(d_table, expected_d_table, rtol=1e-5, atol=1e-6)
 
 
 class Own(Embedding):

@@ -247,7 +247,7 @@ def test_tanh_of_any_float():
     gates = np.zeros((len(x), 4), np.float32)
     gates[:, 2] = x  # of the candidate, which is tanh alone
     nothing, cells, hidden = np.zeros((3, len(x), 1), np.float32)
-    kernels.lstm_step(gates, np.zeros_like(gates), np.zeros(4, np.float32), nothing, cells, hidden)
+    kernels.lstm_step(gates, np.zeros(4, np.float32), nothing, cells, hidden)
     exact = np.tanh(x.astype(np.float64))
     assert (np.abs(gates[:, 2] - exact) <= 5 * np.spacing(np.abs(exact).astype(np.float32))).all()
 
@@ -256,36 +256,43 @@ def test_tanh_of_any_float():
 def test_what_is_no_number_stays_none():
     gates = np.full((1, 4), np.nan, np.float32)
     cells, hidden = np.zeros((2, 1, 1), np.float32)
-    zeros = np.zeros((1, 4), np.float32)
-    kernels.lstm_step(gates, zeros, zeros[0], cells.copy(), cells, hidden)
+    kernels.lstm_step(gates, np.zeros(4, np.float32), cells.copy(), cells, hidden)
     assert np.isnan(gates).all()
     assert np.isnan(hidden).all()
 
 
-@pytest.mark.parametrize("add_rows", [kernels.add_rows, plain.add_rows], ids=["chosen", "plain"])
-@pytest.mark.parametrize("width", [1, 16, 40])
-def test_rows_are_added_where_their_ids_say(add_rows, width):
+@pytest.mark.parametrize("chosen", [kernels, plain], ids=["chosen", "plain"])
+@pytest.mark.parametrize(("group", "width"), [(1, 1), (2, 16), (3, 40)])
+def test_rows_of_a_table_by_their_ids(chosen, group, width):
     rng = np.random.default_rng(0)
-    ids = rng.integers(0, 7, 300).astype(np.int32)
+    ids = rng.integers(0, 7, (300, group)).astype(np.int32)
     rows, table = (rng.normal(size=(n, width)).astype(np.float32) for n in (300, 9))
+    sums = np.empty_like(rows)
+    chosen.look_up(table, ids, sums)
+    np.testing.assert_allclose(sums, table[ids].sum(axis=1), rtol=1e-5, atol=1e-6)
     expected = table.copy()
-    np.add.at(expected, ids, rows)
-    add_rows(rows, ids, table)
+    np.add.at(expected, ids, rows[:, None])
+    chosen.add_rows(rows, ids, table)
     np.testing.assert_allclose(table, expected, rtol=1e-5, atol=1e-5)
     before = table.copy()
-    add_rows(rows[:0], ids[:0], table)
+    chosen.add_rows(rows[:0], ids[:0], table)
+    chosen.look_up(table, ids[:0], sums[:0])
     np.testing.assert_array_equal(table, before)
 
 
 @needs_compiled
 @pytest.mark.parametrize("wrong", [-1, 4])
-def test_rows_are_not_added_outside_the_table(wrong):
+def test_ids_outside_of_a_table_are_refused(wrong):
     table = np.zeros((4, 3), np.float32)
+    ids, rows = np.array([[0], [wrong]], np.int32), np.ones((2, 3), np.float32)
     with pytest.raises(ValueError, match="from 0 to 3"):
-        kernels.add_rows(np.ones((2, 3), np.float32), np.array([0, wrong], np.int32), table)
+        kernels.add_rows(rows, ids, table)
+    with pytest.raises(ValueError, match="from 0 to 3"):
+        kernels.look_up(table, ids, rows)
     with pytest.raises(ValueError, match="2 rows of 3 numbers"):
-        kernels.add_rows(np.ones((2, 2), np.float32), np.zeros(2, np.int32), table)
+        kernels.add_rows(rows[:, :2].copy(), ids[[0, 0]], table)
     assert not table.any()
+    assert (rows == 1).all()
 
 
 @needs_compiled

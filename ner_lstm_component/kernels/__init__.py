@@ -46,7 +46,9 @@ do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py`, `architectu
 - ``lstm_step_back(gates, before, cells, d_outputs, d_h, d_c, d_gates)``: the way back through
   it. The output states' gradient is ``d_outputs + d_h``; ``d_c``, that of the carry states,
   becomes that of ``before``; ``d_gates``, to be filled in, is that of the sum of projections.
-- ``add_rows(rows, ids, table)`` adds each row to that of the table with its id; an id may
+- ``look_up(table, ids, sums)`` makes each row of ``sums`` the sum of the table's rows for its
+  ids, which are a row of ``ids`` as well.
+- ``add_rows(rows, ids, table)`` adds each row to those of the table with its ids; an id may
   occur more than once.
 - ``drop(x, seed, rate, result)``: dropout. ``result`` becomes ``x / (1 - rate)``, but zero at
   a share ``rate`` of the places, which a seed of two numbers of uint32 alone decides.
@@ -83,6 +85,7 @@ feature_ids = _chosen.feature_ids
 RowIndex: type[plain.RowIndex] = _chosen.RowIndex
 lstm_step = _chosen.lstm_step
 lstm_step_back = _chosen.lstm_step_back
+look_up = _chosen.look_up
 add_rows = _chosen.add_rows
 drop = _chosen.drop
 adam: Any = getattr(_chosen, "adam", None)

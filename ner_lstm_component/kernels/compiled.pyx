@@ -70,8 +70,21 @@ cdef extern from "wide.h" nogil:
         Py_ssize_t n,
         Py_ssize_t units,
     )
+    void look_up_of "look_up"(
+        const float *table,
+        const int32_t *ids,
+        float *sums,
+        Py_ssize_t n,
+        Py_ssize_t group,
+        Py_ssize_t width,
+    )
     void add_rows_of "add_rows"(
-        const float *rows, const int32_t *ids, float *table, Py_ssize_t n, Py_ssize_t width
+        const float *rows,
+        const int32_t *ids,
+        float *table,
+        Py_ssize_t n,
+        Py_ssize_t group,
+        Py_ssize_t width,
     )
     double squared(
         const float *x, const float *weights, float scale, float decay, Py_ssize_t n
@@ -1019,18 +1032,38 @@ def lstm_step_back(
 # ---------------------------------------------------------------- embeddings in training
 
 
-def add_rows(const float[:, ::1] rows, const int32_t[::1] ids, float[:, ::1] table):
-    if rows.shape[0] != ids.shape[0] or rows.shape[1] != table.shape[1]:
-        raise ValueError(
-            f"{ids.shape[0]} rows of {table.shape[1]} numbers are expected. Received: "
-            f"{rows.shape[0]} of {rows.shape[1]}"
+def look_up(const float[:, ::1] table, const int32_t[:, ::1] ids, float[:, ::1] sums):
+    check_rows(table, ids, sums)
+    if sums.size:
+        look_up_of(
+            &table[0, 0], &ids[0, 0], &sums[0, 0], ids.shape[0], ids.shape[1], sums.shape[1]
         )
-    cdef Py_ssize_t k
-    for k in range(ids.shape[0]):
-        if not 0 <= ids[k] < table.shape[0]:
-            raise ValueError(f"Ids must be from 0 to {table.shape[0] - 1}. Received: {ids[k]}")
+
+
+def add_rows(const float[:, ::1] rows, const int32_t[:, ::1] ids, float[:, ::1] table):
+    check_rows(table, ids, rows)
     if rows.size:
-        add_rows_of(&rows[0, 0], &ids[0], &table[0, 0], rows.shape[0], rows.shape[1])
+        add_rows_of(
+            &rows[0, 0], &ids[0, 0], &table[0, 0], ids.shape[0], ids.shape[1], rows.shape[1]
+        )
+
+
+cdef int check_rows(
+    const float[:, ::1] table, const int32_t[:, ::1] ids, const float[:, ::1] rows
+) except -1:
+    cdef Py_ssize_t k, i
+    if rows.shape[0] != ids.shape[0] or rows.shape[1] != table.shape[1] or ids.shape[1] < 1:
+        raise ValueError(
+            f"{ids.shape[0]} rows of {table.shape[1]} numbers are expected, of an id at least. "
+            f"Received: {rows.shape[0]} of {rows.shape[1]}, of {ids.shape[1]}"
+        )
+    for k in range(ids.shape[0]):
+        for i in range(ids.shape[1]):
+            if not 0 <= ids[k, i] < table.shape[0]:
+                raise ValueError(
+                    f"Ids must be from 0 to {table.shape[0] - 1}. Received: {ids[k, i]}"
+                )
+    return 0
 
 
 # ---------------------------------------------------------------- dropout in training

@@ -380,8 +380,13 @@ def lstm_step_back(
     d_gates *= slopes
 
 
+def look_up(table: NDArray[np.float32], ids: NDArray[np.int32], sums: NDArray[np.float32]) -> None:
+    table[ids].sum(axis=1, out=sums)
+
+
 def add_rows(rows: NDArray[np.float32], ids: NDArray[np.int32], table: NDArray[np.float32]) -> None:
-    _OPS.scatter_add(table, ids, rows)
+    for column in ids.T:
+        _OPS.scatter_add(table, np.ascontiguousarray(column), rows)
 
 
 def drop(

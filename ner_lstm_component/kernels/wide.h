@@ -19,6 +19,9 @@
 #define soon(address) ((void)(address))
 #endif
 
+/* So many rows before it is read. */
+#define AHEAD 4
+
 /* So many products are added before the sum goes back to memory. */
 #define AT_ONCE 4
 
@@ -247,16 +250,45 @@ WIDEST static void drop(const float *x, uint32_t key, uint32_t other, uint32_t l
     }
 }
 
-/* table[ids[k]] += rows[k]; both have rows of the same width, and share no memory. */
-WIDEST static void add_rows(const float *rows, const int32_t *ids, float *table, ptrdiff_t n,
-                            ptrdiff_t width)
+/* sums[k] = the sum of the table's rows for ids[k], of which there are `group`.
+   ids: (n, group), sums: (n, width) */
+WIDEST static void look_up(const float *table, const int32_t *ids, float *sums, ptrdiff_t n,
+                           ptrdiff_t group, ptrdiff_t width)
 {
+    const ptrdiff_t n_ids = n * group;
+    for (ptrdiff_t k = 0; k < n; k++) {
+        const int32_t *own = ids + k * group;
+        float *sum = sums + k * width;
+        for (ptrdiff_t i = (k + AHEAD) * group; i < (k + AHEAD + 1) * group && i < n_ids; i++)
+            for (ptrdiff_t j = 0; j < width; j += 16)
+                soon(table + ids[i] * width + j);
+        memcpy(sum, table + own[0] * width, width * sizeof(float));
+        for (ptrdiff_t i = 1; i < group; i++) {
+            const float *row = table + own[i] * width;
+#pragma GCC ivdep
+            for (ptrdiff_t j = 0; j < width; j++)
+                sum[j] += row[j];
+        }
+    }
+}
+
+/* table[id] += rows[k] of each of ids[k]. ids: (n, group), rows: (n, width); rows and the
+   table share no memory. */
+WIDEST static void add_rows(const float *rows, const int32_t *ids, float *table, ptrdiff_t n,
+                            ptrdiff_t group, ptrdiff_t width)
+{
+    const ptrdiff_t n_ids = n * group;
     for (ptrdiff_t k = 0; k < n; k++) {
         const float *row = rows + k * width;
-        float *sum = table + ids[k] * width;
+        for (ptrdiff_t i = (k + AHEAD) * group; i < (k + AHEAD + 1) * group && i < n_ids; i++)
+            for (ptrdiff_t j = 0; j < width; j += 16)
+                soon(table + ids[i] * width + j);
+        for (ptrdiff_t i = 0; i < group; i++) {
+            float *sum = table + ids[k * group + i] * width;
 #pragma GCC ivdep
-        for (ptrdiff_t j = 0; j < width; j++)
-            sum[j] += row[j];
+            for (ptrdiff_t j = 0; j < width; j++)
+                sum[j] += row[j];
+        }
     }
 }
 
