@@ -55,7 +55,7 @@ DEFAULT_CONFIG = Config().from_str(
                 "SUFFIX1", "SUFFIX2", "SUFFIX3", "SUFFIX4"]
     rows = [10000, 1500, 250, 1500, 3000, 4000, 250, 1000, 2500, 4000]
     embed_width = 40
-    width = 160
+    width = 64
     hidden_width = 128
     depth = 1
     word_dropout = 0.3

@@ -141,7 +141,7 @@ class Weights:
 
 # ---------------------------------------------------------------- networks
 
-# Rows of a part of ids whose product is remembered: 10 MB for layers of 160 units.
+# Rows of a part of ids whose product is remembered: 4 MB for layers of 64 units.
 _REMEMBERED = 16_384
 
 
