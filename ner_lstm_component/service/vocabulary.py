@@ -16,7 +16,7 @@ VOCAB_ENTRIES = 100_000
 # Words that are kept for good, as many as the tokenizer's cache takes: less than 10 MB.
 KEPT_WORDS = 10_000
 KEPT_LENGTH = 40
-# So often a word must be met within a memory zone.
+# So often a word must be met within a memory zone and the one before it.
 FREQUENT = 2
 
 
@@ -34,7 +34,9 @@ class Vocabulary:
         self._nlp = nlp
         self._zone = ExitStack()
         self._zone_tokens = ZONE_TOKENS
+        # In this zone, and in the one before.
         self._met: Counter[str] = Counter()
+        self._met_before: Counter[str] = Counter()
         self._kept: set[str] = set()
 
     def meet(self, given: str | Sequence[str], n_tokens: int) -> None:
@@ -63,11 +65,12 @@ class Vocabulary:
 
     def _keep_frequent(self) -> None:
         for word, number in self._met.items():
+            number += self._met_before[word]
             is_worth = number >= FREQUENT and len(word) <= KEPT_LENGTH
             if is_worth and word not in self._kept and len(self._kept) < KEPT_WORDS:
                 self._nlp.make_doc(word)
                 self._kept.add(word)
-        self._met.clear()
+        self._met, self._met_before = Counter(), self._met
 
 
 def shrink(vocab: Any) -> None:
