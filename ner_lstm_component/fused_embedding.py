@@ -32,7 +32,7 @@ def fused_embeddings(keras_model: keras.Model) -> Iterator[None]:
 
     :param keras_model: a built network.
     """
-    models = layers_that(lambda layer: getattr(layer, "outputs", None), keras_model)
+    models = layers_that(lambda layer: bool(getattr(layer, "outputs", None)), keras_model)
     given = [tensor._keras_history.operation for model in models for tensor in model.outputs]
     with contextlib.ExitStack() as stack:
         for layer in layers_that(is_expressible, keras_model):
