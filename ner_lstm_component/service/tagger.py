@@ -81,7 +81,8 @@ class Tagger:
         self._is_led = False
         self._waiting: deque[_Job] = deque()
         self._vocabulary = Vocabulary(nlp)
-        self._n_together = 1
+        # Of requests that come together.
+        self._n_expected = 1
 
     def warm_up(self) -> None:
         """Start the runtime of this process, so that no request has to wait for it.
@@ -123,7 +124,7 @@ class Tagger:
         """Tag what waits, and hand on to one that has come meanwhile."""
         self._gather()
         jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        self._n_together = len(jobs)
+        self._n_expected = max(len(jobs), self._n_expected - 1)
         try:
             self._tag_together(jobs)
         finally:
@@ -138,10 +139,11 @@ class Tagger:
     def _gather(self) -> None:
         """Wait for the requests that come with this one, as long as there come any.
 
-        Only if there were some the last time: one that comes alone does not wait.
+        Until there are as many as there were lately: one that comes alone does not wait, nor do
+        all if nobody is missing.
         """
-        n_waiting = 0 if self._n_together > 1 else len(self._waiting)
-        while n_waiting < len(self._waiting):
+        n_waiting = 0
+        while n_waiting < len(self._waiting) < self._n_expected:
             n_waiting = len(self._waiting)
             time.sleep(GATHER_SECONDS)
 
