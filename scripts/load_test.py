@@ -46,8 +46,8 @@ end
 PATTERNS = {
     "requests": r"(\d+) requests in",
     "per_second": r"Requests/sec:\s+([\d.]+)",
-    "median": r"50%\s+(\S+)",
-    "p99": r"99%\s+(\S+)",
+    "median": r"(?m)^\s*50%\s+(\S+)",
+    "p99": r"(?m)^\s*99%\s+(\S+)",
 }
 
 
