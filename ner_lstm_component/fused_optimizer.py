@@ -195,13 +195,7 @@ class FusedAdam:
             for key, name in zip(keys, variables, strict=True)
         ]
         if _are_on_cpu(variables, ops):
-            tensors = [gradients[name].tensor for name in variables]
-            largest = max(int(v.shape.num_elements()) for v in variables.values())
-            if len(self._room) < largest:
-                self._room = aligned(1, largest)[0]
-            _update_arrays(
-                optimizer, keys, list(variables.values()), tensors, by_variable, kind, self._room
-            )
+            self._update_arrays(optimizer, variables, gradients, by_variable, kind, ops)
             return
         slots = [self._slots_of(name, variable) for name, variable in variables.items()]
         o = optimizer
@@ -232,6 +226,61 @@ class FusedAdam:
             moments = moments or [own.moments() for _, own in taken]
             for (key, own), values in zip(taken, moments, strict=True):
                 own.give(optimizer, key, values, ops)
+
+    def _update_arrays(
+        self,
+        optimizer: Optimizer,
+        variables: dict[str, tf.Variable],
+        gradients: dict[str, Gradient],
+        by_variable: Sequence[tuple[float, float, float]],
+        kind: _Kind,
+        ops: Ops,
+    ) -> None:
+        """Make a step on the optimizer's own arrays."""
+        import tensorflow as tf
+
+        keys = [(self._shim_id, name) for name in variables]
+        shapes = [tuple(variable.shape) for variable in variables.values()]
+        sizes = [math.prod(shape) for shape in shapes]
+        # All of them before the first is changed.
+        mom1, mom2 = (
+            [_own_array(arrays, key, (n,)) for key, n in zip(keys, sizes, strict=True)]
+            for arrays in (optimizer.mom1, optimizer.mom2)
+        )
+        averages: list[Any] = [None] * len(keys)
+        if optimizer.averages is not None:
+            averages = [
+                _own_array(optimizer.averages, key, shape or (1,)).reshape(-1)
+                for key, shape in zip(keys, shapes, strict=True)
+            ]
+        if len(self._room) < max(sizes):
+            self._room = aligned(1, max(sizes))[0]
+        o = optimizer
+        one = tf.constant(1.0)
+        for i, (name, variable) in enumerate(variables.items()):
+            rate, step, scale = by_variable[i]
+            weights = tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=tf.float32)
+            less = self._room[: sizes[i]]
+            kernels.adam(
+                _view(weights, ops).reshape(-1),
+                _view(gradients[name].tensor, ops).reshape(-1),
+                mom1[i],
+                mom2[i],
+                averages[i],
+                less,
+                scale,
+                o.b1,
+                o.b2,
+                o.eps,
+                rate,
+                o.L2 if kind.adds_l2 else 0.0,
+                o.learn_rate * o.L2 if kind.decays_weights else 0.0,
+                o.grad_clip or 0.0,
+                step,
+            )
+            # Where the weights are, unless someone else holds them; `less` is not copied.
+            delta = tf.experimental.dlpack.from_dlpack(less.reshape(shapes[i]).__dlpack__())
+            tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=one, delta=delta)
 
     def _slots_of(self, name: str, variable: tf.Variable) -> _Slots:
         known = self._slots.get(name)
@@ -289,59 +338,6 @@ def _are_on_cpu(variables: dict[str, tf.Variable], ops: Ops) -> bool:
     )
 
 
-def _update_arrays(
-    optimizer: Optimizer,
-    keys: Sequence[tuple[int, str]],
-    variables: Sequence[tf.Variable],
-    gradients: Sequence[tf.Tensor],
-    by_variable: Sequence[tuple[float, float, float]],
-    kind: _Kind,
-    room: NDArray[np.float32],
-) -> None:
-    """Make a step of :class:`FusedAdam` on an optimizer's own arrays.
-
-    :param room: for as many numbers as the largest variable has.
-    """
-    import tensorflow as tf
-
-    shapes = [tuple(variable.shape) for variable in variables]
-    flat = [(math.prod(shape),) for shape in shapes]
-    # All of them before the first is changed.
-    mom1 = [_own_array(optimizer.mom1, key, size) for key, size in zip(keys, flat, strict=True)]
-    mom2 = [_own_array(optimizer.mom2, key, size) for key, size in zip(keys, flat, strict=True)]
-    averages: list[Any] = [None] * len(keys)
-    if optimizer.averages is not None:
-        averages = [
-            _own_array(optimizer.averages, key, shape or (1,)).reshape(-1)
-            for key, shape in zip(keys, shapes, strict=True)
-        ]
-    o = optimizer
-    one = tf.constant(1.0)
-    for i, (variable, gradient) in enumerate(zip(variables, gradients, strict=True)):
-        rate, step, scale = by_variable[i]
-        less = room[: flat[i][0]]
-        kernels.adam(
-            _floats(tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=tf.float32)),
-            _floats(gradient),
-            mom1[i],
-            mom2[i],
-            averages[i],
-            less,
-            scale,
-            o.b1,
-            o.b2,
-            o.eps,
-            rate,
-            o.L2 if kind.adds_l2 else 0.0,
-            o.learn_rate * o.L2 if kind.decays_weights else 0.0,
-            o.grad_clip or 0.0,
-            step,
-        )
-        # Where the weights are, unless someone else holds them; `less` is not copied.
-        delta = tf.experimental.dlpack.from_dlpack(less.reshape(shapes[i]).__dlpack__())
-        tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=one, delta=delta)
-
-
 def _own_array(
     arrays: dict[tuple[int, str], Any], key: tuple[int, str], shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
@@ -362,10 +358,6 @@ def _own_array(
     # What TensorFlow gave is not the optimizer's to write to.
     own = arrays[key] = np.require(known, np.float32, ["C", "W", "O"])
     return own
-
-
-def _floats(tensor: tf.Tensor) -> NDArray[np.float32]:
-    return np.asarray(memoryview(tensor)).reshape(-1)
 
 
 def _rates(optimizer: Optimizer, n_updates: int) -> tuple[float, float]:

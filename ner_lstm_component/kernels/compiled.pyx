@@ -340,14 +340,9 @@ def negative_log_likelihood(
             sum_up(&lattice, &agreeing[0, 0], length)
             loss -= log_sum(&lattice)
             add_counts(&lattice, -1.0, &of_tags[first, 0], &pairs[0, 0])
-            first += length
-        first = 0
-        for k in range(lengths.shape[0]):
-            length = lengths[k]
-            if length:
-                for j in range(n_tags):
-                    d_transitions[n_tags, j] += of_tags[first, j]
-                    d_transitions[j, n_tags] += of_tags[first + length - 1, j]
+            for j in range(n_tags):
+                d_transitions[n_tags, j] += of_tags[first, j]
+                d_transitions[j, n_tags] += of_tags[first + length - 1, j]
             first += length
         for i in range(n_tags):
             for j in range(n_tags):
@@ -954,16 +949,9 @@ cdef class EmbeddedProduct:
         Py_ssize_t number,
     ) except -1:
         """Store the product of a new row under its number."""
-        cdef Py_ssize_t n_groups = part // self._group, width = self._width, room, i, d
-        cdef float *x = self._x
-        memset(x, 0, n_groups * width * sizeof(float))
-        for i in range(part):
-            if not 0 <= row[i] < self._table.shape[0]:
-                raise ValueError(
-                    f"Ids must be from 0 to {self._table.shape[0] - 1}. Received: {row[i]}"
-                )
-            for d in range(width):
-                x[i // self._group * width + d] += self._table[row[i], d]
+        cdef Py_ssize_t n_groups = part // self._group, width = self._width, room
+        check_ids(row, part, self._table.shape[0])
+        look_up_of(&self._table[0, 0], row, self._x, n_groups, self._group, width)
         if number == self._rooms[k]:
             room = max(<Py_ssize_t>64, 2 * number)
             store = <float *>realloc(self._stores[k], room * self._n_out * sizeof(float))
@@ -971,7 +959,7 @@ cdef class EmbeddedProduct:
                 raise MemoryError
             self._stores[k], self._rooms[k] = store, room
         dense(
-            x,
+            self._x,
             &self._kernel[first // self._group * width, 0],
             &self._bias[0] if first == 0 else self._zeros,
             self._stores[k] + number * self._n_out,
@@ -1051,18 +1039,21 @@ def add_rows(const float[:, ::1] rows, const int32_t[:, ::1] ids, float[:, ::1] 
 cdef int check_rows(
     const float[:, ::1] table, const int32_t[:, ::1] ids, const float[:, ::1] rows
 ) except -1:
-    cdef Py_ssize_t k, i
     if rows.shape[0] != ids.shape[0] or rows.shape[1] != table.shape[1] or ids.shape[1] < 1:
         raise ValueError(
             f"{ids.shape[0]} rows of {table.shape[1]} numbers are expected, of an id at least. "
             f"Received: {rows.shape[0]} of {rows.shape[1]}, of {ids.shape[1]}"
         )
-    for k in range(ids.shape[0]):
-        for i in range(ids.shape[1]):
-            if not 0 <= ids[k, i] < table.shape[0]:
-                raise ValueError(
-                    f"Ids must be from 0 to {table.shape[0] - 1}. Received: {ids[k, i]}"
-                )
+    if ids.shape[0]:
+        check_ids(&ids[0, 0], ids.shape[0] * ids.shape[1], table.shape[0])
+    return 0
+
+
+cdef int check_ids(const int32_t *ids, Py_ssize_t n, Py_ssize_t n_rows) except -1:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not 0 <= ids[i] < n_rows:
+            raise ValueError(f"Ids must be from 0 to {n_rows - 1}. Received: {ids[i]}")
     return 0
 
 

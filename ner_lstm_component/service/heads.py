@@ -22,8 +22,8 @@ from gunicorn.http.unreader import IterUnreader, SocketUnreader
 HEADS = 1024
 LONGEST_HEAD = 1024
 _END = b"\r\n\r\n"
-# What of a WSGI environment belongs to one request alone. Nobody here gives early hints.
-_OWN = ("wsgi.input", "gunicorn.socket", "REMOTE_PORT", "wsgi.early_hints")
+# What of a WSGI environment belongs to one request alone.
+_OWN = ("wsgi.input", "gunicorn.socket", "REMOTE_PORT")
 
 
 class Head:
@@ -76,10 +76,9 @@ class Heads:
         reader = request.body.reader
         if request._expected_100_continue or not isinstance(reader, LengthReader):
             return None
-        _, environ = wsgi.create(request, None, (host, 0), server, self.cfg)
+        environ = _parsed_environ(request, None, (host, 0), server, self.cfg)
         for name in _OWN:
             del environ[name]
-        environ["wsgi.multithread"] = True
         return Head(request, environ, reader.length)
 
 
@@ -87,14 +86,18 @@ def environ_of(request: Any, conn: Any, cfg: Any) -> dict[str, Any]:
     """The WSGI environment of a request that a :class:`Parser` has read."""
     known = getattr(request, "environ", None)
     if known is None:
-        _, environ = wsgi.create(request, conn.sock, conn.client, conn.server, cfg)
-        del environ["wsgi.early_hints"]
-        environ["wsgi.multithread"] = True
-        return environ
+        return _parsed_environ(request, conn.sock, conn.client, conn.server, cfg)
     environ = known.copy()
     environ["wsgi.input"] = request.body
     environ["gunicorn.socket"] = conn.sock
     environ["REMOTE_PORT"] = str(conn.client[1])
+    return environ
+
+
+def _parsed_environ(request: Any, sock: Any, client: Any, server: Any, cfg: Any) -> dict[str, Any]:
+    _, environ = wsgi.create(request, sock, client, server, cfg)
+    del environ["wsgi.early_hints"]  # which nobody here gives
+    environ["wsgi.multithread"] = True
     return environ
 
 

@@ -1,7 +1,7 @@
 """Figures for Prometheus. Labels have few values, whatever clients send.
 
 To write a figure takes longer than to count, and a request has nine: they are written when the
-last request under way is answered, and while others go on ten times a second.
+last request under way is answered, and as long as others come and go ten times a second.
 
 With several workers each writes to files of its own in the folder that the environment
 variable ``PROMETHEUS_MULTIPROC_DIR`` names, and any of them answers for all.
