@@ -10,6 +10,16 @@ import typer
 
 from . import logs
 from .export import export_network
+from .service import (
+    CLIENT_TIMEOUT,
+    GRACEFUL_TIMEOUT,
+    HOST,
+    KEEP_ALIVE,
+    PORT,
+    THREADS,
+    TIMEOUT,
+    WORKERS,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -51,36 +61,96 @@ def serve(
     model: Annotated[
         str, typer.Argument(help="The folder of a trained pipeline, or an installed one's name.")
     ],
-    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 5000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen at; 0.0.0.0 for all.", show_default=HOST)
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="0 takes a free one.", show_default=str(PORT)),
+    ] = None,
+    bind: Annotated[
+        str | None, typer.Option(help="In place of both, such as unix:/run/ner.sock.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes.", show_default=str(WORKERS))
+    ] = None,
     threads: Annotated[
-        int, typer.Option(min=1, help="Threads of a process: requests tagged together.")
-    ] = 16,
+        int | None, typer.Option(min=1, help="Threads of a process.", show_default=str(THREADS))
+    ] = None,
     timeout: Annotated[
-        int, typer.Option(min=1, help="Seconds after which a hanging worker is replaced.")
-    ] = 60,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Seconds after which a worker whose main thread does not run is replaced.",
+            show_default=str(TIMEOUT),
+        ),
+    ] = None,
     graceful_timeout: Annotated[
-        int, typer.Option(min=1, help="Seconds for requests to finish when the server stops.")
-    ] = 30,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Seconds for requests to finish when the server stops.",
+            show_default=str(GRACEFUL_TIMEOUT),
+        ),
+    ] = None,
+    drain_seconds: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Seconds to go on after SIGTERM, while /readyz says 503, before it stops."
+        ),
+    ] = 0.0,
     keep_alive: Annotated[
-        int, typer.Option(min=1, help="Seconds that an idle connection is kept.")
-    ] = 15,
+        int | None,
+        typer.Option(
+            min=1, help="Seconds that an idle connection is kept.", show_default=str(KEEP_ALIVE)
+        ),
+    ] = None,
+    client_timeout: Annotated[
+        float,
+        typer.Option(min=0.1, help="Seconds for a client to send a body, or take its answer."),
+    ] = CLIENT_TIMEOUT,
     max_requests: Annotated[
-        int, typer.Option(min=0, help="Requests after which a worker is replaced; 0 for never.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0,
+            help="Requests after which a worker is replaced; 0 for never.",
+            show_default="0",
+        ),
+    ] = None,
     max_body: Annotated[int, typer.Option(min=1, help="Bytes of a request.")] = 1_048_576,
     max_texts: Annotated[int, typer.Option(min=1, help="Texts of a request.")] = 1_000,
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a request.")] = 10_000,
     max_word: Annotated[
         int, typer.Option(min=1, help="Characters of a text without white space between.")
     ] = 1_000,
+    max_scan: Annotated[
+        int, typer.Option(min=1, help="Characters to be scanned for punctuation: see the docs.")
+    ] = 2_000_000,
+    proxies: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Proxies in front, whose X-Forwarded-For, -Proto, -Host, -Prefix count."
+        ),
+    ] = 0,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN", help="Whose pages may use it, or * for all. May be repeated."
+        ),
+    ] = None,
+    gunicorn_conf: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A configuration file of gunicorn's.")
+    ] = None,
     log_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A rotating log, such as logs/app.log.")
     ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
-    """Serve MODEL over HTTP: POST /predict; a page at /, the API's documentation at /docs."""
+    """Serve MODEL over HTTP: POST /predict; a page at /, the API's documentation at /docs.
+
+    GUNICORN_CMD_ARGS and --gunicorn-conf reach all settings of gunicorn. Options given here go
+    before them.
+    """
     try:
         logs.configure(file=log_file, level=log_level)
     except (OSError, ValueError) as error:
@@ -89,6 +159,7 @@ def serve(
     try:
         from .service.limits import Limits
         from .service.models import ModelError
+        from .service.origins import check_origins
         from .service.server import ServerSettings
         from .service.server import serve as serve_pipeline
     except ImportError as error:
@@ -96,10 +167,26 @@ def serve(
             f"serving needs {error.name}, which is not installed; "
             "run: pip install 'ner-lstm-component[serve]'"
         )
-    limits = Limits(max_body, max_texts, max_tokens, max_word)
-    settings = ServerSettings(
-        host, port, workers, threads, timeout, graceful_timeout, keep_alive, max_requests
-    )
+    try:
+        settings = ServerSettings(
+            host=host,
+            port=port,
+            bind=bind,
+            workers=workers,
+            threads=threads,
+            timeout=timeout,
+            graceful_timeout=graceful_timeout,
+            keep_alive=keep_alive,
+            max_requests=max_requests,
+            gunicorn_conf=gunicorn_conf,
+            drain_seconds=drain_seconds,
+            client_timeout=client_timeout,
+            proxies=proxies,
+            cors_origins=check_origins(cors_origin or []),
+        )
+    except ValueError as error:
+        _fail(str(error))
+    limits = Limits(max_body, max_texts, max_tokens, max_word, max_scan)
     try:
         serve_pipeline(model, limits, settings)
     except ModelError as error:

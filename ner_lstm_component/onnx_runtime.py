@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,9 +18,11 @@ from .onnx_graph import Graph, Input
 
 THREADS_VARIABLE = "NER_LSTM_THREADS"
 
-# Sessions of the process that this one was forked from. Their threads are missing here;
-# destroyed, they would wait for them.
-_inherited: list[Any] = []
+# What its makers would otherwise be told by a thread that does not survive a fork: the child
+# would wait for it when it ends. Read when ONNX Runtime is first imported.
+TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
+
+_networks: weakref.WeakSet[OnnxNetwork] = weakref.WeakSet()
 
 
 def is_installed() -> bool:
@@ -41,9 +45,8 @@ def n_threads() -> int:
 
 
 class _Session(NamedTuple):
-    """A session, the process it runs in, and the weights that it computes with."""
+    """A session, and the weights that it computes with."""
 
-    process: int
     session: Any
     weights: list[Any]
 
@@ -61,11 +64,12 @@ class OnnxNetwork:
         self._export = export
         self._lock = threading.Lock()
         exported = export()
-        self._current = _start(exported)
+        self._current: _Session | None = _start(exported)
         # Without the graph, which holds the weights.
         self._inputs = exported.graph.inputs
         self._results = list(exported.results)
         self._exported = exported._replace(graph=Graph())
+        _networks.add(self)
 
     @property
     def call_parameters(self) -> list[str]:
@@ -111,16 +115,33 @@ class OnnxNetwork:
 
     def _session(self) -> Any:
         current = self._current
-        if current.process != os.getpid():
+        if current is None:
             with self._lock:
-                if self._current.process != os.getpid():
-                    _inherited.append(self._current)
-                    self._current = _start(self._export())
-                current = self._current
+                current = self._current = self._current or _start(self._export())
         return current.session
+
+    def after_fork(self) -> None:
+        """Give up the session of the parent process, without destroying it.
+
+        Its threads are missing here; destroyed, it would wait for them, also when Python ends.
+        """
+        if self._current is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._current))
+        self._current = None
+        self._lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    for network in list(_networks):
+        network.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _start(exported: Exported) -> _Session:
+    os.environ.setdefault(TELEMETRY_VARIABLE, "1")
     try:
         import onnxruntime
     except ImportError as error:
@@ -147,7 +168,7 @@ def _start(exported: Exported) -> _Session:
         )
     except Exception as error:  # of classes that ONNX Runtime makes up as it is loaded
         raise NotExpressible(f"ONNX Runtime refuses it: {error}") from error
-    return _Session(os.getpid(), session, [weights, *arrays.values()])
+    return _Session(session, [weights, *arrays.values()])
 
 
 # ---------------------------------------------------------------- arguments and results

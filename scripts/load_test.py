@@ -39,8 +39,10 @@ local n = 0
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 request = function()
-  n = n % #bodies + 1
-  return wrk.format(nil, nil, nil, bodies[n])
+  n = n + 1
+  -- Behind a gateway, each request has headers of its own.
+  wrk.headers["X-Request-ID"] = "load-" .. n
+  return wrk.format(nil, nil, nil, bodies[n % #bodies + 1])
 end
 """
 PATTERNS = {

@@ -18,7 +18,6 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ner_lstm_component.app import Limits, ModelError, create_app
-from ner_lstm_component.service.vocabulary import ZONE_TOKENS, Vocabulary
 
 ROOT = Path(__file__).parents[1]
 TEXT = "Anna Berg lives in Oslo."
@@ -357,8 +356,8 @@ def test_documentation_page_needs_this_server_only(client):
     files = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(files) == 4
     for name in files:
-        assert name.startswith("/")
-        assert client.get(name).status_code == 200
+        assert not re.match("/|https?:", name)
+        assert client.get(f"/{name}").status_code == 200
     assert not re.search(r"<script(?! src=)|<style|style=|onload", page)
 
 
@@ -395,52 +394,16 @@ def test_metrics(model):
 # --- memory and threads ----------------------------------------------------------------
 
 
-def test_string_store_stays_flat(client, nlp, monkeypatch):
-    monkeypatch.setattr("ner_lstm_component.service.vocabulary.ZONE_TOKENS", 100)
-
-    def sizes(start: int) -> list[int]:
-        sizes = []
-        for i in range(start, start + 50):
+def test_string_store_stays_flat(client, nlp):
+    def sizes(start: int) -> set[int]:
+        sizes = set()
+        for i in range(start, start + 20):
             predict(client, text=f"word{i} was never seen in Oslo{i}")
             predict(client, sentence=[f"token{i}", "was", "new"])
-            sizes.append(len(nlp.vocab.strings))
+            sizes.add(len(nlp.vocab.strings))
         return sizes
 
-    sizes(100)  # where words that come again and again are kept
-    first, second = sizes(200), sizes(300)
-    assert max(second) == max(first)
-    assert min(second) == min(first)
-
-
-def test_vocab_stays_small(client, nlp, monkeypatch):
-    monkeypatch.setattr("ner_lstm_component.service.vocabulary.ZONE_TOKENS", 50)
-    monkeypatch.setattr("ner_lstm_component.service.vocabulary.VOCAB_ENTRIES", 1_000)
-    predict(client, text=" ".join([TEXT] * 10))  # after which a memory zone ends
-    before, strings = predict(client, text=TEXT, probabilities=True), set(nlp.vocab.strings)
-    for i in range(300):
-        predict(client, text=f"new{i} words{i} of{i} every{i} request{i}")
-        assert len(nlp.vocab) < 1_000 + 100
-    assert predict(client, text=TEXT, probabilities=True) == before
-    assert strings - set(nlp.vocab.strings) == set()
-
-
-def test_frequent_words_are_kept_up_to_a_number(monkeypatch):
-    nlp = spacy.blank("en")
-    monkeypatch.setattr("ner_lstm_component.service.vocabulary.KEPT_WORDS", 4)
-    vocabulary = Vocabulary(nlp)
-
-    def meet(*words: str) -> None:
-        vocabulary.meet(" ".join(words), ZONE_TOKENS)
-        vocabulary.forget()
-
-    vocabulary.forget()
-    meet("once", "across", "twice", "twice", "z" * 41, "z" * 41)
-    meet("again", "across", "twice", "again")
-    # For which the tokenizer needs two looks. Two zones later, "once" is new.
-    meet("once", "Oslo.", "Oslo.", "more", "more")
-    kept = {word for word in nlp.vocab.strings if word in nlp.vocab}
-    assert {"twice", "across", "again", "Oslo"} <= kept
-    assert not {"once", "more", "z" * 41} & kept
+    assert len(sizes(0) | sizes(100)) == 1
 
 
 def test_threads_get_their_own_answers(app):

@@ -1,23 +1,34 @@
-"""How large a request may be. What is larger is answered with 413, naming the limit."""
+"""How much one request may ask for. Requests beyond a limit are answered with 413."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
+# How often the tokenizer looks at a character of which nothing comes, as measured: a character
+# of a plain word takes it about eight times as long as one more piece of punctuation beside it.
+_LOOKS = 8
+
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may hold at most.
+    """The most that one request may hold.
+
+    The last two bound the time that spaCy's tokenizer takes. It looks at each character of a
+    word for several kinds of affixes, strips punctuation piece by piece, and begins anew with
+    what is left: its time grows with the square of a run of brackets, quotes or emoji.
 
     :param body_bytes: bytes of the body.
     :param texts: texts or sentences in a list.
-    :param tokens: tokens of all its texts together.
-    :param word_characters: characters of a text between white space. spaCy's tokenizer takes
-        time that grows with the square of a long run of punctuation.
+    :param tokens: tokens of all inputs together.
+    :param word_characters: characters of a word, which is what stands between white space.
+    :param scanned_characters: characters that the tokenizer may have to look at. A word of
+        ``n`` characters, ``k`` of which are neither letters nor digits, counts
+        ``n * (k + 8)``.
     :raises ValueError: for a limit below 1.
     """
 
@@ -25,6 +36,7 @@ class Limits:
     texts: int = 1_000
     tokens: int = 10_000
     word_characters: int = 1_000
+    scanned_characters: int = 2_000_000
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -45,30 +57,49 @@ class TooLarge(RequestEntityTooLarge):
         super().__init__(f"{field}: {message}")
 
 
-def check_number(field: str, inputs: Sequence[object], limits: Limits) -> None:
-    """Refuse too many texts."""
+def check_inputs(
+    field: str, inputs: Sequence[str] | Sequence[Sequence[str]], limits: Limits, max_length: int
+) -> None:
+    """Refuse inputs that would take too long, before anything is done with them.
+
+    The check reads each character once or twice.
+
+    :param field: the name of the input, for the error.
+    :param inputs: texts, or sentences as tokens.
+    :param max_length: characters of a text that the pipeline takes.
+    :raises TooLarge: if they are beyond a limit.
+    """
     if len(inputs) > limits.texts:
         unit = "sentences" if field == "sentences" else "texts"
         raise TooLarge(field, limits.texts, unit, len(inputs))
-
-
-def check_texts(field: str, texts: Iterable[str], limits: Limits, max_length: int) -> None:
-    """Refuse texts that the tokenizer should not be given.
-
-    :param max_length: characters of a text that the pipeline takes.
-    """
-    too_long = re.compile(rf"\S{{{limits.word_characters + 1}}}")
-    for text in texts:
-        if len(text) > max_length:
-            raise TooLarge(field, max_length, "characters a text", len(text))
-        if len(text) > limits.word_characters and too_long.search(text):
-            raise TooLarge(field, limits.word_characters, "characters without white space between")
+    n_words = n_scanned = 0
+    for given in inputs:
+        if not isinstance(given, str):
+            n_words += len(given)
+            check_tokens(field, n_words, limits)
+            continue
+        if len(given) > max_length:
+            raise TooLarge(field, max_length, "characters a text", len(given))
+        words = given.split()
+        # Each word becomes one token at least.
+        n_words += len(words)
+        check_tokens(field, n_words, limits)
+        for word in words:
+            if len(word) > limits.word_characters:
+                unit = "characters without white space between"
+                raise TooLarge(field, limits.word_characters, unit, len(word))
+            n_others = 0 if word.isalnum() else len(_LETTER_OR_DIGIT.sub("", word))
+            n_scanned += len(word) * (n_others + _LOOKS)
+        if n_scanned > limits.scanned_characters:
+            unit = "characters to be scanned for punctuation"
+            raise TooLarge(field, limits.scanned_characters, unit, n_scanned)
 
 
 def check_tokens(field: str, n_tokens: int, limits: Limits) -> None:
     """Refuse too many tokens.
 
     :param n_tokens: tokens of the request, as far as they have been counted.
+    :raises TooLarge: if they are beyond the limit.
     """
     if n_tokens > limits.tokens:
         raise TooLarge(field, limits.tokens, "tokens in a request")

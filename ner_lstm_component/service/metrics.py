@@ -1,20 +1,13 @@
 """Figures for Prometheus. Labels have few values, whatever clients send.
 
-To write a figure takes longer than to count, and a request has nine: they are written when the
-last request under way is answered, and as long as others come and go ten times a second.
-
-With several workers each writes to files of its own in the folder that the environment
-variable ``PROMETHEUS_MULTIPROC_DIR`` names, and any of them answers for all.
+Where the environment variable ``PROMETHEUS_MULTIPROC_DIR`` names a folder, workers share their
+figures through it (prometheus_client's multiprocess mode), and any of them answers for all.
+The variable must be set before prometheus_client is first imported.
 """
 
 from __future__ import annotations
 
-import math
 import os
-import threading
-import time
-from collections import defaultdict
-from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -26,19 +19,7 @@ from .tagger import Tagged
 
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 OTHER = "other"
-_WRITE_SECONDS = 0.1
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-
-
-class _Counted:
-    """What was counted, and not written yet."""
-
-    def __init__(self) -> None:
-        # By method, endpoint and status.
-        self.requests: defaultdict[tuple[str, str, str], int] = defaultdict(int)
-        self.seconds: list[tuple[str, float]] = []
-        self.n_texts = self.n_tokens = 0
-        self.entities: defaultdict[str, int] = defaultdict(int)
 
 
 class Metrics:
@@ -59,7 +40,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._in_progress = Gauge(
+        self.in_progress = Gauge(
             "ner_lstm_requests_in_progress",
             "Requests being answered.",
             multiprocess_mode="livesum",
@@ -70,71 +51,30 @@ class Metrics:
         self._entities = Counter(
             "ner_lstm_entities", "Entities found.", ["label"], registry=registry
         )
-        # A metric looks for its labels under a lock, and makes text of them, each time.
-        self._labels = lru_cache(lambda metric, *labels: metric.labels(*labels))
-        self._lock = threading.Lock()
-        self._n_in_progress = 0
-        self._written_at = -math.inf
-        self._counted = _Counted()
         if METRICS_VARIABLE not in os.environ:
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)
 
-    def begin(self) -> None:
-        """A request has come."""
-        with self._lock:
-            self._n_in_progress += 1
-        self._write_if_due()
-
-    def end(self, method: str, endpoint: str | None, status: str, seconds: float) -> None:
-        """A request is answered.
+    def answered(self, method: str, endpoint: str | None, status: int, seconds: float) -> None:
+        """Count a request.
 
         :param endpoint: the rule that matched it, if any.
         """
         endpoint = endpoint or OTHER
         method = method if method in METHODS else OTHER
-        with self._lock:
-            self._n_in_progress -= 1
-            self._counted.requests[method, endpoint, status] += 1
-            self._counted.seconds.append((endpoint, seconds))
-            is_last = self._n_in_progress == 0
-        if is_last:
-            self._write()
-        else:
-            self._write_if_due()
+        self._requests.labels(method, endpoint, str(status)).inc()
+        self._seconds.labels(endpoint).observe(seconds)
 
     def tagged(self, tagged: Tagged) -> None:
-        """Texts were tagged."""
-        with self._lock:
-            self._counted.n_texts += len(tagged.predictions)
-            self._counted.n_tokens += tagged.n_tokens
-            for one in tagged.predictions:
-                for ent in one["ents"]:
-                    self._counted.entities[ent["label"]] += 1
-
-    def _write_if_due(self) -> None:
-        if time.monotonic() - self._written_at >= _WRITE_SECONDS:
-            self._write()
-
-    def _write(self) -> None:
-        """Make figures of what was counted since this was done last."""
-        with self._lock:
-            counted, self._counted = self._counted, _Counted()
-            self._written_at = time.monotonic()
-            self._in_progress.set(self._n_in_progress)
-        for labels, number in counted.requests.items():
-            self._labels(self._requests, *labels).inc(number)
-        for endpoint, seconds in counted.seconds:
-            self._labels(self._seconds, endpoint).observe(seconds)
-        if counted.n_texts:
-            self._texts.inc(counted.n_texts)
-            self._tokens.inc(counted.n_tokens)
-        for label, number in counted.entities.items():
-            self._labels(self._entities, label).inc(number)
+        """Count the texts of a request, their tokens and entities."""
+        self._texts.inc(len(tagged.predictions))
+        self._tokens.inc(tagged.n_tokens)
+        for prediction in tagged.predictions:
+            for ent in prediction["ents"]:
+                self._entities.labels(ent["label"]).inc()
 
     def exposition(self) -> bytes:
-        """All figures in Prometheus' text format."""
-        self._write()
+        """Give all figures in Prometheus' text format."""
         registry = self._registry
         if METRICS_VARIABLE in os.environ:
             registry = CollectorRegistry()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import spacy
+from spacy.glossary import GLOSSARY
 from spacy.language import Language
 from spacy.util import is_package
 
@@ -99,3 +102,16 @@ def network_runtime(component: LSTMEntityRecognizer) -> str:
         if any(isinstance(shim, TensorFlowShim) for shim in node.shims)
     ]
     return "onnx" if all(map(uses_onnx, wrappers)) else "tensorflow"
+
+
+def legend(meta: Mapping[str, Any], labels: Iterable[str]) -> dict[str, str]:
+    """What entity types mean, in words.
+
+    :param meta: of the pipeline, whose ``legend`` comes first; else spaCy's glossary.
+    :param labels: the types; those of which neither says anything are left out.
+    """
+    own = meta.get("legend")
+    own = own if isinstance(own, dict) else {}
+    found = {label: own.get(label) or GLOSSARY.get(label.upper(), "") for label in labels}
+    # The glossary also has tags of other kinds ("art": an article), in lower case.
+    return {label: str(text) for label, text in found.items() if label in own or text[:1].isupper()}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flask import Blueprint, Response, send_from_directory
+from flask import Blueprint, redirect, request, send_from_directory
+from werkzeug.wrappers import Response
 from flask_swagger_ui import get_swaggerui_blueprint
 
 PAGE = Path(__file__).parent / "page"
@@ -22,6 +23,9 @@ swagger_ui = get_swaggerui_blueprint("/docs/swagger-ui", "/openapi.json")
 @pages.get("/")
 def index() -> Response:
     """The page."""
+    if not request.environ["PATH_INFO"]:
+        # Behind a prefix: links of the page are relative to what ends in a slash.
+        return redirect(f"{request.script_root}/")
     return send_from_directory(PAGE, "index.html")
 
 

@@ -1,11 +1,10 @@
-"""What cannot be answered: problems as JSON (RFC 9457) that name the field."""
+"""Answers to requests that fail: problems as JSON (RFC 9457) that name the field."""
 
 from __future__ import annotations
 
 import json
 import logging
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask, Response
@@ -17,11 +16,22 @@ from ..logs import fields, request_id
 from .schema import FieldError, Problem
 
 MEDIA_TYPE = "application/problem+json"
-# Of what a client sent, so much of it is told back.
-_MOST_ERRORS = 10
-_LONGEST_NAME = 100
+# How much of what a client sent is repeated in the answer.
+_MAX_ERRORS = 10
+_MAX_NAME = 100
 
 logger = logging.getLogger(__name__)
+
+
+class InvalidBody(BadRequest):
+    """A body that cannot be read as JSON.
+
+    :param message: what is wrong with it.
+    """
+
+    def __init__(self, message: str) -> None:
+        self.errors = [{"field": "body", "message": message}]
+        super().__init__(f"body: {message}")
 
 
 class InvalidRequest(BadRequest):
@@ -33,7 +43,7 @@ class InvalidRequest(BadRequest):
 
     def __init__(self, error: ValidationError, body: bytes) -> None:
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        self.errors = [_field_error(details) for details in found[:_MOST_ERRORS]]
+        self.errors = [_field_error(details) for details in found[:_MAX_ERRORS]]
         if found[0]["type"] == "json_invalid":
             self.errors = [_surrogate_error(body) or self.errors[0]]
         super().__init__("; ".join(f"{e['field']}: {e['message']}" for e in self.errors))
@@ -48,7 +58,7 @@ def _field_error(details: ErrorDetails) -> dict[str, str]:
 def _field_name(location: tuple[int | str, ...]) -> str:
     """A field as ``sentence[2]``; ``body`` is the request as a whole."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return _printable("".join(parts).removeprefix("."))[:_LONGEST_NAME] or "body"
+    return _printable("".join(parts).removeprefix("."))[:_MAX_NAME] or "body"
 
 
 def _printable(name: str) -> str:
@@ -56,36 +66,29 @@ def _printable(name: str) -> str:
 
 
 def _surrogate_error(body: bytes) -> dict[str, str] | None:
-    """Where a body has half of a surrogate pair, which the JSON parser refuses unnamed."""
+    """Find half of a surrogate pair, which the JSON parser refuses without naming the field."""
     try:
-        parsed = json.loads(body)
+        pending: list[tuple[tuple[int | str, ...], Any]] = [((), json.loads(body))]
     except (ValueError, RecursionError):
         return None
-    for location, text in _strings(parsed, ()):
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            message = f"expected text. Received: a lone surrogate, at character {error.start}"
-            return {"field": _field_name(location), "message": message}
+    while pending:
+        location, value = pending.pop()
+        if isinstance(value, str):
+            try:
+                value.encode("utf-8")
+            except UnicodeEncodeError as error:
+                message = f"expected text. Received: a lone surrogate, at character {error.start}"
+                return {"field": _field_name(location), "message": message}
+        elif isinstance(value, dict):
+            for key, part in value.items():
+                pending += [((*location, key), part), ((*location, key), key)]
+        elif isinstance(value, list):
+            pending += [((*location, index), part) for index, part in enumerate(value)]
     return None
 
 
-def _strings(
-    value: Any, location: tuple[int | str, ...]
-) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    if isinstance(value, str):
-        yield location, value
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield (*location, key), key
-            yield from _strings(part, (*location, key))
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            yield from _strings(part, (*location, index))
-
-
 def register(app: Flask) -> None:
-    """Have an application answer with problems."""
+    """Make an application answer failed requests with problems."""
     app.register_error_handler(HTTPException, _problem)
     app.register_error_handler(Exception, _unexpected)
 

@@ -208,7 +208,7 @@ class Problem(_Answer):
 class Health(_Answer):
     """How the process is."""
 
-    status: str
+    status: str = Field(description="`ok`; `ready`, or `stopping`.")
 
 
 class Runtime(_Answer):
@@ -227,5 +227,8 @@ class Version(_Answer):
     version: str = Field(description="The pipeline's version.")
     package: str = Field(description="The version of ner-lstm-component.")
     labels: list[str] = Field(description="Types of entities.")
+    legend: dict[str, str] = Field(
+        description="What types mean, as far as the pipeline or spaCy says so."
+    )
     threshold: float = Field(description="That of requests without one of their own.")
     runtime: Runtime

@@ -1,0 +1,150 @@
+"""The Flask application, put together from its parts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from flask import Flask, Response, g, request
+from flask_cors import CORS
+from pydantic_core import to_json
+from spacy.language import Language
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from .. import __version__, logs
+from . import CLIENT_TIMEOUT, openapi, problems, requests
+from .body import read_request
+from .deadlines import Deadlines
+from .limits import Limits
+from .metrics import Metrics
+from .models import legend, load_pipeline, network_runtime
+from .origins import check_origins
+from .pages import pages, swagger_ui
+from .schema import Health, Runtime, Version
+from .tagger import Tagger
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(
+    model: Language | str | Path | None = None,
+    *,
+    limits: Limits | None = None,
+    client_timeout: float = CLIENT_TIMEOUT,
+    proxies: int = 0,
+    cors_origins: Sequence[str] = (),
+    is_stopping: Callable[[], bool] | None = None,
+) -> Flask:
+    """Create the application. The pipeline is loaded here, once, and run for the first time.
+
+    :param model: a loaded pipeline, the path of one, or the name of an installed one. By
+        default what the environment variable ``NER_LSTM_MODEL`` names, else the package
+        ``en_ner_lstm`` if it is installed, else ``training/model-best``.
+    :param limits: how large a request may be.
+    :param client_timeout: seconds that a client may take to send its body, and to receive its
+        answer. Behind gunicorn only.
+    :param proxies: how many proxies in front of the service set ``X-Forwarded-For``,
+        ``-Proto``, ``-Host`` and ``-Prefix``; with 0 these headers are ignored.
+    :param cors_origins: origins whose pages may use the service, such as
+        ``https://example.com``, or ``*``. Never with credentials.
+    :param is_stopping: tells whether the server has begun to stop, for ``/readyz``.
+    :raises ValueError: for an origin that is none.
+    :raises .models.ModelError: if there is no such pipeline, it cannot be loaded, or it has no
+        component ``ner_lstm``.
+    """
+    limits = limits or Limits()
+    start = time.perf_counter()
+    nlp = model if isinstance(model, Language) else load_pipeline(model)
+    tagger = Tagger(nlp, limits)
+    tagger.warm_up()
+    served = _version(tagger)
+    logger.info(
+        "Ready",
+        extra=logs.fields(**served.model_dump(), seconds=round(time.perf_counter() - start, 3)),
+    )
+
+    app = Flask(__name__, static_folder=None)
+    # One more: a body without a length is cut there in silence.
+    app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes + 1
+    metrics, deadlines = Metrics(), Deadlines(client_timeout)
+    requests.register(app, metrics, deadlines)
+    problems.register(app)
+    app.register_blueprint(pages)
+    app.register_blueprint(swagger_ui)
+    if cors_origins:
+        CORS(app, origins=check_origins(cors_origins), expose_headers=[requests.HEADER])
+    if proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies
+        )
+    document = openapi.document(limits)
+
+    @app.post("/predict")
+    def predict() -> Response:
+        wanted = read_request(limits, deadlines)
+        tagged = tagger.tag(wanted)
+        metrics.tagged(tagged)
+        predictions = tagged.predictions
+        g.sizes = {
+            "texts": len(predictions),
+            "tokens": tagged.n_tokens,
+            "entities": sum(len(one["ents"]) for one in predictions),
+        }
+        answer = predictions if wanted.is_list else predictions[0]
+        return _json(to_json(answer, inf_nan_mode="null"))
+
+    @app.get("/openapi.json")
+    def open_api() -> Response:
+        return _json(json.dumps({**document, "servers": [{"url": request.script_root or "/"}]}))
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return _json(Health(status="ok").model_dump_json())
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        # There is no application before its pipeline has been loaded and run.
+        if is_stopping is not None and is_stopping():
+            return _json(Health(status="stopping").model_dump_json(), 503)
+        return _json(Health(status="ready").model_dump_json())
+
+    @app.get("/version")
+    def get_version() -> Response:
+        return _json(served.model_dump_json())
+
+    @app.get("/metrics")
+    def get_metrics() -> Response:
+        return Response(metrics.exposition(), content_type="text/plain; version=0.0.4")
+
+    return app
+
+
+def _json(text: str | bytes, status: int = 200) -> Response:
+    return Response(text, status, content_type="application/json")
+
+
+def _version(tagger: Tagger) -> Version:
+    meta = tagger.nlp.meta
+    try:
+        onnxruntime = version("onnxruntime")
+    except PackageNotFoundError:
+        onnxruntime = None
+    return Version(
+        name=f"{meta['lang']}_{meta['name']}",
+        version=meta["version"],
+        package=__version__,
+        labels=list(tagger.component.labels),
+        legend=legend(meta, tagger.component.labels),
+        threshold=tagger.component.threshold,
+        runtime=Runtime(
+            python=platform.python_version(),
+            spacy=version("spacy"),
+            onnxruntime=onnxruntime,
+            network=network_runtime(tagger.component),
+        ),
+    )

@@ -1,0 +1,75 @@
+"""The service as a process of its own, for tests."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+
+class Server:
+    """``ner-lstm serve`` as a process of its own, on a free port of loopback."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        port: int | None = None,
+        takes_port: bool = True,
+        scheme: str = "http",
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+    ) -> None:
+        self.port = port or self.free_port()
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
+        self.log_path = folder / f"stderr-{self.port}.log"
+        command = [sys.executable, "-m", "ner_lstm_component.cli", "serve", *arguments]
+        if takes_port:
+            command += ["--port", str(self.port)]
+        with self.log_path.open("w") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                cwd=cwd,
+                env=os.environ | {"OMP_NUM_THREADS": "1"} | (env or {}),
+            )
+
+    @property
+    def log(self) -> str:
+        """What the server has printed."""
+        return self.log_path.read_text(encoding="utf-8")
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def wait_until_ready(self) -> Server:
+        """Wait for the first answer."""
+        for _ in range(600):
+            assert self.process.poll() is None, self.log
+            try:
+                if httpx.get(f"{self.url}/readyz", verify=False).status_code == 200:
+                    return self
+            except httpx.TransportError:
+                time.sleep(0.1)
+        raise AssertionError(f"not ready: {self.log}")
+
+    def stop(self) -> int:
+        """Have it end, and give its exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout=60)
+
+    @staticmethod
+    def free_port() -> int:
+        """A port that nobody listens at."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            return free.getsockname()[1]

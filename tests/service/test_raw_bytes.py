@@ -1,0 +1,323 @@
+"""What clients may send that is no ordinary request, as bytes to a real server."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import httpx
+import pytest
+from serving import Server
+
+BODY = json.dumps({"text": "Anna Berg lives in Oslo."}).encode()
+SECRET = b"Confidential-Berg"
+
+
+class Answer(NamedTuple):
+    """What came back over a connection: its first status (0 for none), all bytes, the time."""
+
+    status: int
+    content: bytes
+    seconds: float
+
+
+def head(
+    length: int | None = None, *, method: str = "POST", path: str = "/predict", **headers: str
+) -> bytes:
+    """The head of a request."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
+    fields = {"content_type": "application/json"} | headers
+    if length is not None:
+        fields["content_length"] = str(length)
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def send(server: Server, *pieces: bytes, pause: float = 0.0, seconds: float = 15) -> Answer:
+    """Send pieces, wait for an answer, and leave the connection open meanwhile."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connection:
+        start = time.monotonic()
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(pause)
+        except OSError:
+            pass  # What the server has said by then can still be read.
+        return receive(connection, start)
+
+
+def receive(connection: socket.socket, start: float) -> Answer:
+    content = b""
+    try:
+        while not is_whole(content) and (received := connection.recv(65_536)):
+            content += received
+    except OSError:
+        pass
+    match = re.match(rb"HTTP/1\.1 (\d+)", content)
+    return Answer(int(match[1]) if match else 0, content, time.monotonic() - start)
+
+
+def is_whole(content: bytes) -> bool:
+    """Whether a response has come with all its body."""
+    top, separator, body = content.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", top)
+    return bool(separator and length and len(body) >= int(length[1]))
+
+
+def detail(answer: Answer) -> str:
+    """What a problem says."""
+    return json.loads(answer.content.partition(b"\r\n\r\n")[2])["detail"]
+
+
+def check_unharmed(server: Server) -> None:
+    """That the server answers, has nothing under way, and logged no error."""
+    for _ in range(200):
+        assert httpx.post(f"{server.url}/predict", content=BODY, headers=JSON).status_code == 200
+        if "\nner_lstm_requests_in_progress 1.0\n" in httpx.get(f"{server.url}/metrics").text:
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("requests are still counted as in progress")
+    records = [json.loads(line) for line in server.log.splitlines()]
+    assert [r for r in records if r["level"] in ("error", "critical") or "exception" in r] == []
+    assert SECRET.decode() not in server.log
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+# --- a refusal does not wait for the body ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (head(100, method="GET", path="/healthz"), 200),
+        (head(100, path="/nowhere"), 404),
+        (head(100, path="/healthz"), 405),
+        (head(100, content_type="text/plain"), 415),
+        (head(100, content_encoding="gzip"), 415),
+        (head(100, content_type="application/json; charset=utf-16"), 400),
+        (head(2_000_000), 413),
+        (head(path="/nowhere", transfer_encoding="chunked"), 404),
+    ],
+)
+def test_refused_at_once(server, request_head, status):
+    answer = send(server, request_head)
+    assert answer.status == status
+    # The client's deadline is thirty seconds: nothing waited for it, nor for gunicorn's own.
+    assert answer.seconds < 4
+    check_unharmed(server)
+
+
+# --- bodies that do not come -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hasty(model, tmp_path_factory) -> Iterable[Server]:
+    """A server with few threads, and little patience."""
+    server = Server(
+        tmp_path_factory.mktemp("hasty"),
+        *(str(model), "--workers", "1", "--threads", "2", "--client-timeout", "1"),
+    )
+    yield server.wait_until_ready()
+    server.process.kill()
+    server.process.wait()
+
+
+@pytest.mark.parametrize(
+    "request_head", [head(100), head(transfer_encoding="chunked") + b"64\r\n"], ids=str
+)
+@pytest.mark.parametrize("pause", [None, 0.3])
+def test_slow_senders_are_cut_off(hasty, request_head, pause):
+    pieces = [b"{"] * (20 if pause else 1)
+    answer = send(hasty, request_head, *pieces, pause=pause or 0.0)
+    assert answer.status == 408
+    assert "within 1 seconds" in detail(answer)
+    check_unharmed(hasty)
+
+
+def test_slow_senders_do_not_silence_the_server(hasty):
+    slow = [socket.create_connection(("127.0.0.1", hasty.port)) for _ in range(6)]
+    for connection in slow:
+        connection.sendall(head(100) + b"{")
+    assert send(hasty, head(len(BODY)), BODY).status == 200
+    for connection in slow:
+        connection.close()
+    check_unharmed(hasty)
+
+
+def test_slow_receivers_do_not_silence_the_server(hasty):
+    body = json.dumps({"text": "Anna " * 9_000, "probabilities": True}).encode()
+    slow = []
+    for _ in range(3):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", hasty.port))
+        connection.sendall(head(len(body)) + body)
+        slow.append(connection)
+    assert send(hasty, head(len(BODY)), BODY).status == 200
+    for connection in slow:
+        connection.close()
+    check_unharmed(hasty)
+
+
+def test_a_connection_in_time_is_kept(hasty):
+    """Deadlines of earlier requests do not cut off later ones."""
+    with httpx.Client(base_url=hasty.url) as client:
+        for _ in range(6):
+            assert client.post("/predict", content=BODY, headers=JSON).status_code == 200
+            assert client.get("/page/page.css").status_code == 200
+            time.sleep(0.5)
+
+
+# --- bodies that break -------------------------------------------------------------------
+
+
+CHUNKED = head(transfer_encoding="chunked")
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"zz\r\nhello\r\n0\r\n\r\n",
+        b"-5\r\nhello\r\n0\r\n\r\n",
+        b"5\r\nhelloXX5\r\nhello\r\n0\r\n\r\n",
+        b"ffffffffffffffffff\r\nhello\r\n",
+        b"5;a=\x00\r\nhello\r\n0\r\n\r\n",
+        b"\r\n\r\n",
+    ],
+)
+def test_malformed_chunks(server, chunks):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
+        start = time.monotonic()
+        connection.sendall(CHUNKED + chunks)
+        connection.shutdown(socket.SHUT_WR)
+        assert receive(connection, start).status == 400
+    check_unharmed(server)
+
+
+@pytest.mark.parametrize("request_head", [head(1_000), CHUNKED + b"3e8\r\n"], ids=str)
+@pytest.mark.parametrize("resets", [False, True])
+def test_clients_that_go_away(server, request_head, resets):
+    for _ in range(5):
+        connection = socket.create_connection(("127.0.0.1", server.port))
+        if resets:
+            linger = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        connection.sendall(request_head + b'{"text": "' + SECRET)
+        time.sleep(0.02)
+        connection.close()
+    check_unharmed(server)
+
+
+def test_what_follows_a_body_is_not_logged(server):
+    for length in (1, 5, len(BODY) - 4):
+        rest = b'{"text": "' + SECRET + b'"}\r\n\r\n'
+        answer = send(server, head(length), BODY + rest)
+        assert answer.status == 400
+    time.sleep(0.2)
+    check_unharmed(server)
+
+
+def test_a_record_has_no_id_of_an_earlier_request(model, start_server):
+    server = start_server(str(model), "--workers", "1", "--threads", "1").wait_until_ready()
+    headers = JSON | {"X-Request-ID": "earlier-one"}
+    assert httpx.post(f"{server.url}/predict", content=BODY, headers=headers).status_code == 200
+    assert send(server, b"NONSENSE\r\n\r\n").status == 400
+    for _ in range(100):
+        records = [json.loads(line) for line in server.log.splitlines()]
+        invalid = [record for record in records if "Invalid request" in record["message"]]
+        if invalid:
+            break
+        time.sleep(0.05)
+    assert "NONSENSE" not in server.log
+    assert [record.get("request_id") for record in invalid] == [None]
+
+
+# --- encodings ---------------------------------------------------------------------------
+
+
+def encoded(encoding: str) -> bytes:
+    return '{"text": "Zoë lives in Malmö."}'.encode(encoding)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        "application/json; charset=us-ascii",
+    ],
+)
+def test_utf_8(server, content_type):
+    for body in (encoded("utf-8"), encoded("utf-8-sig")):
+        answer = send(server, head(len(body), content_type=content_type), body)
+        assert answer.status == 200
+        assert "Malmö" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"),
+    [
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16"),
+        ("utf-16-be", "UTF-16"),
+        ("utf-32", "UTF-32"),
+        ("utf-32-le", "UTF-32"),
+        ("utf-32-be", "UTF-32"),
+        ("latin-1", "Latin-1"),
+        ("cp1252", "Latin-1"),
+    ],
+)
+def test_other_encodings(server, encoding, named):
+    body = encoded(encoding)
+    answer = send(server, head(len(body)), body)
+    assert answer.status == 400
+    assert named in detail(answer)
+    declared = send(server, head(len(body), content_type=f"application/json; charset={encoding}"))
+    assert declared.status == 400
+    assert encoding in detail(declared)
+
+
+def test_compressed(server):
+    body = gzip.compress(BODY)
+    for coding in ("gzip", "br", "deflate", "gzip, identity"):
+        answer = send(server, head(len(body), content_encoding=coding), body)
+        assert answer.status == 415
+        assert coding in detail(answer)
+    assert send(server, head(len(BODY), content_encoding="identity"), BODY).status == 200
+
+
+# --- JSON --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [150, 1_000, 100_000])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda depth: b'{"text": ' + b"[" * depth + b"]" * depth + b"}",
+        lambda depth: b'{"text": "\\ud800", "a": ' + b"[" * depth + b"]" * depth + b"}",
+        lambda depth: b'{"a": ' * depth + b"1" + b"}" * depth,
+        lambda depth: b"[" * depth,
+    ],
+)
+def test_nested(server, make: Callable[[int], bytes], depth):
+    body = make(depth)
+    assert send(server, head(len(body)), body).status == 400
+    check_unharmed(server)
+
+
+@pytest.mark.parametrize("value", ["1" * 500_000, "0." + "1" * 500_000, "1e" + "9" * 500_000])
+def test_long_numbers(server, value):
+    body = f'{{"text": "a", "threshold": {value}}}'.encode()
+    answer = send(server, head(len(body)), body)
+    assert answer.status in (200, 400)
+    check_unharmed(server)
