@@ -159,33 +159,32 @@ def serve(
     try:
         from .service.limits import Limits
         from .service.models import ModelError
-        from .service.origins import check_origins
-        from .service.server import ServerSettings
+        from .service.server import ServerSettings, address
         from .service.server import serve as serve_pipeline
     except ImportError as error:
         _fail(
             f"serving needs {error.name}, which is not installed; "
             "run: pip install 'ner-lstm-component[serve]'"
         )
-    try:
-        settings = ServerSettings(
-            host=host,
-            port=port,
-            bind=bind,
-            workers=workers,
-            threads=threads,
-            timeout=timeout,
-            graceful_timeout=graceful_timeout,
-            keep_alive=keep_alive,
-            max_requests=max_requests,
-            gunicorn_conf=gunicorn_conf,
-            drain_seconds=drain_seconds,
-            client_timeout=client_timeout,
-            proxies=proxies,
-            cors_origins=check_origins(cors_origin or []),
-        )
-    except ValueError as error:
-        _fail(str(error))
+    if bind is None and (host is not None or port is not None):
+        bind = address(host, port)
+    gunicorn = {
+        "bind": bind,
+        "workers": workers,
+        "threads": threads,
+        "timeout": timeout,
+        "graceful_timeout": graceful_timeout,
+        "keepalive": keep_alive,
+        "max_requests": max_requests,
+    }
+    settings = ServerSettings(
+        {name: value for name, value in gunicorn.items() if value is not None},
+        gunicorn_conf,
+        drain_seconds,
+        client_timeout,
+        proxies,
+        tuple(cors_origin or ()),
+    )
     limits = Limits(max_body, max_texts, max_tokens, max_word, max_scan)
     try:
         serve_pipeline(model, limits, settings)

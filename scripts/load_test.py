@@ -189,7 +189,7 @@ def serve(
     tagger.find_component = lambda nlp: other
     models.find_component = lambda nlp: other
     server.load_pipeline = lambda model: nlp
-    server.serve(model, Limits(), ServerSettings(port=port, workers=workers))
+    server.serve(model, Limits(), ServerSettings({"bind": f"127.0.0.1:{port}", "workers": workers}))
 
 
 if __name__ == "__main__":

@@ -193,9 +193,9 @@ def test_component_of_another_name(model):
         ("", "body"),
         ("{", "body"),
         ("[" * 100_000, "body"),
-        ('{"text": "\\ud800"}', "text"),
-        ('{"sentence": ["ok", "\\udc00"]}', "sentence[1]"),
-        ('{"texts": ["ok"], "\\udc00": 1}', "\\udc00"),
+        ('{"text": "\\ud800"}', "body"),
+        ('{"sentence": ["ok", "\\udc00"]}', "body"),
+        ('{"texts": ["ok"], "\\udc00": 1}', "body"),
         (b'{"text": "\xff"}', "body"),
         ('{"text": null}', "text"),
         ('{"text": 1}', "text"),
@@ -234,6 +234,12 @@ def test_malformed_body(client, body, field):
     assert field in problem["detail"]
 
 
+def test_a_byte_order_mark_is_skipped(client):
+    body = b"\xef\xbb\xbf" + json.dumps({"text": TEXT}).encode()
+    response = client.post("/predict", data=body, content_type="application/json")
+    assert len(response.get_json()["ents"]) == 2
+
+
 def test_wrong_content_type(client):
     response = client.post("/predict", data=json.dumps({"text": "a"}), content_type="text/plain")
     assert response.status_code == 415
@@ -258,11 +264,12 @@ def test_few_errors_of_many_are_told(client):
         ({"sentence": ["a"] * 21}, "sentence", "20 tokens"),
         ({"sentences": [["a"] * 11, ["b"] * 10]}, "sentences", "20 tokens"),
         ({"text": "Oslo " + "(" * 51}, "text", "50 characters without white space"),
+        ({"text": "(" * 30}, "text", "999 characters to be scanned"),
         ({"texts": ["a", "x" * 51]}, "texts", "50 characters without white space"),
     ],
 )
 def test_beyond_a_limit(model, body, field, limit):
-    limits = Limits(body_bytes=300, texts=3, tokens=20, word_characters=50)
+    limits = Limits(body_bytes=300, texts=3, tokens=20, word_characters=50, scanned_characters=999)
     client = create_app(model, limits=limits).test_client()
     response = client.post("/predict", json=body)
     assert response.status_code == 413
@@ -271,6 +278,34 @@ def test_beyond_a_limit(model, body, field, limit):
     assert f"at most {limit}" in problem["detail"]
     assert predict(client, sentence=["a" * 51] * 3 + ["a"] * 17)["tokens"]
     assert predict(client, texts=["a " * 10, "x" * 50 + " a" * 5, ""])
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("(" * 999, "🙂" * 999, "\"'" * 499, "$" * 999, "👩‍👩‍👧" * 100, "http://" + "a:" * 496),
+        *("www.a-b." * 124, "(" * 500 + "." * 498 + "a", "." * 999, "(.\"-'$,;" * 124, "_" * 999),
+        *("a" * 999, "1km" * 333, "中" * 999, "ab-" * 333, "e\u0301" * 499, "`*~|" * 249),
+    ],
+)
+def test_what_takes_the_tokenizer_long_is_refused_before(client, nlp, monkeypatch, word):
+    def fail(text):
+        raise AssertionError("the tokenizer was asked")
+
+    n = 1_000_000 // len(json.dumps(word, ensure_ascii=False).encode())
+    monkeypatch.setattr(nlp, "make_doc", fail)
+    for body in ({"text": " ".join([word] * n)}, {"texts": [word] * min(n, 1_000)}):
+        data = json.dumps(body, ensure_ascii=False).encode()
+        response = client.post("/predict", data=data, content_type="application/json")
+        assert response.status_code == 413, response.text[:300]
+
+
+def test_what_is_read_every_day_is_not_refused(client):
+    url = "https://www.example.com/a/long-path?utm_source=mail&id=" + "0123456789abcdef" * 10
+    log = '10.0.0.1 - - [26/Nov/2026:10:00:00 +0000] "GET /a.html HTTP/1.1" 200 512 "-" "curl/8.0"'
+    code = "for (int i = 0; i < n; ++i) { a[i] = b[i] * (c[i] - d[i]); } // f(x) = g(h(x))"
+    for text in (" ".join([url] * 100), "\n".join([log] * 150), "\n".join([code] * 100)):
+        assert predict(client, text=text)["tokens"]
 
 
 def test_text_beyond_the_pipelines_limit(client, nlp, monkeypatch):
@@ -366,6 +401,7 @@ def test_health_and_version(client):
     assert client.get("/readyz").get_json() == {"status": "ready"}
     answer = client.get("/version").get_json()
     assert answer["name"] == "en_pipeline"
+    assert answer["runtime"]["network"] == "onnx"
     assert answer["labels"] == ["geo", "org", "per"]
     assert answer["runtime"]["spacy"] == spacy.__version__
 
@@ -389,6 +425,79 @@ def test_metrics(model):
     assert figures['ner_lstm_entities_total{label="per"}'] == 2
     assert figures["ner_lstm_requests_in_progress"] == 1
     assert figures['ner_lstm_request_seconds_count{endpoint="/predict"}'] == 2
+
+
+# --- who asks ----------------------------------------------------------------------------
+
+
+def test_prefix_behind_a_proxy(nlp):
+    forwarded = {
+        "X-Forwarded-Prefix": "/ner",
+        "X-Forwarded-Host": "example.com",
+        "X-Forwarded-Proto": "https",
+    }
+    trusting = create_app(nlp, proxies=1).test_client()
+    assert trusting.get("/openapi.json", headers=forwarded).get_json()["servers"] == [
+        {"url": "/ner"}
+    ]
+    redirected = trusting.get("", headers=forwarded)
+    assert redirected.status_code in (302, 308)
+    assert redirected.headers["Location"].endswith("/ner/")
+    # Off by default: what anybody can send changes nothing.
+    wary = create_app(nlp).test_client()
+    for path in ("/openapi.json", "/", "/docs", "/version"):
+        assert wary.get(path, headers=forwarded).data == wary.get(path).data
+    assert wary.get("/openapi.json").get_json()["servers"] == [{"url": "/"}]
+
+
+def test_pages_have_relative_links_only(client):
+    for page in ("/", "/docs"):
+        for link in re.findall(r'(?:src|href)="([^"]+)"', client.get(page).text):
+            assert not re.match("/|[a-z]+:", link)
+            assert client.get(f"/{link}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origins", "allowed"),
+    [([], None), (["https://a.example"], "https://a.example"), (["*"], "*")],
+)
+def test_cors(nlp, origins, allowed):
+    client = create_app(nlp, cors_origins=origins).test_client()
+    headers = {"Origin": "https://a.example"}
+    for answer in (
+        client.post("/predict", json={"text": TEXT}, headers=headers),
+        client.options("/predict", headers=headers | {"Access-Control-Request-Method": "POST"}),
+    ):
+        assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+    other = client.post("/predict", json={"text": TEXT}, headers={"Origin": "https://b.example"})
+    assert other.headers.get("Access-Control-Allow-Origin") in (None, "*")
+
+
+def test_ready_until_the_server_stops(nlp):
+    stopping = []
+    client = create_app(nlp, is_stopping=lambda: bool(stopping)).test_client()
+    assert client.get("/readyz").status_code == 200
+    stopping.append(True)
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/healthz").status_code == 200
+    assert predict(client, text=TEXT)["ents"]
+
+
+def test_legend(model):
+    nlp = spacy.load(model)
+    legend = create_app(nlp).test_client().get("/version").get_json()["legend"]
+    assert legend == {
+        "org": "Companies, agencies, institutions, etc.",
+        "per": "Named person or family.",
+    }
+    nlp.meta["legend"] = {"geo": "Places", "per": "People", "other": "not a label of it"}
+    legend = create_app(nlp).test_client().get("/version").get_json()["legend"]
+    assert legend == {
+        "geo": "Places",
+        "org": "Companies, agencies, institutions, etc.",
+        "per": "People",
+    }
 
 
 # --- memory and threads ----------------------------------------------------------------
@@ -449,12 +558,13 @@ def test_trained_folder_is_the_last_default(model, monkeypatch, tmp_path):
 
 
 def test_model_that_cannot_be_loaded(model, tmp_path):
-    with pytest.raises(ModelError, match=r"'no_such_pipeline' cannot be found.* neither a folder"):
+    with pytest.raises(
+        ModelError, match="'no_such_pipeline' cannot be loaded.*Expected: the folder"
+    ):
         create_app("no_such_pipeline")
-    with pytest.raises(ModelError, match=r"not a pipeline.*config\.cfg.*a folder without them"):
-        create_app(tmp_path)
-    with pytest.raises(ModelError, match=r"not a pipeline.* a file"):
-        create_app(model / "config.cfg")
+    for path in (tmp_path, model / "config.cfg"):
+        with pytest.raises(ModelError, match=f"{path}' cannot be loaded.*Expected: the folder"):
+            create_app(path)
     shutil.copytree(model, tmp_path / "broken")
     (tmp_path / "broken" / "ner_lstm" / "cfg").write_text("{")
     with pytest.raises(ModelError, match="cannot be loaded"):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response, g, request
 from flask_cors import CORS
@@ -17,15 +17,14 @@ from spacy.language import Language
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from .. import __version__, logs
-from . import CLIENT_TIMEOUT, openapi, problems, requests
+from . import CLIENT_TIMEOUT, problems, requests
 from .body import read_request
 from .deadlines import Deadlines
 from .limits import Limits
 from .metrics import Metrics
 from .models import legend, load_pipeline, network_runtime
-from .origins import check_origins
 from .pages import pages, swagger_ui
-from .schema import Health, Runtime, Version
+from .schema import openapi_document
 from .tagger import Tagger
 
 logger = logging.getLogger(__name__)
@@ -53,7 +52,6 @@ def create_app(
     :param cors_origins: origins whose pages may use the service, such as
         ``https://example.com``, or ``*``. Never with credentials.
     :param is_stopping: tells whether the server has begun to stop, for ``/readyz``.
-    :raises ValueError: for an origin that is none.
     :raises .models.ModelError: if there is no such pipeline, it cannot be loaded, or it has no
         component ``ner_lstm``.
     """
@@ -63,10 +61,8 @@ def create_app(
     tagger = Tagger(nlp, limits)
     tagger.warm_up()
     served = _version(tagger)
-    logger.info(
-        "Ready",
-        extra=logs.fields(**served.model_dump(), seconds=round(time.perf_counter() - start, 3)),
-    )
+    seconds = round(time.perf_counter() - start, 3)
+    logger.info("Ready", extra=logs.fields(**served, seconds=seconds))
 
     app = Flask(__name__, static_folder=None)
     # One more: a body without a length is cut there in silence.
@@ -77,12 +73,13 @@ def create_app(
     app.register_blueprint(pages)
     app.register_blueprint(swagger_ui)
     if cors_origins:
-        CORS(app, origins=check_origins(cors_origins), expose_headers=[requests.HEADER])
+        is_open = "*" in cors_origins
+        CORS(app, origins=list(cors_origins), send_wildcard=is_open, expose_headers=requests.HEADER)
     if proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies
         )
-    document = openapi.document(limits)
+    document = openapi_document(limits)
 
     @app.post("/predict")
     def predict() -> Response:
@@ -96,26 +93,26 @@ def create_app(
             "entities": sum(len(one["ents"]) for one in predictions),
         }
         answer = predictions if wanted.is_list else predictions[0]
-        return _json(to_json(answer, inf_nan_mode="null"))
+        return Response(to_json(answer, inf_nan_mode="null"), content_type="application/json")
 
     @app.get("/openapi.json")
-    def open_api() -> Response:
-        return _json(json.dumps({**document, "servers": [{"url": request.script_root or "/"}]}))
+    def openapi() -> dict[str, Any]:
+        return {**document, "servers": [{"url": request.script_root or "/"}]}
 
     @app.get("/healthz")
-    def healthz() -> Response:
-        return _json(Health(status="ok").model_dump_json())
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
 
     @app.get("/readyz")
-    def readyz() -> Response:
+    def readyz() -> tuple[dict[str, str], int]:
         # There is no application before its pipeline has been loaded and run.
         if is_stopping is not None and is_stopping():
-            return _json(Health(status="stopping").model_dump_json(), 503)
-        return _json(Health(status="ready").model_dump_json())
+            return {"status": "stopping"}, 503
+        return {"status": "ready"}, 200
 
     @app.get("/version")
-    def get_version() -> Response:
-        return _json(served.model_dump_json())
+    def get_version() -> dict[str, Any]:
+        return served
 
     @app.get("/metrics")
     def get_metrics() -> Response:
@@ -124,27 +121,20 @@ def create_app(
     return app
 
 
-def _json(text: str | bytes, status: int = 200) -> Response:
-    return Response(text, status, content_type="application/json")
-
-
-def _version(tagger: Tagger) -> Version:
-    meta = tagger.nlp.meta
-    try:
-        onnxruntime = version("onnxruntime")
-    except PackageNotFoundError:
-        onnxruntime = None
-    return Version(
-        name=f"{meta['lang']}_{meta['name']}",
-        version=meta["version"],
-        package=__version__,
-        labels=list(tagger.component.labels),
-        legend=legend(meta, tagger.component.labels),
-        threshold=tagger.component.threshold,
-        runtime=Runtime(
-            python=platform.python_version(),
-            spacy=version("spacy"),
-            onnxruntime=onnxruntime,
-            network=network_runtime(tagger.component),
-        ),
-    )
+def _version(tagger: Tagger) -> dict[str, Any]:
+    meta, component = tagger.nlp.meta, tagger.component
+    network = network_runtime(component)
+    return {
+        "name": f"{meta['lang']}_{meta['name']}",
+        "version": meta["version"],
+        "package": __version__,
+        "labels": list(component.labels),
+        "legend": legend(meta, component.labels),
+        "threshold": component.threshold,
+        "runtime": {
+            "python": platform.python_version(),
+            "spacy": version("spacy"),
+            "onnxruntime": version("onnxruntime") if network == "onnx" else None,
+            "network": network,
+        },
+    }

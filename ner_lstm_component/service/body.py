@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import socket
 
 from flask import request
@@ -11,7 +12,7 @@ from werkzeug.exceptions import RequestTimeout, UnsupportedMediaType
 
 from .deadlines import Deadlines
 from .limits import Limits, TooLarge
-from .problems import InvalidBody, InvalidRequest
+from .problems import InvalidBody
 from .schema import PredictRequest
 
 # Where gunicorn keeps the connection of a request. Other servers that buffer bodies, such as
@@ -19,13 +20,6 @@ from .schema import PredictRequest
 CONNECTION = "gunicorn.socket"
 
 _UTF_8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
-# The longer ones first: UTF-32's begins like UTF-16's.
-_OTHER_MARKS = {
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
 
 
 def read_request(limits: Limits, deadlines: Deadlines) -> PredictRequest:
@@ -35,15 +29,15 @@ def read_request(limits: Limits, deadlines: Deadlines) -> PredictRequest:
         that is compressed.
     :raises .limits.TooLarge: for a body beyond the limit.
     :raises werkzeug.exceptions.RequestTimeout: if it does not come in time.
-    :raises .problems.InvalidBody: if it breaks off, or is not in UTF-8.
-    :raises .problems.InvalidRequest: if the schema does not allow it.
+    :raises .problems.InvalidBody: if it breaks off, is not in UTF-8, or not what the schema
+        allows.
     """
     _check_headers()
     body = _decoded(_read(limits, deadlines))
     try:
         return PredictRequest.model_validate_json(body)
     except ValidationError as error:
-        raise InvalidRequest(error, body) from None
+        raise InvalidBody(error) from None
 
 
 def _check_headers() -> None:
@@ -93,19 +87,14 @@ def _check_time(connection: socket.socket | None, deadlines: Deadlines) -> None:
 
 def _decoded(body: bytes) -> bytes:
     """The body in UTF-8, without a byte order mark."""
-    if body.startswith(codecs.BOM_UTF8):
-        return body[len(codecs.BOM_UTF8) :]
-    for mark, name in _OTHER_MARKS.items():
-        if body.startswith(mark):
-            raise InvalidBody(f"expected UTF-8. Received: {name}")
-    # JSON begins with two characters of ASCII, or with one (RFC 4627, section 3).
-    if b"\0" in body[:2]:
-        name = "UTF-32" if body[:4].count(0) == 3 else "UTF-16"
-        raise InvalidBody(f"expected UTF-8. Received: what seems to be {name}")
+    encoding = json.detect_encoding(body)
+    if encoding == "utf-8-sig":
+        return body.removeprefix(codecs.BOM_UTF8)
+    if encoding != "utf-8":
+        raise InvalidBody(f"expected UTF-8. Received: what seems to be {encoding.upper()}")
     try:
-        body.decode("utf-8")
+        body.decode()
     except UnicodeDecodeError as error:
-        # Surrogates that were encoded one by one are told by the parser.
         raise InvalidBody(
             "expected UTF-8. Received: another encoding, such as Latin-1 or Windows-1252 "
             f"(byte 0x{body[error.start]:02x} at {error.start:,})"

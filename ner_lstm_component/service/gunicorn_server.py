@@ -14,7 +14,7 @@ from gunicorn.app.base import Application
 from gunicorn.glogging import Logger
 
 from . import GRACEFUL_TIMEOUT, KEEP_ALIVE, METRICS_VARIABLE, THREADS, TIMEOUT, WORKERS
-from .server import ServerSettings
+from .server import ServerSettings, address
 
 LOGGER = "gunicorn.error"
 
@@ -43,9 +43,8 @@ class _Application(Application):
 
     def load_config(self) -> None:
         """Set gunicorn's settings."""
-        given = self._settings
         self._set(
-            bind=given.address,
+            bind=address(None, None),
             workers=WORKERS,
             threads=THREADS,
             worker_class="gthread",
@@ -58,21 +57,12 @@ class _Application(Application):
             control_socket_disable=True,
         )
         of_environment = vars(self.cfg.parser().parse_args(self.cfg.get_cmd_args_from_env()))
-        file = given.gunicorn_conf or of_environment.get("config")
+        file = self._settings.gunicorn_conf or of_environment.get("config")
         if file is not None:
             self.load_config_from_file(str(file))
         del of_environment["args"]
         self._set(**of_environment)
-        has_address = given.host is not None or given.port is not None
-        self._set(
-            bind=given.bind or (given.address if has_address else None),
-            workers=given.workers,
-            threads=given.threads,
-            timeout=given.timeout,
-            graceful_timeout=given.graceful_timeout,
-            keepalive=given.keep_alive,
-            max_requests=given.max_requests,
-        )
+        self._set(**self._settings.gunicorn)
         if not self.cfg.max_requests_jitter:  # Not all workers at once.
             self._set(max_requests_jitter=self.cfg.max_requests // 10)
         self._chain_hooks()

@@ -35,15 +35,14 @@ def load_pipeline(model: str | Path | None = None) -> Language:
         component ``ner_lstm``.
     """
     source = model or os.environ.get(MODEL_VARIABLE) or _default_model()
-    _check_folder(source)
     try:
         nlp = spacy.load(source)
     # Whatever is wrong with a folder's files comes out of the libraries that read them.
     except Exception as error:
         raise ModelError(
             f"The pipeline {str(source)!r} cannot be loaded. Expected: the folder of a trained "
-            f"pipeline, or the name of an installed one; see also {MODEL_VARIABLE}. "
-            f"Received: {error}"
+            "pipeline, such as spacy train writes to model-best, or the name of an installed one; "
+            f"see also {MODEL_VARIABLE}. Received: {error} (Working folder: {str(Path.cwd())!r})"
         ) from error
     find_component(nlp)
     return nlp
@@ -73,25 +72,6 @@ def _default_model() -> str | Path:
         f"not installed, and there is no folder {TRAINED}. Train one (spacy project run "
         f"train), or set {MODEL_VARIABLE} to the folder of one or the name of a package."
     )
-
-
-def _check_folder(source: str | Path) -> None:
-    """Find out from its config alone that a folder is not what can be served."""
-    if is_package(str(source)):
-        return
-    path = Path(source)
-    if not path.exists():
-        raise ModelError(
-            f"The pipeline {str(source)!r} cannot be found. Expected: the folder of a trained "
-            f"pipeline, or the name of an installed one. Received: neither a folder nor an "
-            f"installed package; the working folder is {str(Path.cwd())!r}."
-        )
-    if not (path / "config.cfg").is_file() or not (path / "meta.json").is_file():
-        raise ModelError(
-            f"{str(source)!r} is not a pipeline and cannot be loaded. Expected: a folder with "
-            "config.cfg and meta.json, such as spacy train writes to model-best. Received: "
-            f"{'a file' if path.is_file() else 'a folder without them'}"
-        )
 
 
 def network_runtime(component: LSTMEntityRecognizer) -> str:

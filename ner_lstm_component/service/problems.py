@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import traceback
 from typing import Any
 
 from flask import Flask, Response
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import to_json
 from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
 
 from ..logs import fields, request_id
-from .schema import FieldError, Problem
 
 MEDIA_TYPE = "application/problem+json"
 # How much of what a client sent is repeated in the answer.
@@ -24,67 +22,26 @@ logger = logging.getLogger(__name__)
 
 
 class InvalidBody(BadRequest):
-    """A body that cannot be read as JSON.
+    """A body that cannot be read, or that the schema does not allow.
 
-    :param message: what is wrong with it.
+    :param error: what is wrong with it.
     """
 
-    def __init__(self, message: str) -> None:
-        self.errors = [{"field": "body", "message": message}]
-        super().__init__(f"body: {message}")
-
-
-class InvalidRequest(BadRequest):
-    """A body that the schema does not allow.
-
-    :param error: what the schema says of it.
-    :param body: the body.
-    """
-
-    def __init__(self, error: ValidationError, body: bytes) -> None:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        self.errors = [_field_error(details) for details in found[:_MAX_ERRORS]]
-        if found[0]["type"] == "json_invalid":
-            self.errors = [_surrogate_error(body) or self.errors[0]]
+    def __init__(self, error: str | ValidationError) -> None:
+        self.errors = [{"field": "body", "message": str(error)}]
+        if isinstance(error, ValidationError):
+            found = error.errors(include_url=False, include_input=False, include_context=False)
+            self.errors = [
+                {"field": _field_name(details["loc"]), "message": details["msg"]}
+                for details in found[:_MAX_ERRORS]
+            ]
         super().__init__("; ".join(f"{e['field']}: {e['message']}" for e in self.errors))
-
-
-def _field_error(details: ErrorDetails) -> dict[str, str]:
-    # The first part of a location is the kind of request, which is the name of its input.
-    field = _field_name(details["loc"][1:])
-    return {"field": field, "message": details["msg"]}
 
 
 def _field_name(location: tuple[int | str, ...]) -> str:
     """A field as ``sentence[2]``; ``body`` is the request as a whole."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return _printable("".join(parts).removeprefix("."))[:_MAX_NAME] or "body"
-
-
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _surrogate_error(body: bytes) -> dict[str, str] | None:
-    """Find half of a surrogate pair, which the JSON parser refuses without naming the field."""
-    try:
-        pending: list[tuple[tuple[int | str, ...], Any]] = [((), json.loads(body))]
-    except (ValueError, RecursionError):
-        return None
-    while pending:
-        location, value = pending.pop()
-        if isinstance(value, str):
-            try:
-                value.encode("utf-8")
-            except UnicodeEncodeError as error:
-                message = f"expected text. Received: a lone surrogate, at character {error.start}"
-                return {"field": _field_name(location), "message": message}
-        elif isinstance(value, dict):
-            for key, part in value.items():
-                pending += [((*location, key), part), ((*location, key), key)]
-        elif isinstance(value, list):
-            pending += [((*location, index), part) for index, part in enumerate(value)]
-    return None
+    return "".join(parts).removeprefix(".")[:_MAX_NAME] or "body"
 
 
 def register(app: Flask) -> None:
@@ -94,14 +51,17 @@ def register(app: Flask) -> None:
 
 
 def _problem(error: HTTPException) -> Response:
-    problem = Problem(
-        title=error.name,
-        status=error.code or 500,
-        detail=error.description or error.name,
-        request_id=request_id.get(),
-        errors=[FieldError(**one) for one in getattr(error, "errors", [])] or None,
-    )
-    response = Response(problem.model_dump_json(), problem.status, content_type=MEDIA_TYPE)
+    status = error.code or 500
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": error.name,
+        "status": status,
+        "detail": error.description or error.name,
+        "request_id": request_id.get(),
+    }
+    if hasattr(error, "errors"):
+        problem["errors"] = error.errors
+    response = Response(to_json(problem), status, content_type=MEDIA_TYPE)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from ..component import Analysis
 from ..tags import OUTSIDE, entity_spans
 from .limits import Limits, check_inputs, check_tokens
 from .models import ModelError, find_component
-from .schema import Entity, Prediction, PredictRequest
+from .schema import PredictRequest
 
 DECIMALS = 6
-
-# First token, end, label and score of an entity.
-_Found = tuple[int, int, str, float | None]
 
 
 class Tagged(NamedTuple):
@@ -30,7 +25,7 @@ class Tagged(NamedTuple):
     :param n_tokens: tokens of all of them.
     """
 
-    predictions: list[Prediction]
+    predictions: list[dict[str, Any]]
     n_tokens: int
 
 
@@ -107,7 +102,7 @@ class Tagger:
                 docs = [pipe(doc) for doc in docs]
         return list(zip(docs, analyses, strict=True))
 
-    def _prediction(self, doc: Doc, analysis: Analysis, wants_probabilities: bool) -> Prediction:
+    def _prediction(self, doc: Doc, analysis: Analysis, with_rows: bool) -> dict[str, Any]:
         """Describe a tagged Doc."""
         (tags, confidence), rows = analysis
         scores: dict[tuple[int, int, str], float] = {}
@@ -120,42 +115,28 @@ class Tagger:
                     entity_spans(tags).tolist(), confidence.tolist(), strict=True
                 )
             }
-        elif wants_probabilities:
+        elif with_rows:
             # A later component has merged or split tokens.
             rows = self.component.probabilities([doc])[0].tags
-        found = [(ent.start, ent.end, ent.label_) for ent in doc.ents]
-        ents = [(*ent, scores.get(ent)) for ent in found]
-        prediction = Prediction(
-            tokens=[token.text for token in doc],
-            tags=_iob2_tags(len(doc), ents),
-            ents=[_entity(doc, *ent) for ent in ents],
-            labels=self._tags,
-        )
-        if wants_probabilities:
-            prediction["prediction"] = _rounded(rows)
+        prediction: dict[str, Any] = {
+            "tokens": [token.text for token in doc],
+            "tags": [f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else OUTSIDE for t in doc],
+            "ents": [_entity(e, scores.get((e.start, e.end, e.label_))) for e in doc.ents],
+            "labels": self._tags,
+        }
+        if with_rows:
+            assert rows is not None
+            prediction["prediction"] = rows.astype(np.float64).round(DECIMALS).tolist()
         return prediction
 
 
-def _rounded(rows: NDArray[np.float32] | None) -> list[list[float]]:
-    assert rows is not None
-    return rows.astype(np.float64).round(DECIMALS).tolist()
-
-
-def _iob2_tags(n_tokens: int, ents: Sequence[_Found]) -> list[str]:
-    tags = [OUTSIDE] * n_tokens
-    for start, end, label, _ in ents:
-        tags[start:end] = [f"B-{label}", *[f"I-{label}"] * (end - start - 1)]
-    return tags
-
-
-def _entity(doc: Doc, start: int, end: int, label: str, score: float | None) -> Entity:
-    span = doc[start:end]
-    return Entity(
-        text=span.text,
-        label=label,
-        start=span.start_char,
-        end=span.end_char,
-        token_start=start,
-        token_end=end,
-        score=None if score is None else round(score, DECIMALS),
-    )
+def _entity(ent: Span, score: float | None) -> dict[str, Any]:
+    return {
+        "text": ent.text,
+        "label": ent.label_,
+        "start": ent.start_char,
+        "end": ent.end_char,
+        "token_start": ent.start,
+        "token_end": ent.end,
+        "score": None if score is None else round(score, DECIMALS),
+    }

@@ -6,14 +6,15 @@ import httpx
 import jsonschema
 import pytest
 
-from ner_lstm_component.service import openapi
-from ner_lstm_component.service.schema import PredictRequest
+from ner_lstm_component.service.limits import Limits
+from ner_lstm_component.service.schema import PredictRequest, openapi_document
 
 # Neither is there for Python 3.10.
 schemathesis = pytest.importorskip("schemathesis")
 hypothesis = pytest.importorskip("hypothesis")
 
-SCHEMA = schemathesis.openapi.from_dict(openapi.document())
+DOCUMENT = openapi_document(Limits())
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 
 
 def keep_to(server, case) -> None:
@@ -43,22 +44,37 @@ def test_answers_conform_to_many(case, server):
 
 
 def test_server_tells_the_document(server):
-    assert httpx.get(f"{server.url}/openapi.json").json() == openapi.document()
+    told = httpx.get(f"{server.url}/openapi.json").json()
+    assert told == DOCUMENT | {"servers": [{"url": "/"}]}
 
 
 def test_examples_are_answered_as_documented(server):
-    document = openapi.document()
-    (media_type,) = document["paths"]["/predict"]["post"]["requestBody"]["content"].values()
+    predict = DOCUMENT["paths"]["/predict"]["post"]
+    (media_type,) = predict["requestBody"]["content"].values()
+    schema = predict["responses"]["200"]["content"]["application/json"]["schema"]
     for example in media_type["examples"].values():
         answer = httpx.post(f"{server.url}/predict", json=example["value"])
         assert answer.status_code == 200
-        schema = {"$ref": "#/components/schemas/Predictions", "components": document["components"]}
-        jsonschema.validate(answer.json(), schema)
+        jsonschema.validate(answer.json(), schema | {"components": DOCUMENT["components"]})
 
 
 def test_schema_is_the_one_that_validates():
-    schemas = openapi.document()["components"]["schemas"]
-    assert len(schemas["PredictRequest"]["oneOf"]) == 4
-    own = PredictRequest.model_json_schema()["$defs"]["TextRequest"]
-    assert schemas["TextRequest"]["required"] == own["required"] == ["text"]
-    assert schemas["TextRequest"]["additionalProperties"] is False
+    schema = DOCUMENT["components"]["schemas"]["PredictRequest"]
+    own = PredictRequest.model_json_schema()
+    assert schema["oneOf"] == own["oneOf"]
+    assert len(schema["oneOf"]) == 4
+    assert schema["additionalProperties"] is False
+    assert schema["properties"].keys() == own["properties"].keys()
+
+
+def test_document_is_whole():
+    operations = [one for path in DOCUMENT["paths"].values() for one in path.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations) == 5
+    assert DOCUMENT["paths"]["/predict"]["post"]["responses"].keys() == {
+        *("200", "400", "408", "413", "415", "500")
+    }
+    document = openapi_document(Limits(tokens=17, texts=3))
+    properties = document["components"]["schemas"]["PredictRequest"]["properties"]
+    assert properties["sentence"]["maxItems"] == 17
+    assert properties["texts"]["maxItems"] == properties["sentences"]["maxItems"] == 3
+    assert "17 tokens" in document["paths"]["/predict"]["post"]["description"]

@@ -251,9 +251,9 @@ def _without_component(tmp_path) -> str:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: str(path / "missing"), "missing' cannot be found"),
-        (lambda path: "no_such_package", "'no_such_package' cannot be found"),
-        (str, "is not a pipeline"),
+        (lambda path: str(path / "missing"), "missing' cannot be loaded. Expected: the folder"),
+        (lambda path: "no_such_package", "'no_such_package' cannot be loaded"),
+        (str, "cannot be loaded"),
         (_without_component, "expected a component made by the factory 'ner_lstm'"),
     ],
 )
@@ -333,8 +333,10 @@ def test_unix_socket_by_gunicorns_variable(model, start_server, tmp_path, monkey
 def test_tls(model, start_server, tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj"]
-        + ["/CN=localhost", "-keyout", str(key), "-out", str(certificate)],
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)),
+        ],
         check=True,
         capture_output=True,
     )
@@ -414,8 +416,10 @@ def test_preload(model, tmp_path):
     port = Server.free_port()
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--threads", "2"]
-            + ["--bind", f"127.0.0.1:{port}", "wsgi:app"],
+            [
+                *(sys.executable, "-m", "gunicorn", "--preload", "--workers", "2"),
+                *("--threads", "2", "--bind", f"127.0.0.1:{port}", "wsgi:app"),
+            ],
             cwd=Path(__file__).parents[2],
             env=os.environ | {"NER_LSTM_MODEL": str(model)},
             stdout=log,
@@ -446,7 +450,7 @@ def test_waitress(model, tmp_path):
         "from ner_lstm_component.service.limits import Limits\n"
         "from ner_lstm_component.service.server import ServerSettings, serve\n"
         "sys.platform = 'win32'\n"
-        f"serve({str(model)!r}, Limits(), ServerSettings(port={port}))\n"
+        f"serve({str(model)!r}, Limits(), ServerSettings({{'bind': '127.0.0.1:{port}'}}))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     try:
