@@ -35,8 +35,7 @@ RUN python -m venv --without-pip /opt/venv \
     && /opt/venv/bin/python -c "from ner_lstm_component.app import create_app; create_app('en_ner_lstm')"
 
 FROM ${PYTHON}-slim
-# ONNX Runtime would report to its makers.
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin app
 COPY --from=environment /opt/venv /opt/venv
 WORKDIR /app
@@ -44,4 +43,6 @@ USER 10001:10001
 EXPOSE 5000
 # Without a proxy, which Docker may have been told to use for what is outside.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", "from urllib.request import ProxyHandler, build_opener; build_opener(ProxyHandler({})).open('http://127.0.0.1:5000/healthz', timeout=4)"]
-CMD ["ner-lstm", "serve", "en_ner_lstm", "--host", "0.0.0.0", "--port", "5000"]
+# Options of the server follow the image's name: docker run IMAGE --workers 4
+ENTRYPOINT ["ner-lstm", "serve", "en_ner_lstm", "--host", "0.0.0.0", "--port", "5000"]
+CMD ["--workers", "2"]

@@ -1,4 +1,7 @@
-"""Write a trained pipeline's model card, the README.md that ``spacy package`` takes along."""
+"""Write a trained pipeline's model card, the README.md that ``spacy package`` takes along.
+
+What the entity types mean goes into its meta.json, where the service's page finds it.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,18 @@ GMB = (
     "Groningen Meaning Bank: English news of 2003 to 2010, annotated by machines and corrected in "
     "part, so that its types and boundaries often disagree with themselves"
 )
+
+# What the entity types of both mean.
+LEGEND = {
+    "art": "Works and products",
+    "eve": "Events",
+    "geo": "Places",
+    "gpe": "Peoples and states",
+    "nat": "Natural phenomena",
+    "org": "Organisations",
+    "per": "Persons",
+    "tim": "Times",
+}
 
 # Below so many test entities or such an F1, a type is named among the limits.
 FEW_ENTITIES = 100
@@ -97,6 +112,8 @@ def main(
     """Write README.md into the folder MODEL: data, scores, limits and licence."""
     try:
         meta, scores = srsly.read_json(model / "meta.json"), srsly.read_json(metrics)
+        if _data(dataset)[0] in (EMBEDDED, GMB):
+            srsly.write_json(model / "meta.json", meta | {"legend": LEGEND})
         meta |= {"name": name, "version": version}
         if Path(dataset).is_dir():
             split = "that of the data"

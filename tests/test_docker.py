@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import srsly
 import typer
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -22,7 +23,7 @@ from werkzeug.serving import make_server
 
 ROOT = Path(__file__).parents[1]
 # Of folders that are copied, what building and training read.
-NEEDED = {".py", ".pyx", ".jinja", ".html", ".css", ".js", ".svg", ".cfg", ".csv"}
+NEEDED = {".py", ".pyx", ".jinja", ".html", ".css", ".js", ".svg", ".cfg", ".csv", ".json"}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -176,7 +177,8 @@ def option(words: list[str], name: str) -> str:
 def test_command_is_one_of_the_package():
     from ner_lstm_component.cli import app
 
-    program, name, *arguments = last("CMD").words
+    # What follows the image's name takes the place of CMD.
+    program, name, *arguments = [*last("ENTRYPOINT").words, *last("CMD").words]
     scripts = setup("options.entry_points", "console_scripts")
     assert f"{program} = ner_lstm_component.cli:app" in scripts
     command = typer.main.get_command(app).commands[name]
@@ -184,11 +186,14 @@ def test_command_is_one_of_the_package():
     assert parsed["model"] == "en_ner_lstm"
     assert parsed["host"] == "0.0.0.0"
     assert str(parsed["port"]) == last("EXPOSE").value
+    compose = srsly.read_yaml(ROOT / "compose.yaml")["services"]["ner"]
+    command.make_context(name, [*last("ENTRYPOINT").words[2:], *compose["command"]])
+    assert compose["ports"] == [f"4000:{last('EXPOSE').value}"]
 
 
 def test_ports_are_one():
     port = last("EXPOSE").value
-    assert option(last("CMD").words, "--port") == port
+    assert option(last("ENTRYPOINT").words, "--port") == port
     assert f"http://127.0.0.1:{port}/healthz" in last("HEALTHCHECK").words[-1]
     (published,) = re.findall(r"docker run .*-p (\d+):(\d+) ner-flask-app\n", README)
     assert published[1] == port

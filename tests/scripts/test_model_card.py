@@ -82,6 +82,7 @@ def test_says_data_scores_limits_and_licence(model, metrics):
 def test_other_data(model, metrics, dataset, expected):
     assert run(model, metrics, "--dataset", dataset, *OPTIONS).exit_code == 0
     assert expected in (model / "README.md").read_text(encoding="utf-8")
+    assert ("legend" in spacy.load(model).meta) == (dataset == "corpus")
 
 
 def test_spacy_package_takes_it_along(model, metrics, tmp_path):
@@ -94,6 +95,7 @@ def test_spacy_package_takes_it_along(model, metrics, tmp_path):
     assert (root / "README.md").read_text(encoding="utf-8") == card
     inside = root / "en_ner_lstm" / "en_ner_lstm-1.2.3" / "README.md"
     assert inside.read_text(encoding="utf-8") == card
+    assert srsly.read_json(inside.parent / "meta.json")["legend"]["tim"] == "Times"
 
 
 def test_what_cannot_be_read(model, metrics, tmp_path):

@@ -199,6 +199,13 @@ def test_entity_without_a_score(page):
 # --- filters ---------------------------------------------------------------------------
 
 
+def test_legend(page):
+    submit(page, TEXT)
+    sync_api.expect(page.locator("#legend")).to_have_text(
+        "org: Companies, agencies, institutions, etc. · per: Named person or family."
+    )
+
+
 def test_filter_by_label(page):
     submit(page, TEXT)
     sync_api.expect(page.locator(".label")).to_have_text(["geo 2", "org 1", "per 1"])

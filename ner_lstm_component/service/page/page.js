@@ -14,6 +14,7 @@ const state = {
   answer: null,
   hues: new Map(), // label → hue
   hidden: new Set(), // labels that the reader does not want to see
+  legend: {}, // label → what it means, of some
 };
 
 // -- asking
@@ -95,6 +96,8 @@ function showAnswer() {
   const counts = new Map();
   for (const { label } of answer.ents) counts.set(label, (counts.get(label) ?? 0) + 1);
   $("labels").replaceChildren(...[...counts.keys()].sort().map((l) => labelBox(l, counts.get(l))));
+  const explained = [...counts.keys()].sort().filter((label) => state.legend[label]);
+  $("legend").textContent = explained.map((l) => `${l}: ${state.legend[l]}`).join(" · ");
   $("filters").hidden = answer.ents.length === 0;
   $("json").textContent = JSON.stringify(answer, null, 2);
   $("curl").textContent = curl(state.text);
@@ -198,7 +201,8 @@ function copyBySelection(text) {
 async function showVersion() {
   const response = await fetch("version").catch(() => null);
   if (!response?.ok) return;
-  const { name, version, labels, runtime } = await response.json();
+  const { name, version, labels, legend, runtime } = await response.json();
+  state.legend = legend;
   const parts = [`${name} ${version}`, `labels: ${labels.join(", ")}`, `spaCy\u00a0${runtime.spacy}`];
   if (runtime.onnxruntime) parts.push(`ONNX\u00a0Runtime\u00a0${runtime.onnxruntime}`);
   $("version").textContent = parts.join(" · ");
