@@ -559,11 +559,11 @@ def test_trained_folder_is_the_last_default(model, monkeypatch, tmp_path):
 
 def test_model_that_cannot_be_loaded(model, tmp_path):
     with pytest.raises(
-        ModelError, match="'no_such_pipeline' cannot be loaded.*Expected: the folder"
+        ModelError, match=r"'no_such_pipeline' cannot be loaded\. Expected: the folder"
     ):
         create_app("no_such_pipeline")
     for path in (tmp_path, model / "config.cfg"):
-        with pytest.raises(ModelError, match=f"{path}' cannot be loaded.*Expected: the folder"):
+        with pytest.raises(ModelError, match=rf"{path}' cannot be loaded\. Expected: the folder"):
             create_app(path)
     shutil.copytree(model, tmp_path / "broken")
     (tmp_path / "broken" / "ner_lstm" / "cfg").write_text("{")

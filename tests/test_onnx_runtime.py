@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ner_lstm_component import onnx_runtime
 from ner_lstm_component.onnx_export import Exported, NotExpressible, Output
 from ner_lstm_component.onnx_graph import Graph
 from ner_lstm_component.onnx_runtime import THREADS_VARIABLE, OnnxNetwork, n_threads
@@ -89,15 +91,39 @@ def test_graphs_that_onnx_runtime_refuses():
         OnnxNetwork(export)
 
 
-def test_a_session_belongs_to_a_process(network, monkeypatch):
-    first = network._session()
-    assert network._session() is first
-    pid = os.getpid()
-    monkeypatch.setattr(onnx_runtime.os, "getpid", lambda: pid + 1)
-    assert network._session() is not first
-    assert network.predict((X, MASK), {})["sums"].tolist() == [2.0, 24.0]
-    # Not destroyed: it would wait for threads that a fork lacks.
-    assert any(kept.session is first for kept in onnx_runtime._inherited)
+FORK = """
+import os, sys
+sys.path.insert(0, {tests!r})
+from test_onnx_runtime import MASK, X, OnnxNetwork, doubled_sums
+
+network = OnnxNetwork(doubled_sums)
+print(network.predict((X, MASK), {{}})["sums"])
+child = os.fork()
+if child == 0:
+    if {predicts}:
+        print(network.predict((X, MASK), {{}})["sums"], flush=True)
+    sys.exit(0)
+_, status = os.waitpid(child, 0)
+print(network.predict((X, MASK), {{}})["sums"])
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("predicts", [False, True])
+def test_a_fork_predicts_and_ends(threads, predicts):
+    """The child lacks the session's threads: destroyed, it would wait for them for ever."""
+    code = FORK.format(tests=str(Path(__file__).parent), predicts=predicts)
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {THREADS_VARIABLE: threads},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("[ 2. 24.]") == 2 + predicts
 
 
 @pytest.mark.parametrize(("value", "expected"), [(None, 1), ("1", 1), ("3", 3)])
