@@ -28,6 +28,7 @@ from .segments import Batch, Reading, Segments, Text, batches, cut, parts, read
 from .settings import NetworkSettings, TaggerSettings
 from .tensorflow_wrapper import (
     TensorFlowWrapper,
+    device_scope,
     import_tensorflow,
     set_keras_model,
     set_runtime,
@@ -209,10 +210,10 @@ def _tagger(
 
 def _init_lexical(model: Model, X: Any = None, Y: Any = None) -> None:
     """Build a new network for the number of tags in the dimension ``nO``."""
-    import_tensorflow()  # which says what to install where it is missing
-    from .network import build_network
+    with device_scope(model.layers[1]):
+        from .network import build_network
 
-    network = build_network(model.attrs["settings"], _n_labels(model), model.attrs["n_pos"])
+        network = build_network(model.attrs["settings"], _n_labels(model), model.attrs["n_pos"])
     set_keras_model(model.layers[1], network)
     if X is not None:
         model.predict(X)
@@ -220,16 +221,17 @@ def _init_lexical(model: Model, X: Any = None, Y: Any = None) -> None:
 
 def _init_tok2vec(model: Model, X: Any = None, Y: Any = None) -> None:
     """Initialize the vectors, and build a new network for them and the dimension ``nO``."""
-    import_tensorflow()
-    from .network import build_vector_network
-
+    import_tensorflow()  # which says what to install where it is missing
     # Not a reference kept elsewhere: Language.replace_listeners() may have put another here.
     tok2vec = model.layers[0].layers[0]
     tok2vec.initialize(X=X)
     width = tok2vec.maybe_get_dim("nO")
     if width is None:  # Listeners to transformers know it from what they give.
         width = tok2vec.predict(X)[0].shape[1]
-    network = build_vector_network(model.attrs["settings"], width, _n_labels(model))
+    with device_scope(model.layers[1]):
+        from .network import build_vector_network
+
+        network = build_vector_network(model.attrs["settings"], width, _n_labels(model))
     set_keras_model(model.layers[1], network)
     if X is not None:
         model.predict(X)

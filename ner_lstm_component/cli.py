@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import spacy
 import typer
 
-from . import logs
+from . import __version__, kernels, logs
 from .export import export_network
 from .service import (
     CLIENT_TIMEOUT,
@@ -24,8 +25,36 @@ from .service import (
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
+def _show_versions(wanted: bool) -> None:
+    if not wanted:
+        return
+    # By what is imported: several distributions ship TensorFlow or ONNX Runtime.
+    installed = packages_distributions()
+    typer.echo(f"ner-lstm-component {__version__}")
+    typer.echo(f"spaCy {spacy.__version__}")
+    for name, module in (("TensorFlow", "tensorflow"), ("ONNX Runtime", "onnxruntime")):
+        found = installed.get(module)
+        typer.echo(f"{name} {version(found[0]) if found else 'is not installed'}")
+    typer.echo(
+        "Kernels: compiled"
+        if kernels.IS_COMPILED
+        else "Kernels: not compiled; NumPy computes them, several times slower"
+    )
+    raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    show_versions: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_versions,
+            is_eager=True,
+            help="Show the versions in use, and whether the kernels are compiled.",
+        ),
+    ] = False,
+) -> None:
     """Commands for pipelines with the component ner_lstm."""
 
 

@@ -53,13 +53,15 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
 
     :param folder: created if missing; files of these names are replaced.
     :return: the files.
-    :raises ValueError: if the pipeline has no such component, or it is not initialized, or its
-        network is not of a kind that can be written.
+    :raises ValueError: if the pipeline has no such component, or it is not initialized, or it
+        listens to a component that is missing or disabled, or its network is not of a kind
+        that can be written.
     :raises OSError: if a file cannot be written.
     """
     name, component = _component(nlp)
     wrapper: Any = component.model.layers[1].shims[0]
     docs = [_one_sentence(nlp, text) for text in SENTENCES]
+    _set_vectors(nlp, name, component, docs)
     potentials = component.model.predict(docs)
     features, mask, tags = _sample(component, docs, potentials)
     settings = {
@@ -103,8 +105,14 @@ def plain_network(encoder: Any) -> Any:
         vectors = args[0]
         if type(operation).__name__ == "Sum" and operation.axis in (3, [3], (3,)):
             hashes = vectors.shape[3]
-            mean = keras.layers.AveragePooling3D((1, 1, hashes), name="mean_of_hashes")(vectors)
-            return keras.layers.Rescaling(hashes, name="sum_of_hashes")(mean)
+            mean = keras.layers.AveragePooling3D(
+                (1, 1, hashes),
+                data_format="channels_last",
+                dtype=vectors.dtype,
+                name="mean_of_hashes",
+            )(vectors)
+            sum_of = keras.layers.Rescaling(hashes, dtype=vectors.dtype, name="sum_of_hashes")
+            return sum_of(mean)
         raise ValueError(
             f"The network has the operation {type(operation).__name__!r}, which is no layer. "
             "Expected: layers that Keras ships, and the sum over a feature's hashes."
@@ -134,6 +142,28 @@ def _one_sentence(nlp: Language, text: str) -> Doc:
     for token in doc[1:]:
         token.is_sent_start = False
     return doc
+
+
+def _set_vectors(
+    nlp: Language, name: str, component: LSTMEntityRecognizer, docs: Sequence[Doc]
+) -> None:
+    """Run the components whose vectors a listener reads: without them it reads zeros.
+
+    :raises ValueError: if there is a listener, but nothing before it that it listens to.
+    """
+    before = nlp.pipeline[: nlp.pipe_names.index(name)]
+    sources = [pipe for _, pipe in before if name in getattr(pipe, "listening_components", ())]
+    # spaCy's listeners and those to transformers say what they listen to.
+    upstream = [u for node in component.model.walk() if (u := getattr(node, "upstream_name", None))]
+    if upstream and not sources:
+        raise ValueError(
+            f"{name!r} listens to {upstream[0]!r}, but no enabled component before it gives it "
+            f"vectors. The pipeline's components: {', '.join(nlp.pipe_names)}. Enable that "
+            "component, or put its layer in the listener's place: nlp.replace_listeners()."
+        )
+    for pipe in sources:
+        for doc in docs:
+            pipe(doc)
 
 
 def _sample(

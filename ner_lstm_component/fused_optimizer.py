@@ -51,6 +51,12 @@ class Gradient(NamedTuple):
         """The gradient itself."""
         return self.tensor if self.scale == 1.0 else self.tensor * self.scale
 
+    def moved(self) -> Gradient:
+        """The gradient on the device of the current scope."""
+        import tensorflow as tf
+
+        return self._replace(tensor=tf.identity(self.tensor))
+
     def __add__(self, other: Gradient) -> Gradient:  # type: ignore[override]
         return Gradient(self.scaled() + other.scaled())
 
@@ -346,9 +352,9 @@ def _own_array(
     :raises ValueError: if it has another size.
     """
     known = arrays.get(key)
-    if known is None:
-        known = np.zeros(shape, np.float32)
-    elif known.size != math.prod(shape):
+    # After training on a GPU it is there.
+    known = np.zeros(shape, np.float32) if known is None else get_array_ops(known).to_numpy(known)
+    if known.size != math.prod(shape):
         raise ValueError(
             f"The optimizer has an array of shape {known.shape} for {key[1]!r}, whose shape is "
             f"{shape}: it was trained with another network."

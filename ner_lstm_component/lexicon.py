@@ -196,6 +196,9 @@ class TagLexicon(Shim):
     def finish_update(self, optimizer: Any) -> None:
         """Nothing: counts have no gradient."""
 
+    def to_device(self, device_type: str, device_id: int) -> None:
+        """Nothing: counts stay on the host, where they are looked up."""
+
     def copy(self) -> TagLexicon:
         """An independent lexicon of equal n-grams, which can go on learning from them."""
         copied = TagLexicon(self.ngrams)

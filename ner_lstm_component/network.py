@@ -27,6 +27,9 @@ _PACKAGE = "ner_lstm_component"
 # Of the layers as built. A spaCy pipeline's [training] dropout replaces it.
 _DROPOUT = 0.5
 
+# Whatever the user's keras.json and dtype policy say: the pipeline's arrays are float32.
+_FLOAT = "float32"
+
 
 def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> BiLSTMCRF:
     """A network over hashed lexical features.
@@ -39,12 +42,12 @@ def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> B
     width = settings.embed_width
     ids = keras.Input((None, n_features * HASHES), dtype="int32", name="features")
     mask = keras.Input((None,), dtype="bool", name="mask")
-    vectors = layers.Embedding(n_rows, width, name="embedding")(ids)
-    vectors = layers.Reshape((-1, n_features, HASHES, width))(vectors)
+    vectors = layers.Embedding(n_rows, width, dtype=_FLOAT, name="embedding")(ids)
+    vectors = layers.Reshape((-1, n_features, HASHES, width), dtype=_FLOAT)(vectors)
     vectors = ops.sum(vectors, axis=3)
-    vectors = layers.Reshape((-1, n_features * width))(vectors)
-    vectors = layers.Dense(settings.width, activation="gelu", name="mix")(vectors)
-    vectors = layers.LayerNormalization(name="norm")(vectors)
+    vectors = layers.Reshape((-1, n_features * width), dtype=_FLOAT)(vectors)
+    vectors = layers.Dense(settings.width, activation="gelu", dtype=_FLOAT, name="mix")(vectors)
+    vectors = layers.LayerNormalization(dtype=_FLOAT, name="norm")(vectors)
     emissions = _tagger(vectors, mask, settings.tagger, n_labels)
     encoder = keras.Model([ids, mask], emissions, name="encoder")
     return BiLSTMCRF(
@@ -73,14 +76,15 @@ def build_vector_network(settings: TaggerSettings, width: int, n_labels: int) ->
 def _tagger(vectors: Any, mask: Any, settings: TaggerSettings, n_labels: int) -> Any:
     """Word vectors → BiLSTM → emissions."""
     for number in range(settings.depth):
-        dropped = layers.Dropout(_DROPOUT, name=f"dropout_{number}")(vectors)
-        lstm = layers.LSTM(settings.hidden_width, return_sequences=True, name="lstm")
-        hidden = layers.Bidirectional(lstm, name=f"bilstm_{number}")(dropped, mask=mask)
-        vectors = (
-            hidden if number == 0 else layers.Add(name=f"residual_{number}")([vectors, hidden])
-        )
-    dropped = layers.Dropout(_DROPOUT, name="dropout_emissions")(vectors)
-    return layers.Dense(2 * n_labels + 1, name="emissions")(dropped)
+        dropped = layers.Dropout(_DROPOUT, dtype=_FLOAT, name=f"dropout_{number}")(vectors)
+        lstm = layers.LSTM(settings.hidden_width, return_sequences=True, dtype=_FLOAT, name="lstm")
+        both = layers.Bidirectional(lstm, dtype=_FLOAT, name=f"bilstm_{number}")
+        hidden = both(dropped, mask=mask)
+        if number > 0:
+            hidden = layers.Add(dtype=_FLOAT, name=f"residual_{number}")([vectors, hidden])
+        vectors = hidden
+    dropped = layers.Dropout(_DROPOUT, dtype=_FLOAT, name="dropout_emissions")(vectors)
+    return layers.Dense(2 * n_labels + 1, dtype=_FLOAT, name="emissions")(dropped)
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
@@ -113,7 +117,7 @@ class BiLSTMCRF(keras.Model):
         id_parts: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(dtype=_FLOAT, **kwargs)
         self.encoder = encoder
         self.n_labels = n_labels
         self.word_dropout = word_dropout
@@ -125,7 +129,7 @@ class BiLSTMCRF(keras.Model):
         self.hidden = keras.random.SeedGenerator()
         self.emissions = encoder.get_layer("emissions")
         self.states = keras.Model(encoder.inputs, self.emissions.input, name="states")
-        self.pos = layers.Dense(n_pos, name="pos") if n_pos else None
+        self.pos = layers.Dense(n_pos, dtype=_FLOAT, name="pos") if n_pos else None
 
     def call(
         self,
@@ -160,9 +164,13 @@ class BiLSTMCRF(keras.Model):
     def _hide(self, features: Any) -> Any:
         """Send the ids of some words' features to row 0, which stands for a hidden word too."""
         batch, time, n_ids = (ops.shape(features)[k] for k in range(3))
-        chance = keras.random.uniform((batch, time, n_ids // HASHES), seed=self.hidden)
-        is_first = ops.arange(n_ids // HASHES) == 0
-        hide = chance < ops.where(is_first, self.word_dropout, self.feature_dropout)
+        chance = keras.random.uniform(
+            (batch, time, n_ids // HASHES), dtype=_FLOAT, seed=self.hidden
+        )
+        is_first = ops.arange(n_ids // HASHES, dtype="int32") == 0
+        rates = (self.word_dropout, self.feature_dropout)
+        first, others = (ops.convert_to_tensor(rate, _FLOAT) for rate in rates)
+        hide = chance < ops.where(is_first, first, others)
         return ops.where(ops.repeat(hide, HASHES, axis=2), 0, features)
 
     def build(self, input_shape: Any = None) -> None:
@@ -209,7 +217,7 @@ class LinearChainCRF(layers.Layer):
     """
 
     def __init__(self, n_labels: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": _FLOAT})
         self.n_labels = n_labels
         self.allowed = iob2_allowed(n_labels)
         self.supports_masking = True

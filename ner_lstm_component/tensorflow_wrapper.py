@@ -33,7 +33,7 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -50,6 +50,14 @@ from .fused_lstm import fused_lstms
 from .fused_optimizer import FusedAdam, Gradient, is_expressible, own_arrays
 from .onnx_export import Exported, NotExpressible, export
 from .onnx_runtime import OnnxNetwork, is_installed
+from .placement import (
+    CPU,
+    are_on,
+    check_device,
+    device_name,
+    is_tensorflow_installed,
+    warn_that_onnx_stands_in,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -58,7 +66,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RUNTIMES = ("auto", "onnx", "tensorflow")
-_CPU = "/CPU:0"
 _FORMAT = 1
 # What is saved of a wrapper without a network, and the keys of what is saved of others.
 _EMPTY: dict[str, Any] = {"format": _FORMAT, "config": None, "call": None, "weights": []}
@@ -138,8 +145,30 @@ def init(model: Model, X: Any = None, Y: Any = None) -> None:
 
 
 def set_keras_model(model: Model, keras_model: keras.Model) -> None:
-    """Put a network into a wrapper, in place of what it held."""
+    """Put a network into a wrapper, in place of what it held.
+
+    A network whose variables are on another device than the wrapper's is rebuilt there when
+    it is first used; build it within :func:`device_scope` to spare that.
+    """
     _shim(model).set_model(keras_model)
+
+
+def device_scope(model: Model) -> contextlib.AbstractContextManager:
+    """A context in which TensorFlow places what is built where a wrapper's network lives.
+
+    :raises ImportError: if TensorFlow is not installed.
+    :raises RuntimeError: if Thinc computes on a GPU that TensorFlow does not see.
+    """
+    return _shim(model).device_scope()
+
+
+def weights_changed(model: Model) -> None:
+    """Tell a wrapper that its Keras variables were assigned to directly.
+
+    With the runtime ``"onnx"`` the network is exported anew before its next prediction. Calls
+    of the wrapper itself (updates, ``use_params``, loading) need no telling.
+    """
+    _shim(model).weights_changed()
 
 
 def set_runtime(model: Model, runtime: str) -> Model:
@@ -148,8 +177,10 @@ def set_runtime(model: Model, runtime: str) -> Model:
     :param runtime: ``"auto"``, ``"onnx"`` or ``"tensorflow"``. ``auto`` is ONNX Runtime as
         long as the network was only loaded, its device is a CPU, and it can be expressed
         in ONNX; and TensorFlow for all else: from training on, or once the Keras network
-        is asked for. ``onnx`` computes in ONNX on the CPU in every state, after training
-        with the weights of the moment, and refuses a network that has no ONNX form.
+        is asked for. On a GPU without TensorFlow it is ONNX Runtime on the CPU, with a
+        warning. ``onnx`` computes in ONNX on the CPU in every state, after training with
+        the weights of the moment, and refuses a network that has no ONNX form. Whoever
+        assigns to the Keras variables directly calls :func:`weights_changed`.
     :return: the model.
     :raises ValueError: for another runtime.
     """
@@ -223,16 +254,7 @@ def _to_numpy(array: Any) -> np.ndarray:
     return array if isinstance(array, np.ndarray) else array.get()
 
 
-# ---------------------------------------------------------------- placement
-
-
-def device_name(device_type: str, device_id: int = 0) -> str:
-    """TensorFlow's name for the device that Thinc's ops compute on.
-
-    :param device_type: Thinc's ``ops.device_type``: ``"gpu"``, else the host.
-    :param device_id: number of the GPU.
-    """
-    return f"/GPU:{max(device_id, 0)}" if device_type == "gpu" else _CPU
+# ---------------------------------------------------------------- TensorFlow's start
 
 
 _starting = threading.Lock()
@@ -348,9 +370,16 @@ class TensorFlowShim(Shim):
         self, model: keras.Model | None = None, config: dict | None = None, optimizer: Any = None
     ) -> None:
         super().__init__(None, config, optimizer)
-        self._reset()
+        self._initialize()
         if model is not None:
             self.set_model(model)
+
+    def _initialize(self) -> None:
+        """The state of a new shim: what outlives a network, and no network."""
+        self._device: str | None = None
+        self._checked_device: str | None = None
+        self._lock = threading.RLock()
+        self._reset()
 
     def _reset(self) -> None:
         """The state of a shim without a network."""
@@ -362,16 +391,15 @@ class TensorFlowShim(Shim):
         # then neither imports TensorFlow nor starts its threads, which do not survive
         # the fork of nlp.pipe(n_process=…).
         self._pending: dict[str, Any] | None = None
-        # The network in ONNX Runtime, and of one that is alive the weights it was made of.
+        # The network in ONNX Runtime, of the present weights: see weights_changed().
         self._onnx: OnnxNetwork | None = None
-        self._onnx_weights: list[np.ndarray] = []
         self._call_spec: dict[str, Any] | None = None
         self._names: list[str] = []
-        self._device: str | None = None
+        # Whether the live network is known to be on the device.
+        self._is_placed = True
         self._gradients: dict[str, Gradient] = {}
         self._fused = FusedAdam(self.id)
         self._compiled: dict[Any, _Compiled] = {}
-        self._lock = threading.RLock()
         self.dropout_rate = None
         self.traces = 0
 
@@ -397,21 +425,55 @@ class TensorFlowShim(Shim):
                 f"Received: keras_model={keras_model!r} (of type {type(keras_model).__name__})"
             )
         self._reset()
+        self._is_placed = False
         self._model = keras_model
 
     @property
     def keras_model(self) -> keras.Model:
-        """The network, brought to life if it was only loaded.
+        """The network, brought to life if it was only loaded, on the wrapper's device.
 
-        :raises ValueError: if there is none.
-        :raises RuntimeError: in a fork of a process that used TensorFlow.
+        After assigning to its variables directly, call :meth:`weights_changed`.
+
+        :raises ValueError: if there is none, or it cannot be moved to the device.
+        :raises RuntimeError: in a fork of a process that used TensorFlow, or if TensorFlow
+            does not see the device.
         """
-        if self._model is None:
+        if self._model is None or not self._is_placed:
             with self._lock:
+                if self._model is not None and not self._is_placed:
+                    self._place()
                 if self._model is None:
                     self._restore()
         import_tensorflow()  # which refuses in a fork
         return self._model
+
+    def _place(self) -> None:
+        """Have a live network that is on another device restored on the wrapper's."""
+        self._check_device()
+        if not are_on(self._model.variables, self.device):
+            try:
+                state = self._state_of(self._model)
+            except ValueError as error:
+                raise ValueError(
+                    "The network was built on another device than the wrapper's, which is "
+                    f"{self.device}, and cannot be moved: {error} Or build it within "
+                    "ner_lstm_component.tensorflow_wrapper.device_scope()."
+                ) from error
+            gradients = self._gradients
+            self._load(state)
+            with self.device_scope():
+                self._gradients = {name: one.moved() for name, one in gradients.items()}
+        self._is_placed = True
+
+    def weights_changed(self) -> None:
+        """Have the network exported to ONNX anew before it predicts with ONNX Runtime again.
+
+        The shim does so itself whenever it changes the weights. It does not see what others
+        assign to the Keras variables: until they call this, ``runtime="onnx"`` predicts with
+        the weights of before.
+        """
+        if self._model is not None:
+            self._onnx = None
 
     @property
     def runtime(self) -> str:
@@ -434,6 +496,22 @@ class TensorFlowShim(Shim):
             self._device = device_name(ops.device_type, ops.device_id)
         return self._device
 
+    def device_scope(self) -> contextlib.AbstractContextManager:
+        """TensorFlow's scope of :attr:`device`.
+
+        Where TensorFlow sees a GPU it places on it whatever is created outside a scope, be
+        the network on the CPU or not.
+
+        :raises RuntimeError: if TensorFlow does not see the device.
+        """
+        self._check_device()
+        return import_tensorflow().device(self.device)
+
+    def _check_device(self) -> None:
+        if self._checked_device != self.device:
+            check_device(import_tensorflow(), self.device)
+            self._checked_device = self.device
+
     @property
     def call_parameters(self) -> list[str]:
         """Names of the parameters of the network's ``call``, without any ``**kwargs``."""
@@ -449,16 +527,15 @@ class TensorFlowShim(Shim):
         self._build(self._to_tensors(inputs))
 
     def _build(self, structure: tuple[tuple, dict]) -> None:
-        tf = import_tensorflow()
         model = self.keras_model
         with self._lock:
             if all(layer.built for layer in model._flatten_layers()):
                 return
             n_weights = len(model.weights)
             call = _describe(structure)
-            # As when the network is restored, so that what cannot be is noticed now.
-            args, kwargs = _example(call)
-            with tf.device(self.device):
+            with self.device_scope():
+                # As when the network is restored, so that what cannot be is noticed now.
+                args, kwargs = _example(call)
                 model(*args, training=False, **kwargs)
             if len(model.weights) > n_weights:
                 self._call_spec = call
@@ -484,9 +561,8 @@ class TensorFlowShim(Shim):
             if self.runtime == "onnx":
                 raise _no_onnx_form(error) from error
             logger.info("Not ONNX Runtime but TensorFlow predicts, because of %s.", error)
-        tf = import_tensorflow()
         tensors, compiled = self._prepare(inputs, is_train=False)
-        with tf.device(self.device):
+        with self.device_scope():
             outputs, _ = compiled.function(*tensors)
         return outputs
 
@@ -498,33 +574,28 @@ class TensorFlowShim(Shim):
         """
         if self.runtime == "tensorflow" or self.is_empty:
             return None
-        if self.runtime == "auto":
-            if self._model is not None or self.device != _CPU:
-                return None
-            if self._onnx is None and not is_installed():
-                return None
-        if self._model is None and self._onnx is not None:
-            return self._onnx
-        with self._lock:
-            # What is alive may have changed unnoticed: whoever asked for it can assign.
-            if self._model is not None:
-                self._refresh_onnx(inputs)
-            elif self._onnx is None and self._pending is not None:
-                state = self._pending
-                if not state["weights"] and self.runtime == "onnx" and inputs is not None:
-                    self._refresh_onnx(inputs)  # was saved before it was built
-                    return self._onnx
-                self._onnx = OnnxNetwork(lambda: _export(state, embeds=True))
-            return self._onnx
+        if self.runtime == "auto" and not self._chooses_onnx():
+            return None
+        if self._onnx is None:
+            with self._lock:
+                if self._onnx is None:
+                    is_built = self._model is None and bool(self._state()["weights"])
+                    if self.runtime == "onnx" and inputs is not None and not is_built:
+                        self.build(inputs)
+                    state = self._state()
+                    self._onnx = OnnxNetwork(lambda: _export(state, embeds=True))
+        return self._onnx
 
-    def _refresh_onnx(self, inputs: ArgsKwargs | None) -> None:
-        if inputs is not None:
-            self.build(inputs)
-        weights = [variable.numpy() for variable in self.keras_model.weights]
-        if self._onnx is None or not _are_equal(weights, self._onnx_weights):
-            self._onnx, state = None, self._state()
-            self._onnx = OnnxNetwork(lambda: _export(state, embeds=True))
-            self._onnx_weights = weights
+    def _chooses_onnx(self) -> bool:
+        """Whether the runtime ``auto`` is ONNX Runtime; see :func:`set_runtime`."""
+        if self._model is not None:
+            return False
+        if self.device == CPU:
+            return self._onnx is not None or is_installed()
+        if is_tensorflow_installed() or not is_installed():
+            return False
+        warn_that_onnx_stands_in()
+        return True
 
     def begin_update(self, inputs: ArgsKwargs) -> tuple[Any, Callable[[Any], ArgsKwargs]]:
         """Run the network in training mode.
@@ -536,7 +607,9 @@ class TensorFlowShim(Shim):
         """
         tf = import_tensorflow()
         tensors, compiled = self._prepare(inputs, is_train=True)
-        with tf.device(self.device):
+        # Weights that are not trained, such as moving averages, change in the call.
+        self.weights_changed()
+        with self.device_scope():
             if compiled.ends_in_loss:
                 outputs, gradients = compiled.function(*tensors)
 
@@ -572,7 +645,7 @@ class TensorFlowShim(Shim):
                     return dense, 1.0
 
         def backprop(d_outputs: Any) -> ArgsKwargs:
-            with tf.device(self.device):
+            with self.device_scope():
                 gradients, scale = differentiate(d_outputs)
                 n_variables = len(compiled.variables)
                 self._accumulate(compiled.variables, gradients[:n_variables], scale)
@@ -618,7 +691,7 @@ class TensorFlowShim(Shim):
         leaves = tf.nest.flatten(structure)
 
         # On a GPU Keras' own layers are the fast ones.
-        is_fused = is_train and self.device == _CPU
+        is_fused = is_train and self.device == CPU
 
         def call(*tensors: Any) -> tuple[Any, list | None]:
             self.traces += 1
@@ -642,14 +715,14 @@ class TensorFlowShim(Shim):
             gradients = tape.gradient(outputs, targets)
             return outputs, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
 
-        with tf.device(self.device):
+        with self.device_scope():
             function = tf.function(call, autograph=False).get_concrete_function(*specs)
         gradients = function.structured_outputs[1]
         return _Compiled(function, gradients is not None, variables)
 
     def _to_tensors(self, inputs: ArgsKwargs) -> tuple[tuple, dict]:
         tf = import_tensorflow()
-        with tf.device(self.device):
+        with self.device_scope():
             return convert_recursive(
                 is_xp_array,
                 lambda array: tf.convert_to_tensor(_to_numpy(array)),
@@ -664,7 +737,10 @@ class TensorFlowShim(Shim):
         A loaded network keeps the names that it was saved with, for an optimizer to know
         its variables by; those that Keras makes up depend on what a process built before.
         """
-        weights = self.keras_model.weights
+        return self._named(self.keras_model)
+
+    def _named(self, model: keras.Model) -> list[tuple[str, Any]]:
+        weights = model.weights
         if len(self._names) != len(weights):
             seen: Counter[str] = Counter()
             self._names = []
@@ -695,13 +771,15 @@ class TensorFlowShim(Shim):
         """
         if not self._gradients:
             return
-        gradients, self._gradients = self._gradients, {}
         trainable = self._trainable()
+        gradients, self._gradients = self._gradients, {}
         chosen = {name: v for name, v in trainable if name in gradients}
-        tf = import_tensorflow()
-        with tf.device(self.device):
+        self.weights_changed()
+        with self.device_scope():
             if self._optimizer is not None:
                 if not self._optimizer.built:
+                    if not are_on(self._optimizer.variables, self.device):
+                        self._optimizer = _renewed(self._optimizer)
                     self._optimizer.build([v for _, v in trainable])
                 self._optimizer.apply_gradients(
                     [(gradients[name].scaled(), v) for name, v in chosen.items()]
@@ -732,23 +810,31 @@ class TensorFlowShim(Shim):
             yield
             return
         chosen = [(name, v) for name, v in self._variables() if name in names]
-        backup = [variable.numpy() for _, variable in chosen]
+        with self.device_scope():
+            backup = [variable.numpy() for _, variable in chosen]
         try:
-            for (name, variable), own in zip(chosen, backup, strict=True):
-                variable.assign(_to_numpy(params[(self.id, name)]).reshape(own.shape))
+            self._assign(
+                (variable, _to_numpy(params[(self.id, name)]).reshape(own.shape))
+                for (name, variable), own in zip(chosen, backup, strict=True)
+            )
             yield
         finally:
-            for (_, variable), own in zip(chosen, backup, strict=True):
-                variable.assign(own)
+            self._assign((v, own) for (_, v), own in zip(chosen, backup, strict=True))
+
+    def _assign(self, values: Iterable[tuple[Any, np.ndarray]]) -> None:
+        self.weights_changed()
+        with self.device_scope():
+            for variable, array in values:
+                variable.assign(array)
 
     # -- copies, devices, bytes
 
     def copy(self) -> TensorFlowShim:
         """An independent shim with an equal network and an id of its own."""
         copied = TensorFlowShim(None, self.cfg)
+        copied._device = self._device
         if not self.is_empty:
             copied._load(self._state())
-        copied._device = self._device
         if self._optimizer is not None:
             copied._optimizer = _renewed(self._optimizer)
         return copied
@@ -757,11 +843,25 @@ class TensorFlowShim(Shim):
         return self.copy()
 
     def to_device(self, device_type: str, device_id: int) -> None:
-        """Move the network to the device of Thinc's ops."""
+        """Move the network, and the gradients gathered, to a device of Thinc's.
+
+        Thinc's ``model.to_gpu()`` and ``model.to_cpu()`` call it.
+
+        A Keras optimizer starts anew.
+
+        :param device_type: ``"gpu"`` or ``"cpu"``.
+        :param device_id: number of the GPU; see `placement.device_name`.
+        :raises RuntimeError: for a GPU that TensorFlow does not see, if the network is alive;
+            else it is raised when TensorFlow is first needed.
+        """
         device = device_name(device_type, device_id)
-        if self._model is not None and device != self.device:
-            self._load(self._state())
-        self._device = device
+        if self._model is None:
+            self._device, self._onnx = device, None
+            return
+        check_device(import_tensorflow(), device)
+        with self._lock:
+            self._device, self._is_placed = device, False
+            self._place()
 
     def to_bytes(self) -> bytes:
         """The network: Keras' JSON config, and its weights as plain arrays.
@@ -821,14 +921,16 @@ class TensorFlowShim(Shim):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.id, self.cfg, self._optimizer = state["id"], state["cfg"], state["optimizer"]
         self._model = None
-        self._reset()
+        self._initialize()
         self.from_bytes(state["bytes"])
 
     def _state(self) -> dict[str, Any]:
         with self._lock:
             if self._model is None:
                 return self._pending or _EMPTY
-        model = self.keras_model
+        return self._state_of(self.keras_model)
+
+    def _state_of(self, model: keras.Model) -> dict[str, Any]:
         import keras
 
         try:
@@ -839,18 +941,18 @@ class TensorFlowShim(Shim):
                 "with keras.saving.register_keras_serializable()."
             ) from error
         config.pop("compile_config", None)
+        with self.device_scope():
+            weights = [_pack(name, v) for name, v in self._named(model)]
         return {
             "format": _FORMAT,
             "config": json.dumps(config, sort_keys=True),
             "call": self._call_spec,
-            "weights": [_pack(name, v) for name, v in self._variables()],
+            "weights": weights,
         }
 
     def _load(self, state: dict[str, Any]) -> None:
         """Hold a saved network, to be restored when first needed."""
-        device = self._device
         self._reset()
-        self._device = device
         if state["config"] is not None:
             self._pending = state
 
@@ -862,12 +964,12 @@ class TensorFlowShim(Shim):
                 "This TensorFlowWrapper holds no network yet: initialize the component "
                 "(nlp.initialize) or load a trained one before using it."
             )
-        tf = import_tensorflow()
+        import_tensorflow()
         import keras
 
         for module in self.cfg.get("imports", ()):
             importlib.import_module(module)
-        with tf.device(self.device):
+        with self.device_scope():
             model = keras.saving.deserialize_keras_object(
                 json.loads(state["config"]), safe_mode=True
             )
@@ -916,10 +1018,6 @@ def _no_onnx_form(error: NotExpressible) -> ValueError:
         "calls, that ner_lstm_component.onnx_export expresses. With runtime='auto' or "
         "'tensorflow' TensorFlow predicts."
     )
-
-
-def _are_equal(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
-    return len(some) == len(others) and all(map(np.array_equal, some, others))
 
 
 def _to_floats(ops: Ops, value: Any) -> Any:

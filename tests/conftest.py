@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +125,66 @@ def trained_nlp() -> Language:
     nlp = spacy.blank("en")
     nlp.add_pipe("ner_lstm", config={"model": copy.deepcopy(SMALL_MODEL)})
     return overfit(nlp)
+
+
+@pytest.fixture
+def devices(monkeypatch) -> list[str]:
+    """The devices that TensorFlow is told to use, while all runs on the CPU."""
+    import tensorflow as tf
+
+    from ner_lstm_component import tensorflow_wrapper
+
+    told: list[str] = []
+    real = tf.device
+
+    @contextlib.contextmanager
+    def device(name: Any) -> Iterator[None]:
+        # Keras has devices of its own in mind too; the wrapper's are full names.
+        if name in ("/CPU:0", "/GPU:0", "/GPU:1"):
+            told.append(name)
+        with real("/CPU:0"):
+            yield
+
+    monkeypatch.setattr(tf, "device", device)
+    # Not TensorFlow's list of devices: Keras would choose cuDNN.
+    monkeypatch.setattr(tensorflow_wrapper, "check_device", lambda tf, device: None)
+    return told
+
+
+# What a user may have set in Keras, for networks of their own.
+KERAS_SETTINGS: dict[str, dict[str, Any]] = {
+    "keras.json": {
+        "floatx": "float16",
+        "epsilon": 1e-2,
+        "image_data_format": "channels_first",
+    },
+    "policy": {"dtype_policy": "mixed_bfloat16"},
+}
+
+
+@pytest.fixture(params=KERAS_SETTINGS.values(), ids=KERAS_SETTINGS)
+def keras_settings(request) -> Iterator[dict[str, Any]]:
+    """Keras as a user set it; that nothing of it is changed is checked at the end."""
+    import keras
+
+    def settings() -> dict[str, Any]:
+        config = keras.config
+        return {
+            "floatx": config.floatx(),
+            "epsilon": config.epsilon(),
+            "image_data_format": config.image_data_format(),
+            "dtype_policy": config.dtype_policy().name,
+        }
+
+    def set_all(values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            getattr(keras.config, f"set_{name}")(value)
+
+    before = settings()
+    changed = {**before, "dtype_policy": request.param.get("floatx", "float32"), **request.param}
+    set_all(changed)
+    try:
+        yield changed
+        assert settings() == changed
+    finally:
+        set_all(before)

@@ -9,6 +9,7 @@ from itertools import cycle
 import numpy as np
 import pytest
 import spacy
+from conftest import make_examples
 from spacy.lang.en import English
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
@@ -847,19 +848,16 @@ TENSORFLOW = """nlp = spacy.load(
 WITHOUT_TENSORFLOW = """
 import sys
 
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("tensorflow", "keras"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Missing())
+sys.modules.update(tensorflow=None, keras=None)
 
 import json
 import spacy
 from spacy.training import Example
+from thinc.api import NumpyOps, set_current_ops
 from ner_lstm_component.app import create_app
 
-folder, text = sys.argv[1:]
+folder, text, device_type = sys.argv[1:]
+set_current_ops(NumpyOps(device_type=device_type))
 nlp = spacy.load(folder)
 component = nlp.get_pipe("ner_lstm")
 (probabilities,) = component.probabilities([nlp(text)])
@@ -884,12 +882,16 @@ print(json.dumps(found))
 """
 
 
-def test_without_tensorflow(trained_nlp, tmp_path):
-    """A loaded pipeline does all but training; training says what to install."""
+@pytest.mark.parametrize("device_type", ["cpu", "gpu"])
+def test_without_tensorflow(trained_nlp, tmp_path, device_type):
+    """A loaded pipeline does all but training; training says what to install.
+
+    Where Thinc computes on a GPU, it says once that it is not there.
+    """
     trained_nlp.to_disk(tmp_path)
     text = "Anna Berg lives in Oslo ."
     shown = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TENSORFLOW, tmp_path, text],
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, tmp_path, text, device_type],
         check=True,
         capture_output=True,
         text=True,
@@ -904,6 +906,47 @@ def test_without_tensorflow(trained_nlp, tmp_path):
     assert found["saved"] is True
     for message in (found["update"], found["initialize"]):
         assert "pip install 'ner-lstm-component[train]'" in message
+    assert shown.stderr.count("TensorFlow is not installed: ner_lstm") == (device_type == "gpu")
+
+
+@pytest.mark.parametrize("kind", ["small_model", "small_tok2vec_model"])
+def test_overfitting_whatever_keras_is_set_to(request, kind, keras_settings):
+    """The network is float32, and learns the same as with Keras' own settings."""
+    import keras
+
+    own = {"feature_dropout": 0.2, "pos_weight": 0.5} if kind == "small_model" else {}
+    model = {**request.getfixturevalue(kind), **own, "runtime": "tensorflow"}
+
+    def train():
+        fix_random_seed(0)
+        keras.utils.set_random_seed(0)
+        nlp = spacy.blank("en")
+        nlp.add_pipe("ner_lstm", config={"model": model})
+        examples = make_examples(nlp.vocab)
+        for example in examples:
+            for token in example.reference:
+                token.tag_ = "NNP" if token.is_title else "NN"
+        optimizer = nlp.initialize(lambda: examples)
+        losses = [nlp.update(examples, sgd=optimizer)["ner_lstm"] for _ in range(3)]
+        return nlp, losses
+
+    def potentials(nlp):
+        docs = [nlp.make_doc("Anna Berg lives in Oslo .")]
+        return nlp.get_pipe("ner_lstm").model.predict(docs)
+
+    nlp, losses = train()
+    network = nlp.get_pipe("ner_lstm").model.layers[1].shims[0].keras_model
+    assert {variable.dtype for variable in network.weights} == {"float32"}
+    loaded = English.from_config(nlp.config).from_bytes(nlp.to_bytes())
+    for one, other in zip(potentials(loaded), potentials(nlp), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for name in ("floatx", "dtype_policy"):
+        getattr(keras.config, f"set_{name}")("float32")
+    expected = train()[1]
+    for name in ("floatx", "dtype_policy"):
+        getattr(keras.config, f"set_{name}")(keras_settings[name])
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    assert losses[-1] < losses[0]
 
 
 def test_runtimes_agree(trained_nlp, texts):

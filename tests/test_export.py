@@ -10,10 +10,16 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 import spacy
+import tensorflow as tf
+from conftest import overfit
+from spacy.tokens import Doc
 from typer.testing import CliRunner
 
+import ner_lstm_component
+from ner_lstm_component import cli, crf, kernels
 from ner_lstm_component.cli import app
 from ner_lstm_component.export import SENTENCES, export_network, plain_network
 
@@ -107,6 +113,77 @@ def test_exported_network_is_a_copy(trained_nlp):
     before = encoder.get_weights()[0].copy()
     plain.set_weights([weights * 0 for weights in plain.get_weights()])
     np.testing.assert_array_equal(encoder.get_weights()[0], before)
+
+
+def test_export_whatever_keras_is_set_to(trained_nlp, tmp_path, keras_settings):
+    export_network(trained_nlp, tmp_path)
+    network = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    sample = np.load(tmp_path / "sample.npz")
+    emissions = np.asarray(network([sample["features"], sample["mask"]]))
+    assert emissions.dtype == np.float32
+    docs = [Doc(trained_nlp.vocab, words=words) for words in sentences(tmp_path)]
+    for doc in docs:
+        for token in doc[1:]:
+            token.is_sent_start = False
+    expected = trained_nlp.get_pipe("ner_lstm").model.predict(docs).emissions
+    np.testing.assert_allclose(emissions[sample["mask"]], expected, atol=1e-5)
+
+
+def sentences(folder):
+    return json.loads((folder / "network.json").read_text(encoding="utf-8"))["sentences"]
+
+
+@pytest.fixture
+def listening(tok2vec_model, small_tok2vec_model):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tok2vec", config={"model": tok2vec_model})
+    listener = {"@architectures": "spacy.Tok2VecListener.v1", "width": 24, "upstream": "*"}
+    nlp.add_pipe("ner_lstm", config={"model": {**small_tok2vec_model, "tok2vec": listener}})
+    return overfit(nlp, 2)
+
+
+def test_sample_of_a_listener_has_the_vectors(listening, tmp_path):
+    listening.add_pipe("sentencizer", first=True)
+    export_network(listening, tmp_path)
+    sample = np.load(tmp_path / "sample.npz")
+    docs = [Doc(listening.vocab, words=words) for words in sentences(tmp_path)]
+    vectors = listening.get_pipe("tok2vec").predict(docs)
+    np.testing.assert_allclose(sample["features"][sample["mask"]], np.concatenate(vectors))
+    assert np.abs(sample["features"]).max() > 0.1
+    session = onnxruntime.InferenceSession(tmp_path / "ner_lstm.onnx")
+    (emissions,) = session.run(None, {"vectors": sample["features"], "mask": sample["mask"]})
+    transitions = np.load(tmp_path / "transitions.npy")
+    lengths = np.array([len(doc) for doc in docs])
+    tags = crf.viterbi(emissions[sample["mask"]], transitions, lengths)
+    np.testing.assert_array_equal(tags, sample["tags"][sample["mask"]])
+
+
+def test_listener_that_is_given_nothing(listening, tmp_path):
+    listening.disable_pipe("tok2vec")
+    with pytest.raises(ValueError, match=r"'ner_lstm' listens to .*replace_listeners"):
+        export_network(listening, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    listening.enable_pipe("tok2vec")
+    listening.replace_listeners("tok2vec", "ner_lstm", ["model.tok2vec"])
+    listening.remove_pipe("tok2vec")
+    export_network(listening, tmp_path)
+    assert np.abs(np.load(tmp_path / "sample.npz")["features"]).max() > 0.1
+
+
+def test_version():
+    shown = CliRunner().invoke(app, ["--version"]).output
+    assert f"ner-lstm-component {ner_lstm_component.__version__}\n" in shown
+    for name, package in (("spaCy", spacy), ("TensorFlow", tf), ("ONNX Runtime", onnxruntime)):
+        assert f"{name} {package.__version__}\n" in shown
+    assert ("Kernels: compiled\n" in shown) is kernels.IS_COMPILED
+
+
+def test_version_of_what_is_missing(monkeypatch):
+    monkeypatch.setattr(cli, "packages_distributions", dict)
+    monkeypatch.setattr(kernels, "IS_COMPILED", False)
+    shown = CliRunner().invoke(app, ["--version"]).output
+    assert "TensorFlow is not installed\nONNX Runtime is not installed\n" in shown
+    assert "Kernels: not compiled" in shown
 
 
 def test_pipelines_without_a_network(tmp_path, trained_nlp):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,6 +17,24 @@ from ner_lstm_component.kernels import plain
 
 needs_compiled = pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
 LABELS = 3
+
+
+WITHOUT_COMPILED = """
+import logging, sys
+logging.basicConfig(level=logging.DEBUG, format="%(name)s %(levelname)s %(message)s")
+sys.modules["ner_lstm_component.kernels.compiled"] = None
+from ner_lstm_component import kernels, segments
+assert not kernels.IS_COMPILED
+"""
+
+
+def test_fallback_is_logged_once():
+    shown = subprocess.run(
+        [sys.executable, "-c", WITHOUT_COMPILED], capture_output=True, text=True, check=True
+    )
+    said = [line for line in shown.stderr.splitlines() if "ner_lstm_component" in line]
+    (line,) = said
+    assert line.startswith("ner_lstm_component.kernels DEBUG The kernels are not compiled")
 
 
 def factors(seed):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import gc
 import importlib
@@ -40,11 +39,12 @@ from thinc.types import ArgsKwargs
 from thinc.util import has_cupy_gpu
 
 from ner_lstm_component import tensorflow_wrapper
+from ner_lstm_component.placement import device_name, warn_that_onnx_stands_in
 from ner_lstm_component.tensorflow_wrapper import (
     TensorFlowShim,
-    device_name,
     import_tensorflow,
     set_keras_model,
+    weights_changed,
 )
 
 # Keras warns of networks that are odd on purpose.
@@ -1564,37 +1564,6 @@ def test_own_rates_are_restored_after_an_exception():
 # ---------------------------------------------------------------- devices
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (("cpu",), "/CPU:0"),
-        (("cpu", -1), "/CPU:0"),
-        (("gpu", 0), "/GPU:0"),
-        (("gpu", 1), "/GPU:1"),
-        (("gpu", -1), "/GPU:0"),
-    ],
-)
-def test_device_name(arguments, expected):
-    assert device_name(*arguments) == expected
-
-
-@pytest.fixture
-def devices(monkeypatch) -> list[str]:
-    """The devices that TensorFlow is told to use, while all runs on the CPU."""
-    told, real = [], tf.device
-
-    @contextlib.contextmanager
-    def device(name):
-        # Keras has devices of its own in mind too; the wrapper's are full names.
-        if name in ("/CPU:0", "/GPU:0", "/GPU:1"):
-            told.append(name)
-        with real("/CPU:0"):
-            yield
-
-    monkeypatch.setattr(tf, "device", device)
-    return told
-
-
 @pytest.mark.parametrize(("device_type", "device_id"), [("cpu", -1), ("gpu", 1)])
 def test_device_follows_the_ops(small, devices, monkeypatch, device_type, device_id):
     ops = SimpleNamespace(device_type=device_type, device_id=device_id)
@@ -1616,6 +1585,45 @@ def test_to_device(small, devices):
     assert set(devices) == {"/GPU:1"}
 
 
+def test_to_device_keeps_gradients(small, devices):
+    wrapper, stays = small, small.copy()
+    for one in (wrapper, stays):
+        one.begin_update(X)[1](DY)
+    devices.clear()
+    shim_of(wrapper).to_device("gpu", 1)
+    for one in (wrapper, stays):
+        one.begin_update(X)[1](DY)
+        one.finish_update(SGD(0.5))
+    assert_all_close(weights_of(wrapper), weights_of(stays))
+    assert set(devices) == {"/GPU:1", "/CPU:0"}
+
+
+def test_a_network_stays_where_the_wrapper_was_moved(small, devices):
+    shim_of(small).to_device("gpu", 1)
+    set_keras_model(small, dense())
+    devices.clear()
+    small.begin_update(X)[1](DY)
+    assert set(devices) == {"/GPU:1"}
+
+
+@only_tensorflow
+def test_a_network_that_cannot_be_moved(devices):
+    class Unsaved(keras.Model):
+        def __init__(self, units):
+            super().__init__()
+            self.dense = layers.Dense(units)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    wrapper = TensorFlowWrapper(Unsaved(2))
+    expected = wrapper.predict(X)
+    with pytest.raises(ValueError, match=r"another device.*get_config.*device_scope"):
+        shim_of(wrapper).to_device("gpu", 0)
+    shim_of(wrapper).to_device("cpu", -1)
+    assert_array_equal(wrapper.predict(X), expected)
+
+
 def test_to_device_where_it_is(small):
     small.predict(X)
     old = keras_of(small)
@@ -1630,6 +1638,7 @@ def test_to_device_of_an_empty_wrapper():
     assert shim_of(wrapper).device == "/GPU:1"
 
 
+@pytest.mark.usefixtures("devices")
 def test_copy_stays_on_the_device(small):
     shim_of(small).to_device("gpu", 1)
     assert shim_of(small.copy()).device == "/GPU:1"
@@ -1979,9 +1988,14 @@ def test_tensorflow_is_tensorflow(small, made):
     assert made == []
 
 
+def assign(wrapper: Model, array: np.ndarray) -> None:
+    keras_of(wrapper).weights[0].assign(array)
+    weights_changed(wrapper)
+
+
 CHANGES: dict[str, Callable[[Model], Any]] = {
     "update": lambda wrapper: update(wrapper, SGD(0.5)),
-    "assign": lambda wrapper: keras_of(wrapper).weights[0].assign(np.ones((3, 2))),
+    "assign": lambda wrapper: assign(wrapper, np.ones((3, 2))),
     "from_bytes": lambda wrapper: wrapper.from_bytes(TensorFlowWrapper(dense()).to_bytes()),
     "set_keras_model": lambda wrapper: set_keras_model(wrapper, dense()),
 }
@@ -2017,6 +2031,34 @@ def test_onnx_has_the_averages_within_use_params(small, made):
     assert np.abs(averaged - own).max() > 1e-3
     assert_array_equal(wrapper.predict(X), own)
     assert_array_equal(TensorFlowWrapper(runtime="onnx").from_bytes(saved).predict(X), averaged)
+
+
+@by_default
+def test_onnx_does_not_read_the_weights_at_each_call(small, monkeypatch):
+    wrapper = TensorFlowWrapper(runtime="onnx").from_bytes(small.to_bytes())
+    update(wrapper, SGD(0.5))
+    expected = wrapper.predict(X)
+    for name in ("numpy", "__array__"):
+        monkeypatch.setattr(keras.Variable, name, None)
+    assert_array_equal(wrapper.predict(X), expected)
+
+
+@by_default
+@pytest.mark.usefixtures("made")
+def test_auto_is_onnx_on_a_gpu_without_tensorflow(small, monkeypatch, caplog):
+    expected = small.predict(X)
+    ops = SimpleNamespace(device_type="gpu", device_id=0)
+    monkeypatch.setattr(tensorflow_wrapper, "get_current_ops", lambda: ops)
+    monkeypatch.setattr(tensorflow_wrapper, "is_tensorflow_installed", lambda: False)
+    warn_that_onnx_stands_in.cache_clear()
+    for _ in range(2):
+        loaded = TensorFlowWrapper().from_bytes(small.to_bytes())
+        for _ in range(2):
+            assert_all_close([loaded.predict(X)], [expected])
+        assert shim_of(loaded)._model is None
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "TensorFlow is not installed" in record.message
 
 
 @by_default

@@ -61,16 +61,22 @@ do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py`, `architectu
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
 from typing import Any
 
 from . import plain
 
 _chosen: Any = plain
-with suppress(ImportError):
+try:
     from . import compiled
 
     _chosen = compiled
+except ImportError as error:
+    logging.getLogger(__name__).debug(
+        "The kernels are not compiled (%s): NumPy computes them, several times slower. To "
+        "compile them, install ner-lstm-component where there is a C compiler.",
+        error,
+    )
 
 IS_COMPILED = _chosen is not plain
 
