@@ -211,7 +211,9 @@ class TagLexicon(Shim):
             )
             is_single = (self._levels[:, :1] - 1) % (len(_SEEN) + 1) == 0
             folds = np.zeros(len(self._levels), np.uint16)
-            without = np.repeat(np.where(is_single, 0, self._levels)[None], FOLDS, axis=0)
+            without = np.broadcast_to(
+                np.where(is_single, 0, self._levels), (FOLDS, *self._levels.shape)
+            )
         else:
             try:
                 folds, without = self._held_out.unpack(self._levels)
@@ -347,7 +349,8 @@ def _check_levels(levels: NDArray[np.unsignedinteger], n_tags: int) -> None:
 
     :param levels: *Shape:* ``(n, PER_NGRAM)``
     """
-    if (levels.max(axis=0, initial=0) >= _rows(n_tags)).any():
+    # Column by column: NumPy takes thirty times as long for max(axis=0).
+    if any(column.max(initial=0) >= n for column, n in zip(levels.T, _rows(n_tags), strict=True)):
         raise ValueError(f"Levels are out of range for {n_tags} tags.")
 
 
