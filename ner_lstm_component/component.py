@@ -6,8 +6,11 @@ tags (`crf.py`), and the tags are written to ``doc.ents`` as arrays (`tags.py`).
 
 # No postponed annotations here: spaCy reads those of the factory and of initialize().
 
+import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +24,7 @@ from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
@@ -40,6 +44,11 @@ from .tags import (
     tag_of_bilou,
     tags_of_entities,
 )
+
+logger = logging.getLogger(__name__)
+
+# Examples whose n-grams are counted at once.
+_COUNTED_AT_ONCE = 512
 
 # What the component writes to tokens.
 _WRITTEN = [ENT_IOB, ENT_TYPE]
@@ -440,18 +449,40 @@ class LSTMEntityRecognizer(TrainablePipe):
         *,
         nlp: Language | None = None,
         labels: Sequence[str] | None = None,
+        corpus: Callable[[Language], Iterable[Example]] | None = None,
     ) -> None:
         """Build a new network for the labels given, or found in the examples.
 
         :param get_examples: gives the examples.
-        :param nlp: the pipeline; not used.
+        :param nlp: the pipeline, which ``corpus`` is called with.
         :param labels: entity types, as :attr:`label_data`; without them the examples are
             read through.
-        :raises ValueError: if there are no labels (E143).
+        :param corpus: reads more examples than ``get_examples`` gives. Labels, n-gram
+            counts and part-of-speech tags are then learnt from these. For streamed corpora;
+            see `stream.make_stream_sample`.
+        :raises ValueError: if there are no labels (E143), or ``corpus`` is given without
+            ``nlp``.
         """
         validate_get_examples(get_examples, "LSTMEntityRecognizer.initialize")
+        get_all = get_examples
+        if corpus is not None:
+            if nlp is None:
+                raise ValueError(
+                    "'corpus' reads examples for a pipeline. Expected: 'nlp', the pipeline. "
+                    "Received: nlp=None"
+                )
+            get_all = partial(corpus, nlp)
+        elif nlp is not None and nlp.config.interpolate()["training"]["max_epochs"] == -1:
+            logger.warning(
+                "The training corpus is streamed (max_epochs = -1): spaCy initializes %r with "
+                "its first 100 examples, and the labels and n-gram counts come from these "
+                "alone. Set 'corpus' in [initialize.components.%s] to learn them from more, "
+                "as configs/default.cfg does.",
+                self.name,
+                self.name,
+            )
         if labels is None:
-            labels = [ent.label_ for eg in get_examples() for ent in eg.reference.ents]
+            labels = [ent.label_ for eg in get_all() for ent in eg.reference.ents]
         for label in labels:
             _check_label(label)
         self._set_labels([*self.labels, *labels])
@@ -459,7 +490,7 @@ class LSTMEntityRecognizer(TrainablePipe):
             raise ValueError(Errors.E143.format(name=self.name))
         self.temperature = 1.0  # What was fitted was fitted to another network.
         self.model.set_dim("nO", len(self.tags), force=True)
-        self._learn_lexicon(get_examples)
+        self._learn_lexicon(get_all)
         sample = [eg.predicted for eg in islice(get_examples(), 10) if len(eg.predicted)]
         self.model.initialize(X=sample or [Doc(self.vocab, words=["."])])
 
@@ -471,13 +502,19 @@ class LSTMEntityRecognizer(TrainablePipe):
         self.cfg["pos"] = []
         if lexicon is None and not learns_pos:
             return
-        docs, columns, pos = [], [], set()
-        for example in get_examples():
-            docs.append(example.predicted)
-            columns.append(self._columns([example]))
-            pos.update(np.unique(example.reference.to_array(TAG)).tolist())
+        pos: set[int] = set()
+
+        def batches() -> Iterator[tuple[list[Doc], NDArray[np.int64]]]:
+            # A few at a time: those of a streamed corpus need not fit in memory.
+            for examples in minibatch(get_examples(), _COUNTED_AT_ONCE):
+                for example in examples:
+                    pos.update(np.unique(example.reference.to_array(TAG)).tolist())
+                yield [example.predicted for example in examples], self._columns(examples)
+
         if lexicon is not None:
-            lexicon_of(lexicon).learn(docs, columns, len(self.tags))
+            lexicon_of(lexicon).learn(batches(), len(self.tags))
+        else:
+            deque(batches(), maxlen=0)
         if learns_pos:
             self.cfg["pos"] = sorted(self.vocab.strings[tag] for tag in pos - {0})
             self.model.attrs["n_pos"] = len(self.cfg["pos"])

@@ -6,10 +6,7 @@ training data, which tag its token had most often, how often and how surely, and
 network that as further features of a token, small integers like the lexical ones.
 
 In training a document is looked up in counts that lack it, so that the network sees it as
-it will see new text: the documents are dealt to folds, and each is shown the counts of
-the other folds (target encoding, Micci-Barreca, 2001, cross-fitted as in stacking,
-Wolpert, 1992). Leaving out the document alone would tell its tags: of a word with
-balanced counts it would always show one fewer of the right one.
+it will see new text; `folds.py` says how.
 
 N-grams stay within a sentence. They are known by hashes of 32 bits: of a million, one in
 some thousands is taken for another.
@@ -17,7 +14,8 @@ some thousands is taken for another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,8 +27,11 @@ from spacy.tokens import Doc
 from thinc.api import Model, Shim
 
 from .features import no_gradient
+from .folds import FOLDS, HeldOut, vote
 from .kernels import NgramTable, plain
 from .segments import Text, read
+
+logger = logging.getLogger(__name__)
 
 # From which count, and from which share of its most frequent tag, an n-gram is one level
 # higher.
@@ -40,9 +41,9 @@ _REACH = 8
 
 # Ids that an n-gram has.
 PER_NGRAM = 2
-FOLDS = 10
 
-_FORMAT = 3
+# Format 3 lacks the held-out counts.
+_FORMAT, _OLDEST_FORMAT = 4, 3
 # Stand-ins for the words before and after a sentence.
 _BEFORE, _AFTER = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
 
@@ -112,76 +113,116 @@ class TagLexicon(Shim):
         self.ngrams = tuple(tuple(offsets) for offsets in ngrams)
         offsets = sorted({offset for ngram in self.ngrams for offset in ngram})
         self._hashing = np.array(offsets, np.int64), *_hash_parameters(self.ngrams, offsets)
-        nothing = np.zeros((0, 1), np.float32)
-        self._set(1, HashIndex.of(np.zeros(0, np.uint32)), _levels(nothing))
+        self.learn([], 1)
 
-    def _set(self, n_tags: int, index: HashIndex, levels: NDArray[np.unsignedinteger]) -> None:
-        """Hold n-grams' hashes, and what :func:`_levels` says of each."""
+    def _set(
+        self,
+        n_tags: int,
+        index: HashIndex,
+        levels: NDArray[np.unsignedinteger],
+        held_out: HeldOut | None,
+    ) -> None:
+        """Hold n-grams' hashes, and what :func:`_levels` says of each.
+
+        :param held_out: what it says without each fold; None where that is not known.
+        """
         self.n_tags = n_tags
         self._index = index
         self._levels = levels
+        self._held_out = held_out
         first, second = _rows(n_tags)
         kinds = np.arange(len(self.ngrams)) * (first + second)
         self._first_rows = (kinds[:, None] + [0, first]).astype(np.int32)
-        self._table = self._table_of(levels)
-        # What is known while learning and not saved: the tables without each fold, and
-        # the fold of each document, by its text.
+        self._table = self._table_of(levels, self._first_rows)
+        # Made when training first needs them.
+        self._folds: plain.NgramTable | None = None
         self._without: list[plain.NgramTable] = []
-        self._fold: dict[int, int] = {}
 
-    def _table_of(self, levels: NDArray[np.unsignedinteger]) -> plain.NgramTable:
-        return NgramTable(*self._hashing, _BEFORE, _AFTER, *self._index, levels, self._first_rows)
+    def _table_of(
+        self, levels: NDArray[np.unsignedinteger], first_rows: NDArray[np.int32]
+    ) -> plain.NgramTable:
+        return NgramTable(*self._hashing, _BEFORE, _AFTER, *self._index, levels, first_rows)
 
     # -- learning
 
-    def learn(self, docs: Sequence[Doc], tags: Sequence[NDArray[np.int64]], n_tags: int) -> None:
+    def learn(
+        self, batches: Iterable[tuple[Sequence[Doc], NDArray[np.int64]]], n_tags: int
+    ) -> None:
         """Count the n-grams of annotated Docs, in place of what was counted.
 
-        :param tags: a Doc's tags, -1 where unknown. *Shape:* ``(n_tokens,)`` each
+        :param batches: some Docs at a time, and the tags of all their tokens, -1 where
+            unknown. *Shape:* ``(n_tokens,)``
         :param n_tags: number of tags.
         """
-        keys = self._keys(read(docs))
-        columns = np.concatenate([*tags, np.zeros(0, np.int64)])
-        document = np.repeat(np.arange(len(docs)), [len(doc) for doc in docs])
-        hashes = [_document_hash(doc) for doc in docs]
-        folds = np.array([key % FOLDS for key in hashes], np.int64)
-        known = columns >= 0
-        ngrams, row = np.unique(keys[known].T, return_inverse=True)
+        keys = [np.zeros((0, len(self.ngrams)), np.uint32)]
+        tags, folds = [np.zeros(0, np.int16)], [np.zeros(0, np.int8)]
+        for docs, columns in batches:
+            known = columns >= 0
+            keys.append(self._keys(read(docs))[known])
+            tags.append(columns[known].astype(np.int16))
+            folds.append(_dealt(docs)[known].astype(np.int8))
+        ngrams, row = np.unique(np.concatenate(keys).T, return_inverse=True)
         row = row.reshape(-1)
-        n_kinds = len(self.ngrams)
-        column = np.tile(columns[known], n_kinds)
-        fold = np.tile(folds[document[known]], n_kinds)
+        column, fold = (np.tile(np.concatenate(x), len(self.ngrams)) for x in (tags, folds))
         counts = np.zeros((len(ngrams), n_tags), np.float32)
         np.add.at(counts, (row, column), 1)
-        self._set(n_tags, HashIndex.of(ngrams), _levels(counts))
+        levels = _levels(counts)
+        counted = np.zeros((FOLDS, len(ngrams)), bool)
+        counted[fold, row] = True
+        without = np.zeros((FOLDS, *levels.shape), levels.dtype)
         for k in range(FOLDS):
-            mine = fold == k
-            touched = np.unique(row[mine])
+            touched, mine = np.flatnonzero(counted[k]), fold == k
             rest = counts[touched]
             np.subtract.at(rest, (np.searchsorted(touched, row[mine]), column[mine]), 1)
-            levels = self._levels.copy()
-            levels[touched] = _levels(rest)
-            self._without.append(self._table_of(levels))
-        self._fold = dict(zip(hashes, folds.tolist(), strict=True))
+            without[k, touched] = _levels(rest)
+        self._set(n_tags, HashIndex.of(ngrams), levels, HeldOut.of(counted, without))
 
     # -- looking up
 
     def ids(self, text: Text, is_train: bool = False) -> NDArray[np.int32]:
-        """Ids of all tokens, two for each kind of n-gram.
+        """Look up the ids of all tokens, two for each kind of n-gram.
 
-        :param is_train: look Docs that were counted up in counts that lack them.
+        :param is_train: look tokens up in counts without the documents that they are from.
         :return: *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))``, below
             :func:`n_lexicon_rows`
         """
         keys = self._keys(text)
-        ids = self._table.ids(keys)
-        if is_train and self._fold:
-            fold_of_doc = [self._fold.get(_document_hash(doc), -1) for doc in text.docs]
-            fold = np.repeat(fold_of_doc, [len(doc) for doc in text.docs])
-            for k in set(fold_of_doc) - {-1}:
-                mine = fold == k
-                ids[mine] = self._without[k].ids(keys[mine])
+        if not is_train:
+            return self._table.ids(keys)
+        if self._folds is None:
+            self._folds, self._without = self._training_tables()
+        low, high = self._folds.ids(keys).reshape(len(keys), len(self.ngrams), 2).transpose(2, 0, 1)
+        fold = vote(low | high << 8, text.lengths, _dealt(text.docs))
+        ids = np.empty((len(keys), self._first_rows.size), np.int32)
+        for k in np.unique(fold):
+            mine = fold == k
+            ids[mine] = self._without[k].ids(keys[mine])
         return ids
+
+    def _training_tables(self) -> tuple[plain.NgramTable, list[plain.NgramTable]]:
+        """The sets of folds of n-grams, as two bytes, and the n-grams without each fold."""
+        if self._held_out is None:
+            logger.warning(
+                "This pipeline's n-gram counts were saved by an older version, which did not "
+                "save what they are without a training document. To train on, n-grams that "
+                "were counted once are hidden; the others may tell the tags of documents that "
+                "they were counted in. For better results initialize the pipeline anew, with "
+                "nlp.initialize() or 'spacy train' without 'source'."
+            )
+            is_single = (self._levels[:, :1] - 1) % (len(_SEEN) + 1) == 0
+            folds = np.zeros(len(self._levels), np.uint16)
+            without = np.broadcast_to(
+                np.where(is_single, 0, self._levels), (FOLDS, *self._levels.shape)
+            )
+        else:
+            try:
+                folds, without = self._held_out.unpack(self._levels)
+                _check_levels(without.reshape(-1, PER_NGRAM), self.n_tags)
+            except ValueError as error:
+                raise ValueError(f"The bytes of a lexicon are damaged: {error}") from error
+        pairs = folds.astype("<u2").view(np.uint8).reshape(-1, 2)
+        of_folds = self._table_of(pairs, np.zeros_like(self._first_rows))
+        return of_folds, [self._table_of(levels, self._first_rows) for levels in without]
 
     def _keys(self, text: Text) -> NDArray[np.uint32]:
         """Hashes of the tokens' n-grams. *Shape:* ``(n_tokens, len(ngrams))``.
@@ -202,8 +243,8 @@ class TagLexicon(Shim):
     def copy(self) -> TagLexicon:
         """An independent lexicon of equal n-grams, which can go on learning from them."""
         copied = TagLexicon(self.ngrams)
-        copied._set(self.n_tags, self._index, self._levels)
-        copied._without, copied._fold = self._without, self._fold
+        copied._set(self.n_tags, self._index, self._levels, self._held_out)
+        copied._folds, copied._without = self._folds, self._without
         return copied
 
     def __deepcopy__(self, memo: dict) -> TagLexicon:
@@ -218,7 +259,7 @@ class TagLexicon(Shim):
         self.from_bytes(state["bytes"])
 
     def to_bytes(self) -> bytes:
-        """The n-grams as plain arrays, without what only training needs."""
+        """Write the n-grams as plain arrays, and what training needs of them compressed."""
         return srsly.msgpack_dumps(
             {
                 "format": _FORMAT,
@@ -227,37 +268,57 @@ class TagLexicon(Shim):
                 "starts": self._index.starts.astype("<i4", copy=False).tobytes(),
                 "rests": self._index.rests.astype("<u2", copy=False).tobytes(),
                 "levels": self._levels.astype(_little(self.n_tags), copy=False).tobytes(),
+                "held_out": self._held_out,
             }
         )
 
     def from_bytes(self, data: bytes) -> TagLexicon:
-        """Take over what :meth:`to_bytes` gave.
+        """Take over what :meth:`to_bytes` gave, or gave in version 0.1.
+
+        What only training needs stays compressed until training asks for it, and is
+        checked then.
 
         :raises ValueError: if it is something else, or has other n-grams.
         """
         try:
             state = srsly.msgpack_loads(data)
-            found = state["format"], state["ngrams"]
+            version, ngrams = state["format"], state["ngrams"]
         except Exception as error:
             raise ValueError(
                 f"The bytes of a lexicon could not be read ({len(data)} bytes, {error!r})."
             ) from error
-        expected = _FORMAT, [list(offsets) for offsets in self.ngrams]
-        if found != expected:
+        expected = [list(offsets) for offsets in self.ngrams]
+        if version not in (_OLDEST_FORMAT, _FORMAT) or ngrams != expected:
             raise ValueError(
-                f"A lexicon of format {expected[0]} with 'ngrams' {expected[1]} is expected, as "
-                f"the config says. Received: format {found[0]} with {found[1]}. Load it with the "
-                "config and the version that it was saved with."
+                f"A lexicon of format {_OLDEST_FORMAT} or {_FORMAT} with 'ngrams' {expected} is "
+                f"expected, as the config says. Received: format {version} with {ngrams}. Load "
+                "it with the config and the version that it was saved with."
             )
-        n_tags = state["n_tags"]
-        index = HashIndex(
-            np.frombuffer(state["starts"], "<i4"), np.frombuffer(state["rests"], "<u2")
-        )
-        levels = np.frombuffer(state["levels"], _little(n_tags)).reshape(-1, PER_NGRAM)
-        if not index.is_whole or len(levels) != len(index.rests):
-            raise ValueError(f"The bytes of a lexicon are damaged ({len(data)} bytes).")
-        self._set(n_tags, index, levels)
+        try:
+            self._set(*_read_state(state))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"The bytes of a lexicon are damaged ({len(data)} bytes, {error!r})."
+            ) from error
         return self
+
+
+def _read_state(
+    state: dict[str, Any],
+) -> tuple[int, HashIndex, NDArray[np.unsignedinteger], HeldOut | None]:
+    """Number of tags, index, levels and held-out levels as :meth:`TagLexicon.to_bytes` gave them.
+
+    :raises KeyError, TypeError, ValueError: if they do not fit together.
+    """
+    n_tags = state["n_tags"]
+    starts, rests = np.frombuffer(state["starts"], "<i4"), np.frombuffer(state["rests"], "<u2")
+    levels = np.frombuffer(state["levels"], _little(n_tags)).reshape(-1, PER_NGRAM)
+    index = HashIndex(starts, rests)
+    if not index.is_whole or len(levels) != len(rests):
+        raise ValueError("The index and the levels do not match.")
+    _check_levels(levels, n_tags)
+    held_out = state["held_out"] if state["format"] > _OLDEST_FORMAT else None
+    return n_tags, index, levels, None if held_out is None else HeldOut(*held_out)
 
 
 def Lexicon(ngrams: Sequence[Sequence[int]]) -> Model[Text, NDArray[np.int32]]:
@@ -284,6 +345,16 @@ def lexicon_of(model: Model) -> TagLexicon:
 def _little(n_tags: int) -> str:
     """The type of levels, as they are saved."""
     return "<u1" if max(_rows(n_tags)) <= 256 else "<u2"
+
+
+def _check_levels(levels: NDArray[np.unsignedinteger], n_tags: int) -> None:
+    """Refuse levels beyond the rows of the embedding table that they have.
+
+    :param levels: *Shape:* ``(n, PER_NGRAM)``
+    """
+    # Column by column: NumPy takes thirty times as long for max(axis=0).
+    if any(column.max(initial=0) >= n for column, n in zip(levels.T, _rows(n_tags), strict=True)):
+        raise ValueError(f"Levels are out of range for {n_tags} tags.")
 
 
 def _levels(counts: NDArray[np.float32]) -> NDArray[np.unsignedinteger]:
@@ -327,8 +398,14 @@ def _scrambled(number: int) -> int:
     return number ^ (number >> 31)
 
 
-def _document_hash(doc: Doc) -> int:
-    """The same for every tokenization of a text."""
-    strings = doc.vocab.strings  # doc.text would make a Token of each.
-    words = "".join([strings[orth] for orth in doc.to_array(ORTH).tolist()])
-    return get_string_id("".join(words.split()))
+def _dealt(docs: Sequence[Doc]) -> NDArray[np.int64]:
+    """The fold that each token's document is dealt to, equal texts to the same.
+
+    A text has one fold in every tokenization. *Shape:* ``(n_tokens,)``
+    """
+    folds = []
+    for doc in docs:
+        strings = doc.vocab.strings  # doc.text would make a Token of each.
+        words = "".join([strings[orth] for orth in doc.to_array(ORTH).tolist()])
+        folds.append(get_string_id("".join(words.split())) % FOLDS)
+    return np.repeat(np.array(folds, np.int64), [len(doc) for doc in docs])

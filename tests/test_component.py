@@ -1055,6 +1055,69 @@ def test_in_training_an_example_does_not_see_its_own_tags(small):
     assert (shown != full).any()
 
 
+def shown_in_training(nlp, examples):
+    features = nlp.get_pipe("ner_lstm").model.layers[0]
+    docs = [Doc(nlp.vocab, words=[t.text for t in eg.predicted]) for eg in examples]
+    return features(read(docs), is_train=True)[0]
+
+
+@pytest.mark.parametrize("way", ["disk", "bytes", "source"])
+def test_a_loaded_pipeline_does_not_show_examples_their_own_tags(small, tmp_path, way):
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    nlp.to_disk(tmp_path)
+    if way == "source":
+        loaded = spacy.blank("en")
+        loaded.add_pipe("ner_lstm", source=spacy.load(tmp_path))
+    elif way == "bytes":
+        loaded = English.from_config(nlp.config).from_bytes(nlp.to_bytes())
+    else:
+        loaded = spacy.load(tmp_path)
+    loaded.resume_training()
+    np.testing.assert_array_equal(
+        shown_in_training(loaded, examples), shown_in_training(nlp, examples)
+    )
+
+
+def test_training_goes_on_where_it_was_saved(small_model, tmp_path):
+    """Another loss on the same data would mean other features."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm", config={"model": {**small_model, "word_dropout": 0.0}})
+    examples = examples_of(nlp)
+    fix_random_seed(0)
+    optimizer = nlp.initialize(lambda: examples)
+    for _ in range(20):
+        nlp.update(examples, sgd=optimizer)
+    nlp.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path)
+    loaded.resume_training()
+    before, after = (
+        one.get_pipe("ner_lstm").update(examples_of(one), drop=0.0)["ner_lstm"]
+        for one in (nlp, loaded)
+    )
+    assert after == pytest.approx(before, rel=1e-4)
+
+
+def test_initialize_learns_from_a_corpus_in_place_of_examples(small):
+    nlp, examples = small
+    ner = nlp.get_pipe("ner_lstm")
+    ner.initialize(lambda: examples[:1], nlp=nlp, corpus=lambda nlp: iter(examples))
+    assert ner.labels == ("LOC", "PERSON")
+    ids = lexicon_of(ner.model.get_ref("lexicon")).ids(read([nlp.make_doc("London xyz")]))
+    assert (ids[0, :2] != ids[1, :2]).all()
+    with pytest.raises(ValueError, match="'nlp'"):
+        ner.initialize(lambda: examples, corpus=lambda nlp: iter(examples))
+
+
+def test_a_stream_without_a_corpus_is_warned_of(small, caplog):
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    assert not caplog.records
+    nlp.config["training"]["max_epochs"] = -1
+    nlp.initialize(lambda: examples)
+    assert "[initialize.components.ner_lstm]" in caplog.text
+
+
 def test_a_tagger_without_lexicon(small_model):
     nlp = spacy.blank("en")
     nlp.add_pipe("ner_lstm", config={"model": {**small_model, "ngrams": None, "pos_weight": 0.0}})

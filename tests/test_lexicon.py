@@ -1,4 +1,6 @@
 import copy
+import logging
+import zlib
 
 import numpy as np
 import pytest
@@ -7,14 +9,9 @@ import srsly
 from spacy.tokens import Doc
 
 from ner_lstm_component import kernels
+from ner_lstm_component.folds import FOLDS
 from ner_lstm_component.kernels import plain
-from ner_lstm_component.lexicon import (
-    HashIndex,
-    TagLexicon,
-    _document_hash,
-    _levels,
-    n_lexicon_rows,
-)
+from ner_lstm_component.lexicon import HashIndex, TagLexicon, _dealt, _levels, n_lexicon_rows
 from ner_lstm_component.segments import read
 
 NGRAMS = [[0], [-1, 0], [0, 1]]
@@ -34,11 +31,39 @@ def data(vocab):
     return docs, [np.array(columns) for columns in tags]
 
 
+def learnt(docs, tags, ngrams=NGRAMS):
+    lexicon = TagLexicon(ngrams)
+    lexicon.learn([(docs, np.concatenate(tags))], N_TAGS)
+    return lexicon
+
+
 @pytest.fixture
 def lexicon(data):
-    lexicon = TagLexicon(NGRAMS)
-    lexicon.learn(*data, N_TAGS)
-    return lexicon
+    return learnt(*data)
+
+
+# Sentences of common words, each with a name of its own, tagged 1 or 3.
+@pytest.fixture(scope="module")
+def named(vocab):
+    rng = np.random.default_rng(0)
+    sentences, tags = [], []
+    for k in range(300):
+        words = [f"w{n}" for n in (60 * rng.random(12) ** 2).astype(int)]
+        columns = np.zeros(13, np.int64)
+        place = rng.integers(13)
+        columns[place] = 1 + 2 * (k % 2)
+        sentences.append([*words[:place], f"Name{k}", *words[place:]])
+        tags.append(columns)
+    docs = [Doc(vocab, words=words) for words in sentences]
+    return sentences, tags, learnt(docs, tags, [*NGRAMS, [-1, 0, 1]])
+
+
+def leak(lexicon, docs, tags, is_train=True):
+    """The share of names whose tag one of their n-grams tells."""
+    columns = np.concatenate(tags)
+    levels = lexicon.ids(read(docs), is_train)[:, ::2] - lexicon._first_rows[:, 0]
+    tells = (levels > 0) & ((levels - 1) // 5 == columns[:, None])
+    return float(tells.any(axis=1)[columns > 0].mean())
 
 
 def level(lexicon, doc, token, kind):
@@ -63,9 +88,8 @@ def test_words_and_ngrams_are_counted(lexicon, data):
 
 
 def test_unknown_tags_are_not_counted(vocab):
-    lexicon = TagLexicon([[0]])
     doc = Doc(vocab, words=["a", "a", "b"])
-    lexicon.learn([doc], [np.array([1, -1, -1])], N_TAGS)
+    lexicon = learnt([doc], [np.array([1, -1, -1])], [[0]])
     assert level(lexicon, doc, 0, 0) == (1, 0, 4)
     assert level(lexicon, doc, 2, 0) is None
 
@@ -87,12 +111,11 @@ def test_ids_tell_tag_count_and_share_and_are_within_their_rows(lexicon, vocab, 
 
 def test_in_training_a_document_is_looked_up_without_its_fold(lexicon, data):
     docs, tags = data
-    fold = np.array([lexicon._fold[_document_hash(doc)] for doc in docs])
+    fold = np.array([_dealt([doc])[0] for doc in docs])
     assert len(set(fold)) > 1
     for k, doc in enumerate(docs):
         others = np.flatnonzero(fold != fold[k])
-        rest = TagLexicon(NGRAMS)
-        rest.learn([docs[i] for i in others], [tags[i] for i in others], N_TAGS)
+        rest = learnt([docs[i] for i in others], [tags[i] for i in others])
         np.testing.assert_array_equal(
             lexicon.ids(read([doc]), is_train=True), rest.ids(read([doc]))
         )
@@ -104,16 +127,82 @@ def test_in_training_a_document_is_looked_up_without_its_fold(lexicon, data):
 
 def test_a_documents_own_tags_do_not_show_in_training(vocab, data):
     docs, tags = data
-    lexicons = [TagLexicon(NGRAMS), TagLexicon(NGRAMS)]
-    lexicons[0].learn(docs, tags, N_TAGS)
-    lexicons[1].learn(docs, [(tags[0] + 2) % N_TAGS, *tags[1:]], N_TAGS)
+    lexicons = [learnt(docs, tags), learnt(docs, [(tags[0] + 2) % N_TAGS, *tags[1:]])]
     first, second = (lexicon.ids(read(docs[:1]), is_train=True) for lexicon in lexicons)
     np.testing.assert_array_equal(first, second)
 
 
-def test_new_documents_see_all_in_training_too(lexicon, vocab):
-    doc = Doc(vocab, words=["in", "Rome"])
-    np.testing.assert_array_equal(lexicon.ids(read([doc]), is_train=True), lexicon.ids(read([doc])))
+CHANGES = {
+    "none": list,
+    "a character": lambda words: ["x" + words[0][1:], *words[1:]],
+    "a word left out": lambda words: words[:2] + words[3:],
+    "white space": lambda words: [*words[:5], " ", *words[5:]],
+    "every fifth word": lambda words: [w + "x" if k % 5 == 4 else w for k, w in enumerate(words)],
+    "case": lambda words: [w if w[0] == "N" else w.upper() for w in words],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_changed_documents_do_not_tell_their_tags(named, vocab, change):
+    sentences, _, lexicon = named
+    changed = [change(words) for words in sentences]
+    # Names begin with an N, and are tagged by turns.
+    columns = [
+        np.array([(1 + 2 * (k % 2)) * (word[0] == "N") for word in words])
+        for k, words in enumerate(changed)
+    ]
+    docs = [Doc(vocab, words=words) for words in changed]
+    assert leak(lexicon, docs, columns) < 0.02
+
+
+@pytest.mark.parametrize("between", [["."], ["and"]], ids=["two sentences", "one sentence"])
+def test_merged_documents_do_not_tell_their_tags(named, vocab, between):
+    sentences, tags, lexicon = named
+    docs = [
+        Doc(vocab, words=[*first, *between, *second])
+        for first, second in zip(sentences[::2], sentences[1::2], strict=True)
+    ]
+    columns = [
+        np.concatenate([first, [0], second])
+        for first, second in zip(tags[::2], tags[1::2], strict=True)
+    ]
+    assert leak(lexicon, docs, columns, is_train=False) > 0.8
+    assert leak(lexicon, docs, columns) < 0.1
+
+
+def test_loaded_counts_do_not_tell_tags(named, vocab):
+    sentences, tags, lexicon = named
+    docs = [Doc(vocab, words=words) for words in sentences]
+    loaded = TagLexicon(lexicon.ngrams).from_bytes(lexicon.to_bytes())
+    assert leak(loaded, docs, tags, is_train=False) == 1.0
+    for other in (loaded, loaded.copy(), copy.deepcopy(loaded)):
+        np.testing.assert_array_equal(other.ids(read(docs), True), lexicon.ids(read(docs), True))
+
+
+def test_counts_of_version_0_1(named, vocab, caplog):
+    """Their folds are not known: what a document alone can tell is hidden in training."""
+    sentences, tags, lexicon = named
+    docs = [Doc(vocab, words=words) for words in sentences]
+    state = srsly.msgpack_loads(lexicon.to_bytes())
+    del state["held_out"]
+    old = TagLexicon(lexicon.ngrams).from_bytes(srsly.msgpack_dumps({**state, "format": 3}))
+    np.testing.assert_array_equal(old.ids(read(docs)), lexicon.ids(read(docs)))
+    again = TagLexicon(lexicon.ngrams).from_bytes(old.to_bytes())
+    for older in (old, again):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "ner_lstm_component"):
+            assert leak(older, docs, tags) < 0.02
+            older.ids(read(docs), is_train=True)
+        (record,) = caplog.records
+        assert "nlp.initialize()" in record.getMessage()
+
+
+def test_folds_are_alike(named):
+    """A fold with more documents than others would leave too little to be shown."""
+    sentences, _, _ = named
+    vocab = spacy.blank("en").vocab
+    sizes = np.bincount([_dealt([Doc(vocab, words=ws)])[0] for ws in sentences], minlength=FOLDS)
+    assert 10 < sizes.min() <= sizes.max() < 60
 
 
 def test_another_tokenization_of_a_document_is_that_document(lexicon, vocab):
@@ -132,7 +221,9 @@ def test_ngrams_end_at_a_sentence(lexicon, vocab):
 
 def test_an_empty_lexicon_and_no_docs(lexicon, vocab):
     empty = TagLexicon(NGRAMS)
-    empty.learn([], [], N_TAGS)
+    empty.learn([], N_TAGS)
+    empty = TagLexicon(NGRAMS).from_bytes(empty.to_bytes())
+    assert empty.ids(read([Doc(vocab, words=["a"])]), is_train=True).shape == (1, 6)
     assert empty.ids(read([Doc(vocab, words=["a"])])).shape == (1, 6)
     assert lexicon.ids(read([])).shape == (0, 6)
     assert lexicon.ids(read([Doc(vocab)]), is_train=True).shape == (0, 6)
@@ -155,8 +246,37 @@ def test_other_bytes_are_refused(lexicon):
         damaged = srsly.msgpack_dumps({**state, name: state[name][:-4]})
         with pytest.raises(ValueError, match="damaged"):
             TagLexicon(NGRAMS).from_bytes(damaged)
+    for name, value in (("levels", b"\xff" * len(state["levels"])), ("n_tags", "5"), ("rests", 3)):
+        with pytest.raises(ValueError, match="damaged"):
+            TagLexicon(NGRAMS).from_bytes(srsly.msgpack_dumps({**state, name: value}))
+    with pytest.raises(ValueError, match="damaged"):
+        TagLexicon(NGRAMS).from_bytes(srsly.msgpack_dumps({**state, "held_out": [b""]}))
     with pytest.raises(ValueError, match="'ngrams'"):
         TagLexicon([[0]]).from_bytes(lexicon.to_bytes())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folds, levels: (folds[:-1], levels),
+        lambda folds, levels: (folds, levels[:-1]),
+        lambda folds, levels: (folds, folds),
+        lambda folds, levels: (zlib.compress(b"\0" * 10_000_000), levels),
+        lambda folds, levels: (zlib.compress(b"\0" * len(zlib.decompress(folds))), levels),
+        lambda folds, levels: (zlib.compress(b"\xff" * len(zlib.decompress(folds))), levels),
+        lambda folds, levels: (folds, zlib.compress(b"\xff" * len(zlib.decompress(levels)))),
+        lambda folds, levels: (folds, 3),
+    ],
+)
+def test_damaged_held_out_counts_are_refused(lexicon, data, damage):
+    """In training, which alone reads them."""
+    state = srsly.msgpack_loads(lexicon.to_bytes())
+    state["held_out"] = damage(*state["held_out"])
+    damaged = TagLexicon(NGRAMS).from_bytes(srsly.msgpack_dumps(state))
+    text = read(data[0])
+    np.testing.assert_array_equal(damaged.ids(text), lexicon.ids(text))
+    with pytest.raises(ValueError, match="damaged"):
+        damaged.ids(text, is_train=True)
 
 
 @pytest.mark.parametrize("offsets", [[], [1, 0], [0, 0], [9]])

@@ -1,0 +1,32 @@
+"""Initializing from a streamed corpus.
+
+Where a corpus is streamed (``max_epochs = -1``), spaCy initializes components with its first
+100 examples. That is too few to count n-grams in, and may lack entity types.
+"""
+
+# No postponed annotations here: spaCy reads those of registered functions.
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+from spacy.language import Language
+from spacy.training import Example
+
+Corpus = Callable[[Language], Iterable[Example]]
+
+
+def make_stream_sample(corpus: Corpus, max_epochs: int, limit: int) -> Corpus | None:
+    """`ner_lstm_component.stream_sample.v1`: the first examples of a streamed corpus.
+
+    :param corpus: reads the training corpus: ``${corpora.train}``.
+    :param max_epochs: ``${training.max_epochs}``, which is -1 if the corpus is streamed.
+    :param limit: the number of examples, at most.
+    :return: for the argument ``corpus`` of `component.LSTMEntityRecognizer.initialize`;
+        None for a corpus that is not streamed, all of which spaCy initializes with.
+    :raises ValueError: for a limit below 1.
+    """
+    if limit < 1:
+        raise ValueError(f"'limit' must be at least 1. Received: limit={limit}")
+    if max_epochs != -1:
+        return None
+    return lambda nlp: islice(corpus(nlp), limit)
