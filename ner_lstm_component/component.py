@@ -558,7 +558,12 @@ class LSTMEntityRecognizer(TrainablePipe):
         allowed = np.ones((len(columns), len(self.tags)), bool)
         allowed[annotated] = False
         allowed[annotated, columns[annotated]] = True
-        return _split(allowed, [eg.predicted for eg in examples])
+        docs = [eg.predicted for eg in examples]
+        # An annotated entity has ended where the next token of its Doc has no annotation.
+        doc_of = np.repeat(np.arange(len(docs)), [len(doc) for doc in docs])
+        ends = (columns[:-1] > 0) & (columns[1:] < 0) & (doc_of[:-1] == doc_of[1:])
+        allowed[1:][ends, (columns[:-1][ends] + 1) // 2 * 2] = False
+        return _split(allowed, docs)
 
     def _columns(self, examples: Sequence[Example], gold: Gold | None = None) -> NDArray[np.int64]:
         """The annotated tags of all examples' tokens, -1 where there is none.

@@ -241,6 +241,29 @@ def test_incomplete_data(small):
     assert entities(nlp("I like London")) == [(2, 3, "LOC")]
 
 
+def test_an_entity_ends_where_the_annotation_does(small):
+    """Entities alone are annotated, as by ``Doc.set_ents(ents, default="missing")``."""
+    nlp, _ = small
+    examples = []
+    for text in ("Maria arrived at noon", "Then Maria left", "Maria Maria arrived"):
+        doc = nlp.make_doc(text)
+        ents = [Span(doc, t.i, t.i + 1, "PERSON") for t in doc if t.text == "Maria"]
+        doc.set_ents(ents, default="missing")
+        examples.append(Example(nlp.make_doc(text), doc))
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.learn_rate = 0.01
+    ner = nlp.get_pipe("ner_lstm")
+    first, second, third = (targets.tolist() for targets in ner._targets(examples))
+    assert first == [[False, True, False], [True, True, False], [True] * 3, [True] * 3]
+    assert second == [[True] * 3, [False, True, False], [True, True, False]]
+    assert third == [[False, True, False], [False, True, False], [True, True, False]]
+    for _ in range(30):
+        nlp.update(examples, sgd=optimizer)
+    # Any tag is as good on the rest, but not that the entity goes on.
+    for doc in nlp.pipe(["Maria arrived at noon", "Then Maria left"]):
+        assert "Maria" in [ent.text for ent in doc.ents]
+
+
 def test_no_annotation_no_gradient(small):
     nlp, examples = small
     optimizer = nlp.initialize(lambda: examples)

@@ -126,19 +126,7 @@ def test_quotation_marks_commas_and_line_ends_in_words(csv_file):
 
 
 # Blanks and characters that are not seen: zero-width, byte order mark, soft hyphen, controls.
-INVISIBLE = [
-    " ",
-    "\t",
-    "\xa0",
-    "\u3000",
-    "\u200b",
-    "\ufeff",
-    "\xad",
-    "\u200e",
-    "\x00",
-    "\x85",
-    "\u2028",
-]
+INVISIBLE = [" ", "\t", "\xa0", "\u3000", "\u200b", "\ufeff", "\xad", "\u200e", "\x07", "\x85"]
 
 
 @pytest.mark.parametrize("character", INVISIBLE, ids=ascii)
@@ -164,9 +152,7 @@ def test_clean_data_has_no_remarks(csv_file):
     assert (source.remarks, source.separator) == ((), "commas")
 
 
-@pytest.mark.parametrize(
-    "word", ["\u200b", "\xa0", " ", "\x85", "\ufe0f", "\ufeff\u200d"], ids=ascii
-)
+@pytest.mark.parametrize("word", ["\u200b", "\xa0", " ", "\x85", "\ufe0f", "\ufeff\xad"], ids=ascii)
 def test_rows_whose_word_is_not_seen_are_left_out_and_counted(csv_file, word):
     text = f"Sentence #,Word,Tag\n1,{word},O\n,New,B-geo\n,{word},I-geo\n,York,I-geo\n"
     source = read_csv(write(csv_file, text))
