@@ -22,6 +22,7 @@ from thinc.types import ArgsKwargs, Floats2d
 from . import kernels
 from . import network_export as network_export  # registers how the network is exported
 from .crf import Potentials
+from .errors import check_finite
 from .features import LexicalFeatures, no_gradient
 from .lexicon import Lexicon
 from .segments import Batch, Reading, Segments, Text, batches, cut, parts, read
@@ -178,6 +179,8 @@ def _forward_vectors(
     ends = np.cumsum([len(doc) for doc in text.docs])[:-1]
 
     def backprop(d_flat: Any) -> Any:
+        # What is passed on to a shared tok2vec is no longer seen by the component.
+        check_finite("the gradient of the word vectors", float(d_flat.sum()))
         by_doc: list[Any] = np.split(d_flat, ends)
         return backprop_by_doc([ops.asarray2f(d_vectors) for d_vectors in by_doc])
 

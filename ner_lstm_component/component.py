@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import srsly
 from numpy.typing import NDArray
-from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH, TAG
+from spacy.attrs import ENT_IOB, ENT_TYPE, TAG
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
@@ -32,8 +32,10 @@ from . import crf
 from .architectures import Annotated
 from .confidence import set_confidence
 from .crf import Potentials
+from .errors import beginning, check_finite, naming, naming_batch
+from .gold import Gold
 from .lexicon import lexicon_of
-from .segments import Text, read, split
+from .segments import split
 from .tags import (
     ENT_BEGIN,
     ENT_IN,
@@ -41,9 +43,8 @@ from .tags import (
     entity_arrays,
     entity_spans,
     tag_names,
-    tag_of_bilou,
-    tags_of_entities,
 )
+from .tensorflow_wrapper import gradient_sum
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +53,6 @@ _COUNTED_AT_ONCE = 512
 
 # What the component writes to tokens.
 _WRITTEN = [ENT_IOB, ENT_TYPE]
-
-# In place of ENT_IOB on tokens whose tag is that of spaCy's alignment.
-_ALIGNED = 255
 
 DEFAULT_CONFIG = Config().from_str(
     """
@@ -482,7 +480,7 @@ class LSTMEntityRecognizer(TrainablePipe):
                 self.name,
             )
         if labels is None:
-            labels = [ent.label_ for eg in get_all() for ent in eg.reference.ents]
+            labels = [label for eg in get_all() for label in _labels_of(eg.reference)]
         for label in labels:
             _check_label(label)
         self._set_labels([*self.labels, *labels])
@@ -536,22 +534,27 @@ class LSTMEntityRecognizer(TrainablePipe):
         :param drop: dropout rate.
         :param sgd: the optimizer; None or False only gathers the gradient.
         :param losses: the mean negative log-likelihood of an annotated Doc is added here.
-        :raises ValueError: for an entity type that the component was not initialized with.
+        :raises ValueError: for an entity type that the component was not initialized with,
+            an example that cannot be aligned, and where the loss or the gradient is not
+            finite: the weights are left as they were.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, "LSTMEntityRecognizer.update")
-        known = _Known.of(examples)
-        targets = self._targets(examples, known)
+        gold = Gold(examples)
+        targets = self._targets(examples, gold)
         if any(len(eg.predicted) for eg in examples):
             set_dropout_rate(self.model, drop)
-            pos = self._pos(examples, known) if self.cfg.get("pos") else None
+            pos = self._pos(examples, gold) if self.cfg.get("pos") else None
             # Docs without annotation too: a listener is given vectors for the whole batch.
-            annotated = Annotated(known.text.docs, targets, pos, known.text)
-            loss, backprop = self.model.begin_update(annotated)
+            annotated = Annotated(gold.text.docs, targets, pos, gold.text)
             factor = 1.0 / max(1, sum(not target.all() for target in targets))
-            backprop(factor)
+            with naming_batch([eg.reference for eg in examples], self.name):
+                loss, backprop = self.model.begin_update(annotated)
+                check_finite("the loss", loss)
+                backprop(factor)
+                check_finite("the gradient", gradient_sum(self.model))
             losses[self.name] += loss * factor
         if sgd not in (None, False):
             self.finish_update(sgd)
@@ -564,6 +567,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         model: ``Y, backprop = model.begin_update(docs)``, then ``backprop`` of the gradient.
 
         :param scores: the model's output for the examples' ``predicted`` Docs.
+        :raises ValueError: as :meth:`update` does.
         """
         examples = list(examples)
         validate_examples(examples, "LSTMEntityRecognizer.get_loss")
@@ -572,113 +576,75 @@ class LSTMEntityRecognizer(TrainablePipe):
         loss, d_emissions, d_transitions = crf.negative_log_likelihood(
             *scores, np.concatenate(targets)
         )
+        with naming_batch([eg.reference for eg in examples], self.name):
+            check_finite("the loss", loss)
+            check_finite("the gradient", float(d_emissions.sum() + d_transitions.sum()))
         factor = np.float32(1 / n_known)
         gradient = Potentials(d_emissions * factor, d_transitions * factor, scores.lengths)
         return loss / n_known, gradient
 
     def _targets(
-        self, examples: Sequence[Example], known: "_Known | None" = None
+        self, examples: Sequence[Example], gold: Gold | None = None
     ) -> list[NDArray[np.bool_]]:
         """Which tags the annotation allows.
 
         :return: *Shape:* ``(n_tokens, n_tags)`` an example
         """
-        columns = self._columns(examples, known)
+        columns = self._columns(examples, gold)
         annotated = np.flatnonzero(columns >= 0)
         allowed = np.ones((len(columns), len(self.tags)), bool)
         allowed[annotated] = False
         allowed[annotated, columns[annotated]] = True
-        return _split(allowed, [eg.predicted for eg in examples])
+        docs = [eg.predicted for eg in examples]
+        # An annotated entity has ended where the next token of its Doc has no annotation.
+        doc_of = np.repeat(np.arange(len(docs)), [len(doc) for doc in docs])
+        ends = (columns[:-1] > 0) & (columns[1:] < 0) & (doc_of[:-1] == doc_of[1:])
+        allowed[1:][ends, (columns[:-1][ends] + 1) // 2 * 2] = False
+        return _split(allowed, docs)
 
-    def _columns(
-        self, examples: Sequence[Example], known: "_Known | None" = None
-    ) -> NDArray[np.int64]:
+    def _columns(self, examples: Sequence[Example], gold: Gold | None = None) -> NDArray[np.int64]:
         """The annotated tags of all examples' tokens, -1 where there is none.
 
         An entity that goes beyond its sentence begins anew in the next, as it is read.
 
-        :raises ValueError: for an entity type that is not among :attr:`labels`.
+        :raises ValueError: for an entity type that is not among :attr:`labels`, or an
+            example that cannot be aligned.
         """
-        known = known or _Known.of(examples)
+        gold = gold or Gold(examples)
         try:
-            columns = self._gold_columns(examples, known)
+            columns = gold.tags(self._label_hashes(), self._label_index())
         except KeyError as error:
             (label,) = error.args
+            docs = [eg.reference for eg in examples]
+            doc = next(doc for doc in docs if any(t.ent_type_ == label for t in doc))
             raise ValueError(
-                f"An example has an entity of type {label!r}; {self.name!r} was initialized for "
-                f"{', '.join(self.labels) or 'no labels'}. Initialize it with examples of all "
-                "types or with initialize(labels=…), or take this type out of the examples."
+                f"The Doc that begins {beginning(doc)} has an entity of type {label!r}; "
+                f"{self.name!r} was initialized for {', '.join(self.labels) or 'no labels'}. "
+                "Initialize it with examples of all types or with initialize(labels=…), or take "
+                "this type out of the examples."
             ) from None
-        starts = np.cumsum(known.text.lengths)[:-1]
+        starts = np.cumsum(gold.text.lengths)[:-1]
         columns[starts] = begin_entity(columns[starts])
         return columns
 
-    def _gold_columns(self, examples: Sequence[Example], known: "_Known") -> NDArray[np.int64]:
-        """The annotated tags on the tokens of ``predicted``, -1 where there is none.
-
-        :raises KeyError: with the name of a type that is not among :attr:`labels`.
-        """
-        index = self._label_index()
-        values, aligned = [], []
-        for example, has_words in zip(examples, known.has_words, strict=True):
-            if has_words:
-                values.append(example.reference.to_array([ENT_IOB, ENT_TYPE]).reshape(-1, 2))
-            else:
-                bilou = example.get_aligned_ner()
-                aligned += [
-                    -1 if tag in (None, "-", "") else tag_of_bilou(tag, index) for tag in bilou
-                ]
-                values.append(np.full((len(bilou), 2), _ALIGNED, np.uint64))
-        if not values:
-            return np.zeros(0, np.int64)
-        iob, types = np.concatenate(values).T
-        is_aligned = iob == _ALIGNED
-        try:
-            columns = tags_of_entities(iob, np.where(is_aligned, 0, types), self._label_hashes())
-        except KeyError as error:
-            raise KeyError(self.vocab.strings[error.args[0]]) from None
-        columns[is_aligned] = aligned
-        return columns
-
     def _pos(
-        self, examples: Sequence[Example], known: "_Known | None" = None
+        self, examples: Sequence[Example], gold: Gold | None = None
     ) -> list[NDArray[np.int32]]:
         """The annotated part-of-speech tags, by their place in ``cfg["pos"]``; -1 for none."""
-        by_example = [
-            example.reference.to_array(TAG)
-            if has_words
-            else np.array([tag or 0 for tag in example.get_aligned("TAG")], np.uint64)
-            for example, has_words in zip(
-                examples, (known or _Known.of(examples)).has_words, strict=True
-            )
-        ]
-        tags = np.concatenate(by_example)
+        tags = (gold or Gold(examples)).values(TAG)
         learnt = np.array([self.vocab.strings[name] for name in self.cfg["pos"]], np.uint64)
         is_tag = tags[:, None] == learnt
         columns = np.where(is_tag.any(axis=1), is_tag.argmax(axis=1), -1).astype(np.int32)
         return _split(columns, [eg.predicted for eg in examples])
 
 
-class _Known(NamedTuple):
-    """What an update asks of its examples more than once.
-
-    :param text: the Docs ``predicted``.
-    :param has_words: of each example whether these have the words of ``reference``.
-    """
-
-    text: Text
-    has_words: list[bool]
-
-    @classmethod
-    def of(cls, examples: Sequence[Example]) -> "_Known":
-        text = read([example.predicted for example in examples])
-        return cls(text, [_has_words_of_reference(example) for example in examples])
-
-
-def _has_words_of_reference(example: Example) -> bool:
-    """Whether no alignment is needed, which in spaCy costs more than the network's step."""
-    predicted, reference = example.predicted, example.reference
-    return np.array_equal(predicted.to_array(ORTH), reference.to_array(ORTH))
+def _labels_of(doc: Doc) -> set[str]:
+    """The entity types of a Doc, each checked."""
+    labels = {ent.label_ for ent in doc.ents}
+    with naming(doc, "Reading the entity types of the examples"):
+        for label in labels:
+            _check_label(label)
+    return labels
 
 
 def _check_label(label: str) -> None:

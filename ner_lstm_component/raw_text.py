@@ -17,10 +17,16 @@ from itertools import zip_longest
 from typing import Any
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
-from .tags import ENT_MISSING
+from .errors import naming
+
+_NAME = "ner_lstm_component.raw_text.v1"
+
+# What is annotated on tokens.
+_ANNOTATION = ["NORM", "TAG", "POS", "MORPH", "LEMMA", "HEAD", "DEP", "SENT_START"]
+_ANNOTATION += ["ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID"]
 
 # Treebanks cut these from the word before; the detokenizer joins only some of them.
 _CLITICS = frozenset(["n't", "'s", "'re", "'ve", "'ll", "'m", "'d"])
@@ -39,61 +45,50 @@ def raw_text_augmenter(level: float) -> Callable[[Language, Example], Iterator[E
 
 def _augment(nlp: Language, example: Example, *, level: float) -> Iterator[Example]:
     if random.random() < level:
-        reference = retokenized(nlp, example.reference)
-        yield Example(nlp.make_doc(reference.text), reference)
-    else:
-        yield example
-
-
-def retokenized(nlp: Language, doc: Doc) -> Doc:
-    """A Doc's text, entities and part-of-speech tags on the tokens of ``nlp``'s tokenizer.
-
-    Where a border of an entity falls inside such a token, the tokens that the entity
-    touches are left without annotation. A token has the tag of the one in ``doc`` that
-    its first character belongs to.
-
-    :param doc: its spaces are those of :func:`with_spaces`.
-    """
-    printed = with_spaces(doc)
-    result = nlp.make_doc(printed.text)
-    spans = [result.char_span(e.start_char, e.end_char, label=e.label) for e in printed.ents]
-    lost = [ent for ent, span in zip(printed.ents, spans, strict=True) if span is None]
-    found = [span for span in spans if span is not None]
-    taken = {token.i for span in found for token in span}
-    unknown = [
-        result[token.i : token.i + 1]
-        for piece in [*lost, *_without_annotation(printed)]
-        for token in result.char_span(piece.start_char, piece.end_char, alignment_mode="expand")
-        if token.i not in taken
-    ]
-    result.set_ents(found, missing=unknown)
-    starts = {token.idx: token.tag for token in printed}
-    tag = 0
-    for token in result:
-        tag = starts.get(token.idx, tag)
-        token.tag = tag
-    return result
+        with naming(example.reference, f"The augmenter {_NAME}"):
+            reference = with_spaces(example.reference)
+            # The reference keeps its own tokens, and with them all of its annotation: each
+            # component aligns what it learns, as with the texts of spaCy's Corpus.
+            example = Example(nlp.make_doc(reference.text), reference)
+    yield example
 
 
 def with_spaces(doc: Doc) -> Doc:
-    """A Doc of words alone on text as it stands in print, with its entities and tags.
+    """Put the words of a Doc without known spaces on text as it stands in print.
 
-    :return: the Doc itself if its spaces are known.
+    :return: a new Doc with all of the annotation, the span groups, categories and user data;
+        the Doc itself if its spaces are known.
     """
     if not doc.has_unknown_spaces:
         return doc
     words = [token.text for token in doc]
     result = Doc(doc.vocab, words=words, spaces=spaces_in_print(words, doc.vocab.lang))
-    ents = [Span(result, ent.start, ent.end, label=ent.label) for ent in doc.ents]
-    missing = [result[span.start : span.end] for span in _without_annotation(doc)]
-    result.set_ents(ents, missing=missing)
-    for token, own in zip(result, doc, strict=True):
-        token.tag = own.tag
+    if words:
+        result.from_array(_ANNOTATION, doc.to_array(_ANNOTATION))
+    for key, group in doc.spans.items():
+        result.spans[key] = SpanGroup(
+            result, name=group.name, attrs=group.attrs, spans=[_span(result, s) for s in group]
+        )
+    result.cats = dict(doc.cats)
+    if doc.user_data:
+        result.user_data.update(_user_data(doc, result))
     return result
 
 
-def _without_annotation(doc: Doc) -> list[Span]:
-    return [doc[token.i : token.i + 1] for token in doc if token.ent_iob == ENT_MISSING]
+def _span(doc: Doc, span: Span) -> Span:
+    return Span(doc, span.start, span.end, span.label, kb_id=span.kb_id, span_id=span.id)
+
+
+def _user_data(doc: Doc, result: Doc) -> Iterator[tuple[Any, Any]]:
+    """What is in ``doc.user_data``, extension attributes by the characters of the new text."""
+    starts = {old.idx: new.idx for old, new in zip(doc, result, strict=True)}
+    ends = {old.idx + len(old): new.idx + len(new) for old, new in zip(doc, result, strict=True)}
+    for key, value in doc.user_data.items():
+        if isinstance(key, tuple) and len(key) == 4 and key[0] == "._.":
+            _, name, start, end = key
+            yield ("._.", name, starts.get(start), ends.get(end)), value
+        else:
+            yield key, value
 
 
 def spaces_in_print(words: Sequence[str], lang: str) -> list[bool]:

@@ -199,6 +199,20 @@ def uses_onnx(model: Model) -> bool:
         return False
 
 
+def gradient_sum(model: Model) -> float:
+    """Sum the gradients gathered in a model and its layers: finite only if all of them are."""
+    total = 0.0
+    for node in model.walk():
+        for name in node.param_names:
+            if node.has_grad(name):
+                gradient: Any = node.get_grad(name)
+                total += float(gradient.sum())
+        for shim in node.shims:
+            if isinstance(shim, TensorFlowShim):
+                total += shim.gradient_sum()
+    return total
+
+
 def _shim(model: Model) -> TensorFlowShim:
     shim = model.shims[0]
     assert isinstance(shim, TensorFlowShim)
@@ -760,6 +774,21 @@ class TensorFlowShim(Shim):
                 gradient = Gradient(tensor, scale)
                 known = self._gradients.get(name)
                 self._gradients[name] = gradient if known is None else known + gradient
+
+    def gradient_sum(self) -> float:
+        """Sum the gradients gathered since the last :meth:`finish_update`."""
+        if not self._gradients:
+            return 0.0
+        tf = import_tensorflow()
+        with tf.device(self.device):
+            return float(
+                tf.add_n(
+                    [
+                        tf.reduce_sum(tf.cast(gradient.tensor, tf.float32)) * gradient.scale
+                        for gradient in self._gradients.values()
+                    ]
+                )
+            )
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Apply and forget the gradients gathered since the last call.

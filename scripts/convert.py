@@ -1,4 +1,4 @@
-"""Convert an IOB2 CSV into train.spacy, dev.spacy and test.spacy."""
+"""Convert a file of IOB2 tags into train.spacy, dev.spacy and test.spacy."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def main(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="A CSV (Sentence #, Word, POS, Tag), a zip holding one, or a folder with "
-            "train.csv, dev.csv and test.csv.",
+            help="A CSV (Sentence #, Word, POS, Tag; also with tabs or semicolons) or a CoNLL "
+            "file, plain, in a zip or gzipped, or a folder with train.csv, dev.csv and test.csv.",
         ),
     ],
     output_dir: Annotated[
@@ -71,7 +71,7 @@ def main(
         ),
     ] = None,
     encoding: Annotated[
-        str, typer.Option(help="Of the CSV; auto: UTF-8 where it is valid, else cp1252.")
+        str, typer.Option(help="Of the file; auto: UTF-8 where it is valid, else cp1252.")
     ] = AUTO,
     repair: Annotated[
         bool, typer.Option("--repair", help="Read an I- that continues no entity as B-.")
@@ -93,7 +93,7 @@ def main(
         ),
     ] = False,
 ) -> None:
-    """Convert an IOB2 CSV into train.spacy, dev.spacy and test.spacy."""
+    """Convert a file of IOB2 tags into train.spacy, dev.spacy and test.spacy."""
     if folder_as_is and input_path.is_dir():
         split = seed = None
         typer.echo(f"{input_path}: a folder, whose split is its three files")
@@ -161,7 +161,11 @@ def _reading() -> Status:
 
 
 def _report(source: Source, repair: bool) -> None:
-    typer.echo(f"{source.name}: {len(source.sentences):,} sentences, read as {source.encoding}")
+    separator = "" if source.separator == "commas" else f", separated by {source.separator}"
+    sentences = f"{len(source.sentences):,} sentences"
+    typer.echo(f"{source.name}: {sentences}, read as {source.encoding}{separator}")
+    for remark in source.remarks:
+        typer.echo(f"{source.name}: {remark}")
     if repair:
         typer.echo(f"{source.name}: {source.mended:,} tags mended, I- without B-")
 

@@ -16,7 +16,7 @@ from spacy.training import Example
 from spacy.util import fix_random_seed
 from thinc.api import Adam, set_dropout_rate
 
-from ner_lstm_component import kernels
+from ner_lstm_component import component, kernels
 from ner_lstm_component.lexicon import lexicon_of
 from ner_lstm_component.segments import read
 from ner_lstm_component.tags import find_invalid
@@ -240,6 +240,29 @@ def test_incomplete_data(small):
     for _ in range(60):
         ner.update([partial, complete], sgd=optimizer)
     assert entities(nlp("I like London")) == [(2, 3, "LOC")]
+
+
+def test_an_entity_ends_where_the_annotation_does(small):
+    """Entities alone are annotated, as by ``Doc.set_ents(ents, default="missing")``."""
+    nlp, _ = small
+    examples = []
+    for text in ("Maria arrived at noon", "Then Maria left", "Maria Maria arrived"):
+        doc = nlp.make_doc(text)
+        ents = [Span(doc, t.i, t.i + 1, "PERSON") for t in doc if t.text == "Maria"]
+        doc.set_ents(ents, default="missing")
+        examples.append(Example(nlp.make_doc(text), doc))
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.learn_rate = 0.01
+    ner = nlp.get_pipe("ner_lstm")
+    first, second, third = (targets.tolist() for targets in ner._targets(examples))
+    assert first == [[False, True, False], [True, True, False], [True] * 3, [True] * 3]
+    assert second == [[True] * 3, [False, True, False], [True, True, False]]
+    assert third == [[False, True, False], [False, True, False], [True, True, False]]
+    for _ in range(30):
+        nlp.update(examples, sgd=optimizer)
+    # Any tag is as good on the rest, but not that the entity goes on.
+    for doc in nlp.pipe(["Maria arrived at noon", "Then Maria left"]):
+        assert "Maria" in [ent.text for ent in doc.ents]
 
 
 def test_no_annotation_no_gradient(small):
@@ -1186,3 +1209,98 @@ def test_a_model_of_another_kind_is_refused(trained_nlp, tmp_path, monkeypatch):
     monkeypatch.setattr(type(other.model), "from_dict", fail)
     with pytest.raises(ValueError, match="E149"):
         other.from_disk(tmp_path)
+
+
+# ---------------------------------------------------------------- what is refused in training
+
+
+def test_errors_in_training_name_the_doc(small):
+    nlp, examples = small
+    nlp.initialize(lambda: examples)
+    ner = nlp.get_pipe("ner_lstm")
+    words = ["One", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "x"]
+    bad = Doc(nlp.vocab, words=words, ents=["B-GPE", *["O"] * 10])
+    begins = r"'One two three four five six seven eight nine ten …'"
+    with pytest.raises(ValueError, match=f"{begins}.*'GPE'"):
+        ner.update([*examples, Example(Doc(nlp.vocab, words=words), bad)])
+    with pytest.raises(ValueError, match=begins):
+        ner.update([*examples, Example(Doc(nlp.vocab, words=["another", "text"]), bad)])
+    with pytest.raises(ValueError, match=f"{begins}.*'GPE'"):
+        ner.initialize(lambda: [Example(Doc(nlp.vocab, words=words), bad)], labels=["LOC"])
+
+
+def test_initialize_names_the_doc_of_a_wrong_label(small, monkeypatch):
+    nlp, examples = small
+    bad = Doc(nlp.vocab, words=["Oslo", "fell"])
+    bad.ents = [Span(bad, 0, 1, label="geo")]
+    monkeypatch.setattr(component, "_check_label", refuse_geo)
+    with pytest.raises(ValueError, match=r"'Oslo fell'.*no such type"):
+        nlp.initialize(lambda: [*examples, Example(nlp.make_doc("Oslo fell"), bad)])
+
+
+def refuse_geo(label):
+    if label == "geo":
+        raise ValueError("no such type")
+
+
+def spoil(nlp, value):
+    """Have the network give, or be given, a number that is none."""
+    shim = nlp.get_pipe("ner_lstm").model.layers[1].shims[0]
+    variable = shim.keras_model.trainable_weights[-1]
+    variable.assign(np.full(variable.shape, value, np.float32))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("how", ["update", "nlp.update", "gathering", "get_loss"])
+def test_training_that_diverges_stops(small, value, how):
+    nlp, examples = small
+    optimizer = nlp.initialize(lambda: examples)
+    ner = nlp.get_pipe("ner_lstm")
+    spoil(nlp, value)
+    before = weights(nlp)
+    scores = ner.model.predict([eg.predicted for eg in examples])
+    train = {
+        "update": lambda: ner.update(examples, sgd=optimizer),
+        "nlp.update": lambda: nlp.update(examples, sgd=optimizer),
+        "gathering": lambda: ner.update(examples),
+        "get_loss": lambda: ner.get_loss(examples, scores),
+    }
+    with pytest.raises(ValueError, match=r"'ner_lstm' has diverged: the loss is") as error:
+        train[how]()
+    message = str(error.value)
+    assert "4 Docs that begin 'Who is Shaka Khan ?', 'I like London and Berlin .'" in message
+    assert "and 1 more" in message
+    for way_out in ("learn_rate", "grad_clip", "vectors"):
+        assert way_out in message
+    ner.finish_update(optimizer)
+    for old, new in zip(before, weights(nlp), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_gradient_that_is_not_finite_stops_training(small, monkeypatch):
+    nlp, examples = small
+    optimizer = nlp.initialize(lambda: examples)
+    ner = nlp.get_pipe("ner_lstm")
+    before = weights(nlp)
+    shim = ner.model.layers[1].shims[0]
+    begin_update = shim.begin_update
+
+    def begin(inputs):
+        loss, backprop = begin_update(inputs)
+        return loss, lambda factor: backprop(np.inf)
+
+    monkeypatch.setattr(shim, "begin_update", begin)
+    with pytest.raises(ValueError, match=r"diverged: the gradient is .*'Who is Shaka Khan \?'"):
+        ner.update(examples, sgd=optimizer)
+    for old, new in zip(before, weights(nlp), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_gradient_of_vectors_that_is_not_finite_is_not_passed_on(shared):
+    nlp, examples, *_ = shared
+    nlp.get_pipe("tok2vec").update(examples)
+    model = nlp.get_pipe("ner_lstm").model
+    scores, backprop = model.begin_update([eg.predicted for eg in examples])
+    nothing = np.full_like(scores.emissions, np.nan)
+    with pytest.raises(FloatingPointError, match="gradient of the word vectors"):
+        backprop(scores._replace(emissions=nothing))

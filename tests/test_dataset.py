@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import io
 import sys
@@ -14,7 +15,7 @@ from spacy.tokens import DocBin
 from spacy.training import Corpus
 from spacy.vocab import Vocab
 
-from ner_lstm_component import dataset
+from ner_lstm_component import dataset, dataset_splits
 from ner_lstm_component.dataset import (
     Counts,
     DatasetError,
@@ -108,7 +109,7 @@ def test_words_that_look_like_something_else_stay_words(csv_file, word):
 
 
 @pytest.mark.parametrize(
-    "word", ["5\xa0storm", "\x85", "\xa0", "a\x85b", "\u2028", "\u3000", "\ufeff", "x\x1cy", "…"]
+    "word", ["5\xa0storm", "a\x85b", "a\u2028b", "a\u200bb", "co\xadop", "x\x1cy", "…", "❤\ufe0f"]
 )
 def test_unusual_characters_stay_in_one_token(csv_file, word):
     words = (word, "z")
@@ -122,6 +123,149 @@ def test_unusual_characters_stay_in_one_token(csv_file, word):
 def test_quotation_marks_commas_and_line_ends_in_words(csv_file):
     text = 'Sentence #,Word,Tag\n1,"""",O\n,",",O\n,"1,000",O\n,"a\nb",O\n,"c\r\nd",O\n,\'\',O\n'
     assert words_of(csv_file, text) == [('"', ",", "1,000", "a\nb", "c\r\nd", "''")]
+
+
+# Blanks and characters that are not seen: zero-width, byte order mark, soft hyphen, controls.
+INVISIBLE = [" ", "\t", "\xa0", "\u3000", "\u200b", "\ufeff", "\xad", "\u200e", "\x07", "\x85"]
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=ascii)
+def test_invisible_characters_at_the_ends_are_removed_and_counted(csv_file, character):
+    c = character
+    text = (
+        f"{c}Sentence #{c},{c}Word,POS,Tag{c}\n"
+        f"{c}1{c},{c}New,{c}NNP{c},B-{c}geo{c}\n{c},York{c}{c},NNP,{c}I-geo\n"
+        f",is,X,O{c}\n2,5{c}x,X,O\n"
+    )
+    source = read_csv(write(csv_file, text))
+    assert [sentence.words for sentence in source.sentences] == [("New", "York", "is"), (f"5{c}x",)]
+    assert [sentence.tags for sentence in source.sentences] == [("B-geo", "I-geo", "O"), ("O",)]
+    assert [sentence.id for sentence in source.sentences] == ["1", "2"]
+    assert source.sentences[0].pos == ("NNP", "NNP", "X")
+    assert source.remarks == (
+        "2 words and 3 tags had blanks or invisible characters at their ends, which were removed",
+    )
+
+
+def test_clean_data_has_no_remarks(csv_file):
+    source = read_csv(write(csv_file, SAMPLE))
+    assert (source.remarks, source.separator) == ((), "commas")
+
+
+@pytest.mark.parametrize("word", ["\u200b", "\xa0", " ", "\x85", "\ufe0f", "\ufeff\xad"], ids=ascii)
+def test_rows_whose_word_is_not_seen_are_left_out_and_counted(csv_file, word):
+    text = f"Sentence #,Word,Tag\n1,{word},O\n,New,B-geo\n,{word},I-geo\n,York,I-geo\n"
+    source = read_csv(write(csv_file, text))
+    # The id of the row that was left out holds for the row after it.
+    assert source.sentences == (Sentence("1", ("New", "York"), ("B-geo", "I-geo")),)
+    assert source.remarks == ("2 rows whose word has no visible character were left out",)
+
+
+@pytest.mark.parametrize("blank", [",,,", ",,,,,,", "   ", " ,\xa0,\u200b,", '"",,,'], ids=ascii)
+def test_rows_without_content_are_left_out_and_counted(csv_file, blank):
+    text = SAMPLE.replace("Sentence: 2", f"{blank}\nSentence: 2") + f"{blank}\n"
+    source = read_csv(write(csv_file, f"{blank}\n{text}"))
+    assert source.sentences == read(csv_file, SAMPLE)
+    assert source.remarks == ("2 rows without content were left out",)
+
+
+def test_the_id_of_a_row_without_content_begins_a_sentence(csv_file):
+    text = HEADER + "1,,,\n,a,X,O\n,b,X,O\n2,,,\n,c,X,O\n3,,,\n4,d,X,O\n,e,X,O\n5,,,\n"
+    sentences = read(csv_file, text)
+    assert [(s.id, s.words) for s in sentences] == [
+        ("1", ("a", "b")),
+        ("2", ("c",)),
+        ("4", ("d", "e")),
+    ]
+
+
+def test_an_id_on_first_rows_begins_a_sentence_though_it_repeats(csv_file):
+    text = HEADER + "d,a,X,O\n,b,X,O\nd,c,X,O\n,e,X,O\nd,f,X,O\n"
+    source = read_csv(write(csv_file, text))
+    assert [sentence.words for sentence in source.sentences] == [("a", "b"), ("c", "e"), ("f",)]
+    assert source.remarks == (
+        "2 sentences have the id of an earlier one; each was read as a sentence of its own",
+    )
+
+
+def test_an_id_on_every_row_that_comes_back_is_remarked(csv_file):
+    text = HEADER + "1,a,X,O\n1,b,X,O\n2,c,X,O\n2,d,X,O\n1,e,X,O\n1,f,X,O\n"
+    source = read_csv(write(csv_file, text))
+    assert [sentence.words for sentence in source.sentences] == [("a", "b"), ("c", "d"), ("e", "f")]
+    assert source.remarks[0].startswith("1 sentences have the id of an earlier one")
+
+
+def test_a_lost_id_does_not_part_a_file_with_ids_on_every_row(csv_file):
+    text = HEADER + "1,a,X,O\n1,b,X,O\n1,c,X,O\n2,d,X,O\n,e,X,O\n2,f,X,O\n2,g,X,O\n"
+    assert words_of(csv_file, text) == [("a", "b", "c"), ("d", "e", "f", "g")]
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "separator"), [("\t", "tabs"), (";", "semicolons"), ("|", "vertical bars")]
+)
+def test_other_delimiters(csv_file, delimiter, separator):
+    text = 'Sentence #,Word,POS,Tag\n1,"""",Q,O\n,a,X,B-x\n,"b~c",X,I-x\n'.replace(",", delimiter)
+    source = read_csv(write(csv_file, text.replace("~", delimiter)))
+    assert source.sentences[0].words == ('"', "a", f"b{delimiter}c")
+    assert source.separator == separator
+
+
+def test_tabs_without_quoting(csv_file):
+    text = 'Sentence #\tWord\tTag\n1\t"\tO\n\ta\tO\n\t"\tO\n\t""\tO\n\t"b\tO\n'
+    assert words_of(csv_file, text) == [('"', "a", '"', '""', '"b')]
+
+
+CONLL = (
+    "-DOCSTART- -X- -X- O\n\n# id = 1\nNew NNP I-NP B-geo\nYork\xa05 NNP I-NP I-geo\n"
+    "# # O O\n\n \n-DOCSTART- -X- -X- O\n\nIt PRP B-NP O\nrained _ B-VP O\n\n"
+)
+
+
+@pytest.mark.parametrize("name", ["data.csv", "train.conll", "x.iob"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("columns", [" ", "  ", "\t"])
+def test_conll(tmp_path, name, line_end, columns):
+    text = CONLL.replace(" ", columns).replace("\n", line_end)
+    source = read_csv(write(tmp_path / name, text))
+    assert source.sentences == (
+        Sentence("1", ("New", "York\xa05", "#"), ("B-geo", "I-geo", "O"), ("NNP", "NNP", "#")),
+        Sentence("2", ("It", "rained"), ("O", "O"), ("PRP", "")),
+    )
+    assert source.separator == "tabs or blanks, an empty line after each sentence (CoNLL)"
+    assert source.remarks == ()
+
+
+def test_conll_of_two_columns(csv_file):
+    assert read(csv_file, "#rome\tB-geo\n!\tO\n\n#\tO\n@bob\tB-per\n") == (
+        Sentence("1", ("#rome", "!"), ("B-geo", "O")),
+        Sentence("2", ("#", "@bob"), ("O", "B-per")),
+    )
+
+
+def test_iob1_is_read_by_repair(csv_file):
+    text = "Ann I-per\nBob B-per\nin O\nNew I-geo\nYork I-geo\n"
+    with pytest.raises(DatasetError, match=r"line 1: found the tag 'I-per'.*IOB1.*--repair"):
+        read(csv_file, text)
+    (sentence,) = read(csv_file, text, repair_tags=True)
+    assert sentence.tags == ("B-per", "B-per", "O", "B-geo", "I-geo")
+
+
+BAD_CONLL = {
+    "columns": ("a X O\nb O\n", 2, "found 2 columns; expected 3"),
+    "BILOU": ("a U-per\nb O\n", 1, "the tag 'U-per'"),
+    "no word": ("a\tO\n\tO\n", 2, "the empty word"),
+    "numbers": ("1\tAnn\tB-per\n2\tsings\tO\n", 1, "numbers alone in the first column"),
+    "ids": ("S: 1\tAnn\tB-per\nS: 1\tsings\tO\n", 1, "numbers alone in the first column"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CONLL)
+def test_bad_conll_is_refused_with_its_line(csv_file, case):
+    text, line, message = BAD_CONLL[case]
+    with pytest.raises(DatasetError) as error:
+        read(csv_file, text)
+    assert str(error.value).startswith(f"{csv_file}, line {line}: ")
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
@@ -177,6 +321,67 @@ def zipped(members: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.parametrize("name", ["data.csv.gz", "data.csv", "data.gz"])
+def test_gzip(tmp_path, csv_file, name):
+    expected = read(csv_file, SAMPLE)
+    source = read_csv(write(tmp_path / name, gzip.compress(SAMPLE.encode())))
+    assert (source.sentences, source.name) == (expected, str(tmp_path / name))
+
+
+def test_utf_16_with_byte_order_mark(csv_file):
+    # As Excel saves "Unicode text".
+    source = read_csv(write(csv_file, SAMPLE.replace(",", "\t").encode("utf-16")))
+    assert (source.encoding, source.separator) == ("utf-16", "tabs")
+    assert len(source.sentences) == 2
+
+
+def workbook() -> bytes:
+    return zipped({"[Content_Types].xml": "<x/>", "xl/worksheets/sheet1.xml": "<x/>"})
+
+
+@pytest.mark.parametrize("name", ["book.xlsx", "data.csv", "data.zip", "data.csv.gz"])
+@pytest.mark.parametrize("kind", ["Excel", "old Excel", "OpenDocument"])
+def test_workbooks_are_refused_with_the_way_out(tmp_path, name, kind):
+    data = {
+        "Excel": workbook(),
+        "old Excel": bytes.fromhex("d0cf11e0a1b11ae1") + bytes(100),
+        "OpenDocument": zipped({"mimetype": "application/vnd.oasis", "content.xml": "<x/>"}),
+    }[kind]
+    path = write(tmp_path / name, gzip.compress(data) if name.endswith(".gz") else data)
+    with pytest.raises(DatasetError, match=r"workbook.*CSV UTF-8") as error:
+        read_csv(path)
+    assert str(error.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("member", ["book.xlsx", "data.csv"])
+def test_workbook_in_a_zip(tmp_path, member):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(member, workbook())
+    path = write(tmp_path / "data.zip", buffer.getvalue())
+    with pytest.raises(DatasetError, match=r"workbook.*CSV UTF-8") as error:
+        read_csv(path)
+    assert str(error.value).startswith(f"{path}:{member}: ")
+
+
+def test_archives_in_archives_end(tmp_path):
+    data = SAMPLE.encode()
+    for _ in range(5):
+        data = gzip.compress(data)
+    with pytest.raises(DatasetError, match="packed 3 times over"):
+        read_csv(write(tmp_path / "data.csv.gz", data))
+
+
+def test_folder_of_other_suffixes(tmp_path):
+    write(tmp_path / "train.tsv", SAMPLE.replace(",", "\t"))
+    write(tmp_path / "dev.csv.gz", gzip.compress(SAMPLE.encode()))
+    write(tmp_path / "test.conll", CONLL)
+    assert [len(source.sentences) for source in read_folder(tmp_path).values()] == [2, 2, 2]
+    write(tmp_path / "test.csv", SAMPLE)
+    with pytest.raises(DatasetError, match=r"found test\.csv and test\.conll; expected one file"):
+        read_folder(tmp_path)
+
+
 def test_folder(tmp_path):
     for part, word in zip(dataset.PARTS, "abc", strict=True):
         write(tmp_path / f"{part}.csv", f"Sentence #,Word,Tag\n1,{word},O\n")
@@ -210,12 +415,16 @@ BAD = {
     "no rows": (HEADER, None, "no rows"),
     "missing column": ("Sentence #,Word,POS\n1,a,X\n", 1, "lacks the column 'Tag'"),
     "no header": ("1,a,X,O\n", 1, "lacks the column 'Sentence #', 'Word', 'Tag'"),
-    "other delimiter": (SAMPLE.replace(",", ";"), 1, "'Sentence #;Word;POS;Tag'"),
+    "other delimiter": (SAMPLE.replace(",", "~"), 1, "'Sentence #~Word~POS~Tag'"),
+    "missing column, semicolons": ("Sentence #;Word;POS\n1;a;X\n", 1, "lacks the column 'Tag'"),
+    "other format": ("I|O like|O London|B-GPE\n", 1, "`spacy convert`"),
     "column twice": ("Sentence #,Word,Word,Tag\n1,a,a,O\n", 1, "the column 'Word' more than once"),
     "no first id": (HEADER + "\n,a,X,O\n1,b,X,O\n", 3, "no sentence id"),
     "blank first id": (HEADER + "  ,a,X,O\n", 2, "no sentence id"),
     "empty word": (HEADER + "1,a,X,O\n,,X,O\n", 3, "the empty word ''"),
-    "blank word": (HEADER + '1,a,X,O\n," \t",X,O\n', 3, "the empty word ' \\t'"),
+    "invisible word": (HEADER + '1,a,X,O\n," \t",X,B-x\n', 3, "'B-x' on the word ' \\t'"),
+    "zero-width word": (HEADER + "1,a,X,O\n,\u200b,X,B-x\n", 3, "'B-x' on the word '\\u200b'"),
+    "word read as missing": (HEADER + "1,a,X,O\n,,,O\n", 3, "None, NA or null"),
     "unknown tag": (HEADER + "1,a,X,O\n,b,X,U-geo\n", 3, "the tag 'U-geo'"),
     "tag without type": (HEADER + "1,a,X,B-\n", 2, "the tag 'B-'"),
     "empty tag": (HEADER + "1,a,X,\n", 2, "the tag ''"),
@@ -229,6 +438,11 @@ BAD = {
     "U+0085 is no line end": (HEADER + "1,a\x85b\u2028c,X,O\n,,X,O\n", 3, "the empty word ''"),
     "open quote": (HEADER + '1,a,X,O\n,",X,O\n,b,X,O\n', 3, "not valid CSV"),
     "stray quote": (HEADER + '1,"a"b,X,O\n', 2, "not valid CSV"),
+    "quotes that swallow rows": (
+        HEADER + '1,a,X,O\n,",X,O\n,b,X,O\n,",X,O\n',
+        3,
+        "a word of several lines",
+    ),
     "long open quote": (HEADER + '1,a,X,O\n,",X,O\n' + ",b,X,O\n" * 40_000, 3, "not valid CSV"),
 }
 
@@ -333,6 +547,15 @@ def corrupt(data: bytes, how: str) -> bytes:
     return b"no zip at all"
 
 
+def test_corrupt_gzip(tmp_path):
+    path = write(tmp_path / "data.csv.gz", gzip.compress(SAMPLE.encode())[:-12])
+    with pytest.raises(
+        DatasetError, match=r"cannot be unpacked .* expected an intact gzip"
+    ) as error:
+        read_csv(path)
+    assert str(error.value).startswith(f"{path}: ")
+
+
 @pytest.mark.parametrize("how", ["cut", "content", "encrypted", "other"])
 def test_corrupt_zip(tmp_path, how):
     path = write(tmp_path / "data.zip", corrupt(zipped({"ner.csv": SAMPLE}), how))
@@ -350,7 +573,8 @@ def test_bad_content_in_a_zip_names_the_member(tmp_path):
 
 def test_missing_scikit_learn_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.model_selection", None)
-    spec = importlib.util.spec_from_file_location("dataset_again", dataset.__file__)
+    name = "ner_lstm_component.dataset_splits_again"
+    spec = importlib.util.spec_from_file_location(name, dataset_splits.__file__)
     assert spec is not None
     assert spec.loader is not None
     with pytest.raises(ImportError, match=r"pip install 'ner-lstm-component\[train\]'"):
@@ -516,7 +740,7 @@ def real(real_path: Path) -> dataset.Source:
 
 @pytest.mark.real
 def test_real_counts(real, real_entities):
-    assert (real.encoding, real.mended) == ("cp1252", 0)
+    assert (real.encoding, real.mended, real.remarks) == ("cp1252", 0, ())
     assert count(real.sentences) == Counts(47_959, 1_048_575, 7_042, real_entities)
     assert sum(real_entities.values()) == 111_891
 
@@ -531,6 +755,7 @@ def test_real_tokens(real):
     rows = [row for s in real.sentences for row in list(zip(s.words, s.tags, strict=True))[1:]]
     assert rows.count(('"', "O")) == 3_498
     assert words["5\xa0storm"] == 1
+    assert words["…"] == 4
     assert not any("\x85" in word for word in words)
     assert sum(n for word, n in words.items() if not word.isascii()) == 53
 

@@ -189,6 +189,26 @@ def test_repair_says_how_many(data, out):
     assert all(doc[0].ent_iob_ == "B" for doc in docs(out / "train.spacy"))
 
 
+def test_what_was_done_to_read_the_data_is_printed(data, out):
+    text = HEADER + rows(50).replace("sleeps", "sleeps\u200b") + ",,,\n"
+    data.write_text(text.replace(",", ";"), encoding="utf-8")
+    result = run(data, out)
+    assert result.exit_code == 0, result.output
+    assert f"{data}: 50 sentences, read as utf-8, separated by semicolons\n" in result.output
+    assert f"{data}: 50 words and 0 tags had blanks or invisible characters" in result.output
+    assert f"{data}: 1 rows without content were left out\n" in result.output
+    assert docs(out / "test.spacy")[0][1].text == "sleeps"
+
+
+def test_conll(tmp_path, out):
+    path = tmp_path / "data.conll"
+    path.write_text("".join(f"Town{i} B-geo\nsleeps O\n\n" for i in range(50)), encoding="utf-8")
+    result = run(path, out)
+    assert result.exit_code == 0, result.output
+    assert [len(docs(out / name)) for name in NAMES] == [40, 5, 5]
+    assert "(CoNLL)" in result.output
+
+
 def test_type_names_are_not_taken_for_markup(data, out):
     data.write_text(HEADER + rows(50, tag="B-[red]"), encoding="utf-8")
     assert "[red]" in run(data, out).output
