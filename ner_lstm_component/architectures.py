@@ -344,7 +344,10 @@ def _loss(
     batched = list(batches(_annotated(cut(text.lengths, reading), targets), reading))
     losses, callbacks = [], []
     for batch in batched:
-        annotation = {"targets": targets[batch.tokens] | ~batch.core[:, :, None]}
+        allowed = targets[batch.tokens] | ~batch.core[:, :, None]
+        # An entity that a window without context cuts begins anew.
+        allowed[:, 0, 1::2] |= allowed[:, 0, 2::2]
+        annotation = {"targets": allowed}
         if pos is not None:
             annotation["pos"] = np.where(batch.core, pos[batch.tokens], -1)
         inputs = ArgsKwargs((features[batch.tokens], batch.mask), annotation)
