@@ -38,8 +38,9 @@ def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> B
     :param n_labels: entity types; the tags are those of IOB2.
     :param n_pos: part-of-speech tags to learn beside them.
     """
-    n_features = len(settings.rows) + settings.n_ngrams
-    n_rows = sum(settings.rows) + n_lexicon_rows(settings.n_ngrams, 2 * n_labels + 1)
+    n_ngrams = len(settings.ngrams)
+    n_features = len(settings.rows) + n_ngrams
+    n_rows = sum(settings.rows) + n_lexicon_rows(n_ngrams, 2 * n_labels + 1)
     width = settings.embed_width
     ids = keras.Input((None, n_features * HASHES), dtype="int32", name="features")
     mask = keras.Input((None,), dtype="bool", name="mask")
@@ -58,7 +59,7 @@ def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> B
         feature_dropout=settings.feature_dropout,
         n_pos=n_pos,
         pos_weight=settings.pos_weight,
-        id_parts=[HASHES * n for n in (len(settings.rows), settings.n_ngrams) if n],
+        id_parts=[HASHES * n for n in (len(settings.rows), n_ngrams) if n],
     )
 
 

@@ -118,7 +118,7 @@ def TensorFlowWrapper(
 
 def forward(model: Model, X: Any, is_train: bool) -> tuple[Any, Callable]:
     """Thinc's forward function: convert, run the network, convert back."""
-    shim = _shim(model)
+    shim = shim_of(model)
     shim.dropout_rate = model.attrs["dropout_rate"]
     inputs, get_dX = model.attrs["convert_inputs"](model, X, is_train)
     tensors, tensors_backprop = shim(inputs, is_train)
@@ -134,12 +134,12 @@ def init(model: Model, X: Any = None, Y: Any = None) -> None:
     """Thinc's initializer: create the variables of a network that lacks them."""
     if X is not None:
         inputs, _ = model.attrs["convert_inputs"](model, X, False)
-        _shim(model).build(inputs)
+        shim_of(model).build(inputs)
 
 
 def set_keras_model(model: Model, keras_model: keras.Model) -> None:
     """Put a network into a wrapper, in place of what it held."""
-    _shim(model).set_model(keras_model)
+    shim_of(model).set_model(keras_model)
 
 
 def set_runtime(model: Model, runtime: str) -> Model:
@@ -153,22 +153,31 @@ def set_runtime(model: Model, runtime: str) -> Model:
     :return: the model.
     :raises ValueError: for another runtime.
     """
-    for node in model.walk():
-        for shim in node.shims:
-            if isinstance(shim, TensorFlowShim):
-                shim.runtime = runtime
+    for shim in _shims(model):
+        shim.runtime = runtime
     return model
+
+
+def runtimes(model: Model) -> Iterator[str]:
+    """The runtimes of all wrapped networks in a model."""
+    return (shim.runtime for shim in _shims(model))
+
+
+def _shims(model: Model) -> Iterator[TensorFlowShim]:
+    for node in model.walk():
+        yield from (shim for shim in node.shims if isinstance(shim, TensorFlowShim))
 
 
 def uses_onnx(model: Model) -> bool:
     """Whether a wrapper, as it is now, predicts with ONNX Runtime."""
     try:
-        return _shim(model)._onnx_network() is not None
+        return shim_of(model)._onnx_network() is not None
     except NotExpressible:
         return False
 
 
-def _shim(model: Model) -> TensorFlowShim:
+def shim_of(model: Model) -> TensorFlowShim:
+    """The shim of the layer that :func:`TensorFlowWrapper` made."""
     shim = model.shims[0]
     assert isinstance(shim, TensorFlowShim)
     return shim
@@ -182,7 +191,7 @@ def convert_arguments(model: Model, X: Any, is_train: bool) -> tuple[ArgsKwargs,
     ops = model.ops
     if isinstance(X, ArgsKwargs):
         return X, lambda d: _to_ops(ops, d)
-    parameters = _shim(model).call_parameters
+    parameters = shim_of(model).call_parameters
     if isinstance(X, dict) and set(X) <= set(parameters):
         return ArgsKwargs((), X), lambda d: _to_ops(ops, d.kwargs)
     data_parameters = [name for name in parameters if name not in ("training", "mask")]
@@ -808,6 +817,18 @@ class TensorFlowShim(Shim):
             )
         self._load(state)
         return self
+
+    @property
+    def saved_config(self) -> dict[str, Any]:
+        """What ``get_config()`` gave of a network that was only loaded."""
+        return json.loads(self._pending["config"])["config"] if self._pending else {}
+
+    def change_saved_config(self, values: dict[str, Any]) -> None:
+        """Have a network that was only loaded restored with other values in its config."""
+        if self._pending is not None:
+            config = json.loads(self._pending["config"])
+            config["config"].update(values)
+            self._pending = {**self._pending, "config": json.dumps(config, sort_keys=True)}
 
     def __getstate__(self) -> dict[str, Any]:
         # Averages and moments of a pickled optimizer are found by the id.
