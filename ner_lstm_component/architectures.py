@@ -34,7 +34,6 @@ from .tensorflow_wrapper import (
     import_tensorflow,
     set_keras_model,
     set_runtime,
-    shim_of,
     uses_onnx,
 )
 
@@ -268,7 +267,8 @@ def restore_settings(name: str, model: Model) -> None:
     :param model: one of this module's, just loaded.
     :raises ValueError: for ``pos_weight``, if the network was built without part-of-speech tags.
     """
-    settings, shim = model.attrs["settings"].in_training, shim_of(model.layers[1])
+    settings = model.attrs["settings"].in_training
+    shim: Any = model.layers[1].shims[0]
     saved = shim.saved_config
     if saved.get("pos_weight") == 0 and settings.get("pos_weight", 0) > 0:
         check_saved(name, {"pos_weight": 0.0}, settings)

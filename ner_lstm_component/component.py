@@ -176,7 +176,7 @@ class LSTMEntityRecognizer(TrainablePipe):
             "confidence": _checked_confidence(confidence),
             "threshold": _checked_threshold(threshold),
         }
-        #: Whether the settings are those of a pipeline's config.
+        #: Whether the settings are those of a pipeline's config; for factories to set.
         self.has_config = False
         self.temperature = 1.0
         if confidence:

@@ -118,7 +118,7 @@ def TensorFlowWrapper(
 
 def forward(model: Model, X: Any, is_train: bool) -> tuple[Any, Callable]:
     """Thinc's forward function: convert, run the network, convert back."""
-    shim = shim_of(model)
+    shim = _shim(model)
     shim.dropout_rate = model.attrs["dropout_rate"]
     inputs, get_dX = model.attrs["convert_inputs"](model, X, is_train)
     tensors, tensors_backprop = shim(inputs, is_train)
@@ -134,12 +134,12 @@ def init(model: Model, X: Any = None, Y: Any = None) -> None:
     """Thinc's initializer: create the variables of a network that lacks them."""
     if X is not None:
         inputs, _ = model.attrs["convert_inputs"](model, X, False)
-        shim_of(model).build(inputs)
+        _shim(model).build(inputs)
 
 
 def set_keras_model(model: Model, keras_model: keras.Model) -> None:
     """Put a network into a wrapper, in place of what it held."""
-    shim_of(model).set_model(keras_model)
+    _shim(model).set_model(keras_model)
 
 
 def set_runtime(model: Model, runtime: str) -> Model:
@@ -171,13 +171,12 @@ def _shims(model: Model) -> Iterator[TensorFlowShim]:
 def uses_onnx(model: Model) -> bool:
     """Whether a wrapper, as it is now, predicts with ONNX Runtime."""
     try:
-        return shim_of(model)._onnx_network() is not None
+        return _shim(model)._onnx_network() is not None
     except NotExpressible:
         return False
 
 
-def shim_of(model: Model) -> TensorFlowShim:
-    """The shim of the layer that :func:`TensorFlowWrapper` made."""
+def _shim(model: Model) -> TensorFlowShim:
     shim = model.shims[0]
     assert isinstance(shim, TensorFlowShim)
     return shim
@@ -191,7 +190,7 @@ def convert_arguments(model: Model, X: Any, is_train: bool) -> tuple[ArgsKwargs,
     ops = model.ops
     if isinstance(X, ArgsKwargs):
         return X, lambda d: _to_ops(ops, d)
-    parameters = shim_of(model).call_parameters
+    parameters = _shim(model).call_parameters
     if isinstance(X, dict) and set(X) <= set(parameters):
         return ArgsKwargs((), X), lambda d: _to_ops(ops, d.kwargs)
     data_parameters = [name for name in parameters if name not in ("training", "mask")]
