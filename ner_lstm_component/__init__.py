@@ -4,7 +4,6 @@ from importlib.metadata import version
 
 from .confidence import register_extension
 
-__version__ = version("ner-lstm-component")
+__all__ = ["__version__", "register_extension"]
 
-# Here, so that Docs which carry confidences can be read without the component.
-register_extension()
+__version__ = version("ner-lstm-component")

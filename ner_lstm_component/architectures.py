@@ -10,10 +10,13 @@ takes back a factor to scale it. Vectors get their gradient either way.
 # No postponed annotations here: spaCy reads those of registered functions.
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
+import srsly
 from numpy.typing import NDArray
 from spacy.tokens import Doc
 from thinc.api import Model, Ops
@@ -26,7 +29,7 @@ from .errors import check_finite
 from .features import LexicalFeatures, no_gradient
 from .lexicon import Lexicon
 from .segments import Batch, Reading, Segments, Text, batches, cut, parts, read
-from .settings import NetworkSettings, TaggerSettings
+from .settings import NetworkSettings, TaggerSettings, check_saved
 from .tensorflow_wrapper import (
     TensorFlowWrapper,
     device_scope,
@@ -108,9 +111,10 @@ def build_keras_lstm_tagger(
         hidden_width,
         depth,
         word_dropout,
-        n_ngrams=len(ngrams or ()),
+        ngrams=tuple(map(tuple, ngrams or ())),
         feature_dropout=feature_dropout,
         pos_weight=pos_weight,
+        features=tuple(features),
     )
     reading = Reading(window, context, batch_tokens, _TOKENS_AT_ONCE)
     lexical = LexicalFeatures(features, rows)
@@ -240,6 +244,42 @@ def _init_tok2vec(model: Model, X: Any = None, Y: Any = None) -> None:
         model.predict(X)
 
 
+def check_weights(name: str, model: Model, saved: dict[str, Any]) -> None:
+    """Refuse saved weights whose shapes do not fit the config's settings.
+
+    For components of 0.1.0, which do not say by what settings their weights were trained.
+
+    :param name: the component's name.
+    :param model: one of this module's.
+    :param saved: what ``Model.to_dict()`` gave.
+    :raises ValueError: for a difference, naming the setting and both values.
+    """
+    shapes: dict[str, Sequence[int]] = {}
+    ngrams: list = []
+    for data in chain.from_iterable(saved.get("shims", ())):
+        with suppress(Exception):  # of a layer of the user's own
+            state = srsly.msgpack_loads(data)
+            shapes |= {one["name"]: one["shape"] for one in state.get("weights", ())}
+            ngrams = state.get("ngrams", ngrams)
+    found = model.attrs["settings"].known_by(shapes, ngrams)
+    check_saved(name, *({key: pair[k] for key, pair in found.items()} for k in (0, 1)))
+
+
+def restore_settings(name: str, model: Model) -> None:
+    """Have the config's settings that only training depends on hold in a loaded network.
+
+    :param name: the component's name.
+    :param model: one of this module's, just loaded.
+    :raises ValueError: for ``pos_weight``, if the network was built without part-of-speech tags.
+    """
+    settings = model.attrs["settings"].in_training
+    shim: Any = model.layers[1].shims[0]
+    saved = shim.saved_config
+    if saved.get("pos_weight") == 0 and settings.get("pos_weight", 0) > 0:
+        check_saved(name, {"pos_weight": 0.0}, settings)
+    shim.change_saved_config(settings)
+
+
 def _n_labels(model: Model) -> int:
     return (model.get_dim("nO") - 1) // 2
 
@@ -349,7 +389,10 @@ def _loss(
     batched = list(batches(_annotated(cut(text.lengths, reading), targets), reading))
     losses, callbacks = [], []
     for batch in batched:
-        annotation = {"targets": targets[batch.tokens] | ~batch.core[:, :, None]}
+        allowed = targets[batch.tokens] | ~batch.core[:, :, None]
+        # An entity that a window without context cuts begins anew.
+        allowed[:, 0, 1::2] |= allowed[:, 0, 2::2]
+        annotation = {"targets": allowed}
         if pos is not None:
             annotation["pos"] = np.where(batch.core, pos[batch.tokens], -1)
         inputs = ArgsKwargs((features[batch.tokens], batch.mask), annotation)

@@ -6,10 +6,12 @@ tags (`crf.py`), and the tags are written to ``doc.ents`` as arrays (`tags.py`).
 
 # No postponed annotations here: spaCy reads those of the factory and of initialize().
 
+import gc
 import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -29,13 +31,14 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
 from . import crf
-from .architectures import Annotated
-from .confidence import set_confidence
+from .architectures import Annotated, check_weights, restore_settings
+from .confidence import register_extension, set_confidence
 from .crf import Potentials
 from .errors import beginning, check_finite, naming, naming_batch
 from .gold import Gold
 from .lexicon import lexicon_of
 from .segments import split
+from .settings import check_saved
 from .tags import (
     ENT_BEGIN,
     ENT_IN,
@@ -44,7 +47,7 @@ from .tags import (
     entity_spans,
     tag_names,
 )
-from .tensorflow_wrapper import gradient_sum
+from .tensorflow_wrapper import gradient_sum, runtimes, set_runtime
 
 logger = logging.getLogger(__name__)
 
@@ -95,9 +98,11 @@ def make_ner_lstm(
     threshold: float,
 ) -> "LSTMEntityRecognizer":
     """The factory ``ner_lstm``: see :class:`LSTMEntityRecognizer`."""
-    return LSTMEntityRecognizer(
+    component = LSTMEntityRecognizer(
         nlp.vocab, model, name, scorer=scorer, confidence=confidence, threshold=threshold
     )
+    component.has_config = True
+    return component
 
 
 class Prediction(NamedTuple):
@@ -152,8 +157,10 @@ class LSTMEntityRecognizer(TrainablePipe):
     :param confidence: see the attribute :attr:`confidence`.
     :param threshold: see the attribute :attr:`threshold`.
 
-    Both attributes are saved with the component. Where the config that loads it gives one
-    another value than the config it was saved with, the config's holds.
+    The settings :attr:`confidence`, :attr:`threshold` and :attr:`runtime` are those of the
+    component's config. Set in Python, they are written to the config of each pipeline that
+    holds the component, and are saved with it. On loading, the config's values are used; a
+    component made without a pipeline has no config, and takes over the saved values.
     """
 
     def __init__(
@@ -170,11 +177,16 @@ class LSTMEntityRecognizer(TrainablePipe):
         self.model = model
         self.name = name
         self.scorer = scorer
-        self.cfg: dict[str, Any] = {"labels": []}
-        self.confidence = confidence
-        self.threshold = threshold
-        self.cfg["config"] = self._settings()
+        self.cfg: dict[str, Any] = {
+            "labels": [],
+            "confidence": _checked_confidence(confidence),
+            "threshold": _checked_threshold(threshold),
+        }
+        #: Whether the settings are those of a pipeline's config; for factories to set.
+        self.has_config = False
         self.temperature = 1.0
+        if confidence:
+            register_extension()
 
     # -- labels
 
@@ -197,8 +209,8 @@ class LSTMEntityRecognizer(TrainablePipe):
         """Add an entity type before the component is initialized.
 
         :return: 1 if it is new, else 0.
-        :raises ValueError: if it is not a non-empty string without white space, or the
-            component is initialized: the network's output has its size.
+        :raises ValueError: if it is not a non-empty string, or the component is initialized:
+            the network's output has its size.
         """
         _check_label(label)
         if label in self.labels:
@@ -241,9 +253,9 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @confidence.setter
     def confidence(self, value: bool) -> None:
-        if not isinstance(value, bool):
-            raise ValueError(f"'confidence' must be True or False. Received: {value!r}")
-        self.cfg["confidence"] = value
+        self._set("confidence", _checked_confidence(value))
+        if value:
+            register_extension()
 
     @property
     def threshold(self) -> float:
@@ -255,11 +267,20 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @threshold.setter
     def threshold(self, value: float) -> None:
-        if not 0 <= value <= 1:
-            raise ValueError(
-                f"'threshold' is a probability, from 0 to 1. Received: threshold={value!r}"
-            )
-        self.cfg["threshold"] = float(value)
+        self._set("threshold", _checked_threshold(value))
+
+    @property
+    def runtime(self) -> str | None:
+        """What predicts: ``"auto"``, ``"onnx"`` or ``"tensorflow"``.
+
+        See `tensorflow_wrapper.set_runtime`. None for a model without a wrapped network.
+        """
+        return next(runtimes(self.model), None)
+
+    @runtime.setter
+    def runtime(self, value: str) -> None:
+        set_runtime(self.model, value)
+        self._set("runtime", value, "model")
 
     @property
     def temperature(self) -> float:
@@ -278,44 +299,80 @@ class LSTMEntityRecognizer(TrainablePipe):
             )
         self.cfg["temperature"] = float(value)
 
-    def _settings(self) -> dict[str, Any]:
-        return {"confidence": self.confidence, "threshold": self.threshold}
+    def _set(self, name: str, value: Any, *section: str) -> None:
+        """Keep a setting, and write it to the component's config."""
+        self.cfg[name] = value
+        for config in _configs_of(self):
+            for key in section:
+                config = config[key]
+            # Not to one that lacks it, as that of an architecture of the user's own may.
+            if name in config:
+                config[name] = value
 
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
     ) -> "LSTMEntityRecognizer":
-        """Take over a component from what ``to_bytes`` gave."""
-        given = self.cfg["config"]
-        super().from_bytes(bytes_data, exclude=exclude)
-        self._settle(given)
+        """Take over a component from what ``to_bytes`` gave.
+
+        :raises ValueError: for settings in the config that do not fit the saved weights.
+        """
+        excluded = tuple(exclude)
+        with self._taking_over():
+            super().from_bytes(bytes_data, exclude=(*excluded, "model"))
+            saved = srsly.msgpack_loads(bytes_data).get("model")
+            if saved is not None and "model" not in excluded:
+                self._load_model(srsly.msgpack_loads(saved))
         return self
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LSTMEntityRecognizer":
-        """Take over a component from what ``to_disk`` wrote."""
-        given = self.cfg["config"]
+        """Take over a component from what ``to_disk`` wrote.
+
+        :raises ValueError: for settings in the config that do not fit the saved weights.
+        """
         excluded = tuple(exclude)
-        super().from_disk(path, exclude=(*excluded, "model"))
-        if "model" not in excluded:
-            # As TrainablePipe does, but without the file's bytes being held all the while.
-            try:
-                saved = srsly.msgpack_loads((Path(path) / "model").read_bytes())
-                self.model.from_dict(saved)
-            except AttributeError:
-                raise ValueError(Errors.E149) from None
-        self._settle(given)
+        with self._taking_over():
+            super().from_disk(path, exclude=(*excluded, "model"))
+            if "model" not in excluded:
+                # As TrainablePipe does, but without the file's bytes being held all the while.
+                self._load_model(srsly.msgpack_loads((Path(path) / "model").read_bytes()))
         return self
 
-    def _settle(self, given: dict[str, Any]) -> None:
-        """Have the config's settings hold where they differ from the config saved with.
-
-        :param given: those of the config that this component was made by.
-        """
-        saved_with = self.cfg["config"]
+    @contextmanager
+    def _taking_over(self) -> Iterator[None]:
+        """Have the settings of the config hold, whatever is read."""
+        given = {name: self.cfg[name] for name in ("confidence", "threshold")}
+        for name in ("config", "network", "runtime"):
+            self.cfg.pop(name, None)
+        yield
+        if not self.has_config:
+            if "runtime" in self.cfg:
+                set_runtime(self.model, self.cfg["runtime"])
+            return
+        self.cfg.pop("runtime", None)
+        # Saved by 0.1.0, which left the config as it was when a setting was set in Python.
+        saved_with = self.cfg.pop("config", {})
         for name, value in given.items():
             # Not exactly: JSON keeps nine decimals.
-            if not math.isclose(value, saved_with.get(name, value), abs_tol=1e-6):
+            if name in saved_with and math.isclose(value, saved_with[name], abs_tol=1e-6):
+                if self.cfg[name] != value:
+                    setattr(self, name, self.cfg[name])
+            else:
                 self.cfg[name] = value
-        self.cfg["config"] = given
+
+    def _load_model(self, saved: dict[str, Any]) -> None:
+        """Take over the weights, if they fit the settings of the config."""
+        settings = self.model.attrs.get("settings")
+        if settings is not None and "network" in self.cfg:
+            check_saved(self.name, self.cfg["network"], settings.of_weights)
+        elif settings is not None:
+            check_weights(self.name, self.model, saved)
+        try:
+            self.model.from_dict(saved)
+        except AttributeError:
+            raise ValueError(Errors.E149) from None
+        if settings is not None and self._is_initialized:
+            restore_settings(self.name, self.model)
+            self.cfg["network"] = settings.of_weights
 
     # -- prediction
 
@@ -427,9 +484,14 @@ class LSTMEntityRecognizer(TrainablePipe):
         :param scores: what :meth:`predict` gave for the same Docs.
         """
         hashes = self._label_hashes()
+        vocab = self.vocab
         for doc, (tags, confidence) in zip(docs, scores, strict=True):
             if not len(doc):
                 continue
+            if doc.vocab is not vocab:  # of another pipeline
+                vocab = doc.vocab
+                for label in self.labels:
+                    vocab.strings.add(label)
             values = entity_arrays(tags, hashes)
             if doc.has_annotation(ENT_IOB):
                 own = doc.to_array(_WRITTEN)
@@ -491,6 +553,8 @@ class LSTMEntityRecognizer(TrainablePipe):
         self._learn_lexicon(get_all)
         sample = [eg.predicted for eg in islice(get_examples(), 10) if len(eg.predicted)]
         self.model.initialize(X=sample or [Doc(self.vocab, words=["."])])
+        if "settings" in self.model.attrs:
+            self.cfg["network"] = self.model.attrs["settings"].of_weights
 
     def _learn_lexicon(self, get_examples: Callable[[], Iterable[Example]]) -> None:
         """Take from the examples what the network needs to know before it learns."""
@@ -500,13 +564,14 @@ class LSTMEntityRecognizer(TrainablePipe):
         self.cfg["pos"] = []
         if lexicon is None and not learns_pos:
             return
-        pos: set[int] = set()
+        pos: set[str] = set()
 
         def batches() -> Iterator[tuple[list[Doc], NDArray[np.int64]]]:
             # A few at a time: those of a streamed corpus need not fit in memory.
             for examples in minibatch(get_examples(), _COUNTED_AT_ONCE):
                 for example in examples:
-                    pos.update(np.unique(example.reference.to_array(TAG)).tolist())
+                    tags = np.unique(example.reference.to_array(TAG))
+                    pos.update(example.reference.vocab.strings[tag] for tag in tags if tag)
                 yield [example.predicted for example in examples], self._columns(examples)
 
         if lexicon is not None:
@@ -514,7 +579,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         else:
             deque(batches(), maxlen=0)
         if learns_pos:
-            self.cfg["pos"] = sorted(self.vocab.strings[tag] for tag in pos - {0})
+            self.cfg["pos"] = sorted(pos)
             self.model.attrs["n_pos"] = len(self.cfg["pos"])
 
     def update(
@@ -648,11 +713,38 @@ def _labels_of(doc: Doc) -> set[str]:
 
 
 def _check_label(label: str) -> None:
-    if not isinstance(label, str) or not label or any(c.isspace() for c in label):
+    if not isinstance(label, str) or not label:
+        raise ValueError(f"An entity type must be a non-empty string. Received: {label!r}")
+
+
+def _checked_confidence(value: bool) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"'confidence' must be True or False. Received: {value!r}")
+    return value
+
+
+def _checked_threshold(value: float) -> float:
+    if not 0 <= value <= 1:
         raise ValueError(
-            "An entity type must be a non-empty string without white space (it becomes part of "
-            f"an IOB2 tag). Received: {label!r}"
+            f"'threshold' is a probability, from 0 to 1. Received: threshold={value!r}"
         )
+    return float(value)
+
+
+def _configs_of(component: LSTMEntityRecognizer) -> list[Config]:
+    """The component's configs in the pipelines that hold it.
+
+    It is given none of them: spaCy stores a config after its factory has returned, and shares
+    a component with a pipeline that sources it. So they are looked for among all objects,
+    which takes some tenths of a second at most, and only when a setting is set.
+    """
+    return [
+        nlp.get_pipe_config(name)
+        for nlp in gc.get_objects()
+        if issubclass(type(nlp), Language)
+        for name, pipe in nlp.components
+        if pipe is component
+    ]
 
 
 def _split(array: NDArray, docs: Sequence[Doc]) -> list[NDArray]:

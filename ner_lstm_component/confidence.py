@@ -14,19 +14,16 @@ CONFIDENCE = "confidence"
 
 
 def register_extension() -> None:
-    """Give spans the attribute, unless there is one of that name already."""
+    """Register ``Span._.confidence``, which is None for spans without a value.
+
+    A component with ``confidence = true`` does so itself. Call it to read Docs that were stored
+    with their confidences where there is no such component. An extension of that name that is
+    there already is kept, with its default.
+
+    :raises ValueError: if that one is a getter or a method, which stores no values.
+    """
     if not Span.has_extension(CONFIDENCE):
         Span.set_extension(CONFIDENCE, default=None)
-
-
-def set_confidence(doc: Doc, entities: Iterable[tuple[int, int]], values: Iterable[float]) -> None:
-    """Store the probabilities of a Doc's entities.
-
-    :param entities: first token and end (one past the last token) of each.
-    :param values: their probabilities.
-    :raises ValueError: if the extension of this name is another's, and cannot store values.
-    """
-    register_extension()
     _, method, getter, setter = Span.get_extension(CONFIDENCE)
     if method is not None or (getter is not None and setter is None):
         raise ValueError(
@@ -34,5 +31,15 @@ def set_confidence(doc: Doc, entities: Iterable[tuple[int, int]], values: Iterab
             "stores no values. Register it without one (the component does if it is not "
             "registered at all), or set confidence = false for the component."
         )
+
+
+def set_confidence(doc: Doc, entities: Iterable[tuple[int, int]], values: Iterable[float]) -> None:
+    """Store the probabilities of a Doc's entities.
+
+    :param entities: first token and end (one past the last token) of each.
+    :param values: their probabilities.
+    :raises ValueError: see :func:`register_extension`.
+    """
+    register_extension()
     for (start, end), value in zip(entities, values, strict=True):
         doc[start:end]._.set(CONFIDENCE, value)

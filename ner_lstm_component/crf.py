@@ -5,7 +5,7 @@ neighbours, with a boundary before the first tag and after the last (Lafferty, M
 and Pereira, 2001). The transitions are one matrix with ``n_tags + 1`` rows and columns,
 the last of which is that boundary: ``transitions[i, j]`` scores tag *j* after tag *i*,
 ``transitions[-1, j]`` starting with *j*, ``transitions[i, -1]`` ending with *i*. What
-IOB2 forbids scores ``FORBIDDEN``.
+IOB2 forbids scores ``FORBIDDEN``, minus infinity: no temperature and no emission outweighs it.
 
 Sequences stand one after the other in one array with a list of their lengths. In training
 on a GPU the likelihood and its gradient are computed by the same recursion inside the compiled
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from . import kernels
 
-FORBIDDEN = -1e4
+FORBIDDEN = -np.inf
 
 
 class Potentials(NamedTuple):
@@ -158,6 +158,5 @@ def negative_log_likelihood(
         _float32(transitions),
         _int64(lengths),
         np.ascontiguousarray(allowed, bool).view(np.uint8),
-        FORBIDDEN,
     )
     return LossAndGradient(*found)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from spacy.lang.lex_attrs import word_shape
-from spacy.strings import StringStore
+from spacy.tokens import Doc
 from thinc.api import Model
 
 from .kernels import RowIndex, feature_ids
@@ -56,6 +56,15 @@ def _forward(
 def no_gradient(d_features: Any) -> list:
     """Text has no gradient."""
     return []
+
+
+def words_of(orths: Sequence[int], docs: Sequence[Doc]) -> list[str]:
+    """The words of some hashes, of Docs which may have several vocabularies."""
+    first = docs[0].vocab.strings
+    stores = {id(doc.vocab): doc.vocab.strings for doc in docs}.values()
+    if len(stores) == 1:
+        return [first[orth] for orth in orths]
+    return [next((strings for strings in stores if orth in strings), first)[orth] for orth in orths]
 
 
 def _lower(word: str) -> str:
@@ -123,16 +132,16 @@ class FeatureTable:
         """The ids of all words. *Shape:* ``(n_tokens, len(names) * HASHES)``."""
         if not len(text.orths):
             return np.zeros((0, len(self.names) * HASHES), np.int32)
-        strings = text.docs[0].vocab.strings
         with self._lock:
             try:
-                return self._look_up(text.orths, strings)
+                return self._look_up(text)
             except BaseException:
                 self._index.clear()  # which may hold words whose ids were not computed
                 raise
 
-    def _look_up(self, orths: NDArray[np.uint64], strings: StringStore) -> NDArray[np.int32]:
+    def _look_up(self, text: Text) -> NDArray[np.int32]:
         """The ids of words, one row a word."""
+        orths = text.orths
         if len(self._index) > _CACHE_SIZE:
             self._index.clear()
         n_known = len(self._index)
@@ -140,7 +149,7 @@ class FeatureTable:
         if new:
             while len(self._known) < len(self._index):
                 self._known = np.concatenate([self._known, np.empty_like(self._known)])
-            words = [strings[orth] for orth in orths[new].tolist()]
+            words = words_of(orths[new].tolist(), text.docs)
             self._known[n_known : n_known + len(new)] = self._compute(words)
         return self._known.take(numbers, axis=0)
 

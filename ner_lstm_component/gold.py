@@ -57,7 +57,9 @@ class Gold:
         try:
             columns = tags_of_entities(iob, types, label_hashes)
         except KeyError as error:
-            raise KeyError(self._references[0].vocab.strings[error.args[0]]) from None
+            (unknown,) = error.args
+            stores = (doc.vocab.strings for doc in self._references)
+            raise KeyError(next(store[unknown] for store in stores if unknown in store)) from None
         if self._overlap is not None:
             columns = self._overlap.tags(columns)
 

@@ -24,6 +24,10 @@ from .lexicon import n_lexicon_rows
 from .settings import NetworkSettings, TaggerSettings
 
 _PACKAGE = "ner_lstm_component"
+# What a tag scores in the loss that the annotation does not allow.
+_DISALLOWED = -1e4
+# What sums over tags are at least, so that they have a logarithm.
+_LEAST = 1e-300
 # Of the layers as built. A spaCy pipeline's [training] dropout replaces it.
 _DROPOUT = 0.5
 
@@ -37,8 +41,9 @@ def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> B
     :param n_labels: entity types; the tags are those of IOB2.
     :param n_pos: part-of-speech tags to learn beside them.
     """
-    n_features = len(settings.rows) + settings.n_ngrams
-    n_rows = sum(settings.rows) + n_lexicon_rows(settings.n_ngrams, 2 * n_labels + 1)
+    n_ngrams = len(settings.ngrams)
+    n_features = len(settings.rows) + n_ngrams
+    n_rows = sum(settings.rows) + n_lexicon_rows(n_ngrams, 2 * n_labels + 1)
     width = settings.embed_width
     ids = keras.Input((None, n_features * HASHES), dtype="int32", name="features")
     mask = keras.Input((None,), dtype="bool", name="mask")
@@ -57,7 +62,7 @@ def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> B
         feature_dropout=settings.feature_dropout,
         n_pos=n_pos,
         pos_weight=settings.pos_weight,
-        id_parts=[HASHES * n for n in (len(settings.rows), settings.n_ngrams) if n],
+        id_parts=[HASHES * n for n in (len(settings.rows), n_ngrams) if n],
     )
 
 
@@ -258,8 +263,11 @@ def crf_loss(
     those that agree with the annotation at once: that is several times faster than
     differentiating through the loop.
     """
+    dtype = emissions.dtype
+    # In doubles, whose exp() does not vanish where a tag is a hundred below another.
+    emissions, transitions = tf.cast(emissions, tf.float64), tf.cast(transitions, tf.float64)
     n_sequences = tf.shape(emissions)[0]
-    both = tf.concat([emissions, tf.where(targets, emissions, FORBIDDEN)], axis=0)
+    both = tf.concat([emissions, tf.where(targets, emissions, _DISALLOWED)], axis=0)
     mask2 = tf.concat([mask, mask], axis=0)
     first, last = transitions[-1, :-1], transitions[:-1, -1]
     highest = tf.reduce_max(transitions[:-1, :-1])
@@ -281,7 +289,7 @@ def crf_loss(
 
     sign = tf.concat([tf.ones_like(free), -tf.ones_like(clamped)], axis=0)
     marginals = tf.exp(alpha + beta - log_partition[:, None])
-    marginals = tf.where(mask_by_time, marginals, 0.0) * sign[:, None]
+    marginals = tf.where(mask_by_time, marginals, 0) * sign[:, None]
     d_emissions = marginals[:, :n_sequences] + marginals[:, n_sequences:]
 
     # exp(alpha + transition + emission + beta - log_partition), split into two factors
@@ -289,7 +297,7 @@ def crf_loss(
     peak = tf.reduce_max(alpha[:-1], axis=-1, keepdims=True)
     leaving = tf.exp(alpha[:-1] - peak) * sign[:, None]
     arriving = tf.exp(by_time[1:] + beta[1:] + (peak + highest - log_partition[:, None]))
-    arriving = tf.where(mask_by_time[1:], arriving, 0.0)
+    arriving = tf.where(mask_by_time[1:], arriving, 0)
     inner = weights * tf.einsum("tbi,tbj->ij", leaving, arriving)
     n_first = tf.reduce_sum(marginals[0], axis=0)
     ends = tf.exp(alpha[-1] + last - log_partition[:, None]) * sign[:, None]
@@ -297,16 +305,16 @@ def crf_loss(
     counts = tf.concat(
         [
             tf.concat([inner, n_last[:, None]], axis=1),
-            tf.concat([n_first, [0.0]], axis=0)[None, :],
+            tf.concat([n_first, tf.zeros(1, n_first.dtype)], axis=0)[None, :],
         ],
         axis=0,
     )
 
     def gradient(upstream: tf.Tensor) -> tuple:
-        by_sequence = tf.transpose(d_emissions, (1, 0, 2))
-        return upstream * by_sequence, upstream * counts, None, None
+        by_sequence = tf.cast(tf.transpose(d_emissions, (1, 0, 2)), upstream.dtype)
+        return upstream * by_sequence, upstream * tf.cast(counts, upstream.dtype), None, None
 
-    return tf.reduce_sum(free - clamped), gradient
+    return tf.cast(tf.reduce_sum(free - clamped), dtype), gradient
 
 
 def _recur(
@@ -328,7 +336,7 @@ def _recur(
     :return: *Shape:* ``(time, batch, n_tags)``
     """
     n_times = tf.shape(emissions)[0]
-    results = tf.TensorArray(tf.float32, size=n_times, element_shape=start.shape)
+    results = tf.TensorArray(start.dtype, size=n_times, element_shape=start.shape)
 
     def step(i: tf.Tensor, score: tf.Tensor, results: tf.TensorArray) -> tuple:
         # Backward, beta at the time before i comes from beta and the emission at i.
@@ -336,7 +344,7 @@ def _recur(
         given = score if forward else score + emissions[time]
         peak = tf.reduce_max(given, axis=-1, keepdims=True)
         summed = tf.matmul(tf.exp(given - peak), weights)
-        new = tf.math.log(summed + 1e-37) + peak + highest
+        new = tf.math.log(summed + _LEAST) + peak + highest
         if forward:
             new = new + emissions[time]
         score = tf.where(mask[time], new, score)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from . import kernels
 
 OUTSIDE = "O"
-_TAG = re.compile(r"O|[BI]-\S+")
+# Blanks within a type are its own, those around it belong to the file that it was read from.
+_TAG = re.compile(r"O|[BI]-\S(?:.*\S)?", re.DOTALL)
 
 # Values of spaCy's ENT_IOB attribute.
 ENT_MISSING, ENT_IN, ENT_OUT, ENT_BEGIN = 0, 1, 2, 3

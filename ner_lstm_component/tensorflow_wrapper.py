@@ -184,11 +184,19 @@ def set_runtime(model: Model, runtime: str) -> Model:
     :return: the model.
     :raises ValueError: for another runtime.
     """
-    for node in model.walk():
-        for shim in node.shims:
-            if isinstance(shim, TensorFlowShim):
-                shim.runtime = runtime
+    for shim in _shims(model):
+        shim.runtime = runtime
     return model
+
+
+def runtimes(model: Model) -> Iterator[str]:
+    """The runtimes of all wrapped networks in a model."""
+    return (shim.runtime for shim in _shims(model))
+
+
+def _shims(model: Model) -> Iterator[TensorFlowShim]:
+    for node in model.walk():
+        yield from (shim for shim in node.shims if isinstance(shim, TensorFlowShim))
 
 
 def uses_onnx(model: Model) -> bool:
@@ -937,6 +945,18 @@ class TensorFlowShim(Shim):
             )
         self._load(state)
         return self
+
+    @property
+    def saved_config(self) -> dict[str, Any]:
+        """What ``get_config()`` gave of a network that was only loaded."""
+        return json.loads(self._pending["config"])["config"] if self._pending else {}
+
+    def change_saved_config(self, values: dict[str, Any]) -> None:
+        """Have a network that was only loaded restored with other values in its config."""
+        if self._pending is not None:
+            config = json.loads(self._pending["config"])
+            config["config"].update(values)
+            self._pending = {**self._pending, "config": json.dumps(config, sort_keys=True)}
 
     def __getstate__(self) -> dict[str, Any]:
         # Averages and moments of a pickled optimizer are found by the id.

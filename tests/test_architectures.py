@@ -146,6 +146,21 @@ def test_fused_and_chained_gradients_agree(model, docs, which):
         np.testing.assert_allclose(chained[name], gradient, atol=1e-4 * scale, err_msg=name)
 
 
+def test_an_entity_cut_by_windows_without_context(docs, vocab):
+    """What is left of it in the next window begins anew: nothing else may begin there."""
+    model = make_model(window=4, context=0)
+    model.initialize(X=docs)
+    set_dropout_rate(model, 0.0)
+    doc = docs[2][:8].as_doc()
+    target = np.zeros((8, TAGS), bool)
+    target[np.arange(8), [0, 0, 0, 1, 2, 0, 0, 0]] = True
+    loss, _ = model.begin_update(Annotated([doc], [target]))
+    halves = [doc[:4].as_doc(), doc[4:].as_doc()]
+    target[4] = [False, True, False, False, False]
+    expected, _ = model.begin_update(Annotated(halves, [target[:4], target[4:]]))
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
 def test_cut_docs_learn_from_every_token_once(docs, vocab):
     """The gradient of a cut Doc reaches each token's tag; context adds none of its own."""
     model = make_model()

@@ -1,9 +1,13 @@
 """What a spaCy user expects of a trainable entity recognizer, of ``ner_lstm``."""
 
+import copy
+import gc
 import json
 import pickle
+import re
 import subprocess
 import sys
+import weakref
 from itertools import cycle
 
 import numpy as np
@@ -14,9 +18,12 @@ from spacy.lang.en import English
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import fix_random_seed
+from spacy.vocab import Vocab
 from thinc.api import Adam, set_dropout_rate
 
 from ner_lstm_component import component, kernels
+from ner_lstm_component.app import create_app
+from ner_lstm_component.component import LSTMEntityRecognizer
 from ner_lstm_component.lexicon import lexicon_of
 from ner_lstm_component.segments import read
 from ner_lstm_component.tags import find_invalid
@@ -373,9 +380,37 @@ def test_add_label(small, trained_nlp):
     assert trained_nlp.get_pipe("ner_lstm").add_label("geo") == 0
     with pytest.raises(ValueError, match="'new' cannot be added"):
         trained_nlp.get_pipe("ner_lstm").add_label("new")
-    for wrong in ("", "two words", 3):
+    for wrong in ("", 3, None):
         with pytest.raises(ValueError, match="entity type"):
             ner.add_label(wrong)
+
+
+ODD_LABELS = ["College Name", "a\tb", " edge ", "B-x", "|", "日本", "-"]
+
+
+def test_any_string_may_be_a_label(small):
+    """As to spaCy's ner, which refuses the empty one only."""
+    nlp, _ = small
+    data = [(f"Zork{n} fell", [(0, 5, label)]) for n, label in enumerate(ODD_LABELS)]
+    examples = examples_of(nlp, data)
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.learn_rate = 0.02
+    for _ in range(60):
+        nlp.update(examples, sgd=optimizer)
+    ner = nlp.get_pipe("ner_lstm")
+    assert ner.labels == tuple(sorted(ODD_LABELS))
+    assert "B-College Name" in ner.tags
+    assert [entities(nlp(text)) for text, _ in data] == [[(0, 1, label)] for label in ODD_LABELS]
+    # Aligned, too: the reference has other tokens.
+    words = ["Zork0", "-", "ish", "fell"]
+    retokenized = Doc(nlp.vocab, words=["Zork0-ish", "fell"], ents=["B-College Name", "O"])
+    (columns,) = [ner._columns([Example(Doc(nlp.vocab, words=words), retokenized)])]
+    assert [ner.tags[k] for k in columns] == ["B-College Name", *["I-College Name"] * 2, "O"]
+    again = English.from_config(nlp.config).from_bytes(nlp.to_bytes())
+    assert again.get_pipe("ner_lstm").labels == ner.labels
+    answer = create_app(again).test_client().post("/predict", json={"text": "Zork0 fell"}).json
+    assert answer["ents"][0]["label"] == "College Name"
+    assert answer["tags"] == ["B-College Name", "O"]
 
 
 def test_unknown_label_in_update(trained_nlp):
@@ -631,27 +666,215 @@ def test_settings_in_the_config(trained_nlp, tmp_path, small_model):
     assert spacy.load(tmp_path / "again").get_pipe("ner_lstm").confidence
 
 
-def test_settings_of_the_live_component_are_saved(confident, tmp_path):
-    ner = confident.get_pipe("ner_lstm")
-    ner.threshold, ner.temperature = 0.4, 1.3
-    confident.to_disk(tmp_path)
-    loaded = spacy.load(tmp_path).get_pipe("ner_lstm")
-    assert (loaded.confidence, loaded.threshold, loaded.temperature) == (True, 0.4, 1.3)
-    # What the config changes since holds; the rest stays.
-    config = {"components.ner_lstm.threshold": 0.7}
-    loaded = spacy.load(tmp_path, config=config).get_pipe("ner_lstm")
-    assert (loaded.confidence, loaded.threshold, loaded.temperature) == (True, 0.7, 1.3)
+SET = {"confidence": True, "threshold": 0.9, "runtime": "onnx"}
+UNSET = {"confidence": False, "threshold": 0.0, "runtime": "auto"}
 
 
-def test_settings_with_many_decimals(trained_nlp, tmp_path):
-    """JSON rounds them; that is no change of the config."""
-    trained_nlp.to_disk(tmp_path)
-    nlp = spacy.load(tmp_path, config={"components.ner_lstm.threshold": 1 / 3})
-    nlp.get_pipe("ner_lstm").threshold = 0.5
+def settings_of(ner):
+    return {name: getattr(ner, name) for name in SET}
+
+
+def set_all(ner, values):
+    for name, value in values.items():
+        setattr(ner, name, value)
+
+
+def in_config(nlp, name="ner_lstm"):
+    config = nlp.config["components"][name]
+    found = {key: config[key] for key in ("confidence", "threshold")}
+    return {**found, "runtime": config["model"]["runtime"]}
+
+
+def as_override(values):
+    paths = {"runtime": "model.runtime"}
+    return {f"components.ner_lstm.{paths.get(k, k)}": value for k, value in values.items()}
+
+
+@pytest.fixture
+def copied(trained_nlp):
+    """A copy of ``trained_nlp`` that may be changed."""
+    return English.from_config(trained_nlp.config).from_bytes(trained_nlp.to_bytes())
+
+
+def test_settings_set_in_python_are_those_of_the_config(copied, tmp_path):
+    assert in_config(copied) == UNSET
+    set_all(copied.get_pipe("ner_lstm"), SET)
+    copied.get_pipe("ner_lstm").temperature = 1.3
+    assert in_config(copied) == SET
+    copied.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path)
+    from_bytes = English.from_config(copied.config).from_bytes(copied.to_bytes())
+    for nlp in (loaded, from_bytes):
+        assert in_config(nlp) == settings_of(nlp.get_pipe("ner_lstm")) == SET
+        assert nlp.get_pipe("ner_lstm").temperature == 1.3
+
+
+@pytest.mark.parametrize("values", [UNSET, {"threshold": 0.0}, {"threshold": 0.5}, SET])
+def test_on_loading_the_config_decides(copied, tmp_path, values):
+    set_all(copied.get_pipe("ner_lstm"), SET)
+    copied.to_disk(tmp_path)
+    nlp = spacy.load(tmp_path, config=as_override(values))
+    assert settings_of(nlp.get_pipe("ner_lstm")) == in_config(nlp) == {**SET, **values}
     nlp.to_disk(tmp_path / "again")
-    from_bytes = English.from_config(nlp.config).from_bytes(nlp.to_bytes())
-    for again in (from_bytes, spacy.load(tmp_path / "again")):
-        assert again.get_pipe("ner_lstm").threshold == 0.5
+    again = spacy.load(tmp_path / "again").get_pipe("ner_lstm")
+    assert settings_of(again) == {**SET, **values}
+
+
+def test_settings_of_a_component_that_was_renamed_sourced_or_copied(copied, tmp_path):
+    copied.rename_pipe("ner_lstm", "first")
+    set_all(copied.get_pipe("first"), {"threshold": 0.25})
+    assert in_config(copied, "first")["threshold"] == 0.25
+    other = spacy.blank("en")
+    other.add_pipe("first", source=copied, name="second")
+    assert in_config(other, "second")["threshold"] == 0.25
+    set_all(other.get_pipe("second"), SET)
+    # spaCy shares the component: both pipelines have it, and the settings.
+    assert in_config(other, "second") == in_config(copied, "first") == SET
+    other.to_disk(tmp_path)
+    assert settings_of(spacy.load(tmp_path).get_pipe("second")) == SET
+    pickled = pickle.loads(pickle.dumps(other))  # noqa: S301
+    for copy_of in (pickled, copy.deepcopy(other)):
+        ner = copy_of.get_pipe("second")
+        assert settings_of(ner) == in_config(copy_of, "second") == SET
+        set_all(ner, UNSET)
+        assert settings_of(ner) == in_config(copy_of, "second") == UNSET
+        assert in_config(other, "second") == settings_of(other.get_pipe("second")) == SET
+
+
+def test_a_component_keeps_no_pipeline_alive(copied):
+    ner = copied.get_pipe("ner_lstm")
+    ner.threshold = 0.5
+    alone = pickle.loads(pickle.dumps(ner))  # noqa: S301
+    alone.threshold = 0.6
+    assert in_config(copied)["threshold"] == 0.5
+    nlp = spacy.blank("en")
+    ner = nlp.add_pipe("ner_lstm")
+    ner.threshold = 0.5
+    alive = weakref.ref(nlp)
+    del nlp
+    gc.collect()
+    assert alive() is None
+    ner.threshold = 0.6
+
+
+def test_settings_without_a_pipeline(trained_nlp, tmp_path):
+    """There is no config: what was saved is taken over."""
+
+    def make():
+        model = English.from_config(trained_nlp.config).get_pipe("ner_lstm").model
+        return LSTMEntityRecognizer(Vocab(), model)
+
+    ner = make().from_bytes(trained_nlp.get_pipe("ner_lstm").to_bytes())
+    set_all(ner, SET)
+    ner.to_disk(tmp_path)
+    for again in (make().from_disk(tmp_path), make().from_bytes(ner.to_bytes())):
+        assert settings_of(again) == SET
+
+
+def as_of_0_1_0(folder, **cfg):
+    """Have a saved pipeline look like one of 0.1.0, whose settings the config did not have."""
+    path = folder / "ner_lstm" / "cfg"
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    del saved["network"]
+    saved |= {"config": {"confidence": False, "threshold": 0.0}, **cfg}
+    path.write_text(json.dumps(saved), encoding="utf-8")
+
+
+def test_settings_of_pipelines_of_0_1_0(trained_nlp, tmp_path):
+    trained_nlp.to_disk(tmp_path)
+    as_of_0_1_0(tmp_path, threshold=0.9, confidence=True)
+    nlp = spacy.load(tmp_path)
+    expected = {"confidence": True, "threshold": 0.9, "runtime": "auto"}
+    assert settings_of(nlp.get_pipe("ner_lstm")) == in_config(nlp) == expected
+    nlp = spacy.load(tmp_path, config={"components.ner_lstm.threshold": 0.7})
+    assert nlp.get_pipe("ner_lstm").threshold == 0.7
+    nlp.to_disk(tmp_path / "new")
+    nlp = spacy.load(tmp_path / "new", config=as_override(UNSET))
+    assert settings_of(nlp.get_pipe("ner_lstm")) == UNSET
+
+
+# What shapes the weights, with another value for `SMALL_MODEL`.
+OF_WEIGHTS = {
+    "features": ["LOWER", "SHAPE", "PREFIX2", "SUFFIX3"],
+    "rows": [600, 100, 200, 200],
+    "embed_width": 8,
+    "width": 16,
+    "hidden_width": 8,
+    "depth": 2,
+    "ngrams": [[0]],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        *((name, "present") for name in OF_WEIGHTS),
+        # What features these are cannot be told from the weights, only how many.
+        *((name, "0.1.0") for name in OF_WEIGHTS if name != "features"),
+    ],
+)
+def test_settings_that_do_not_fit_the_weights_are_refused(trained_nlp, tmp_path, name, version):
+    trained_nlp.to_disk(tmp_path)
+    if version == "0.1.0":
+        as_of_0_1_0(tmp_path)
+    given = OF_WEIGHTS[name]
+    override = {"components": {"ner_lstm": {"model": {name: given}}}}
+    with pytest.raises(ValueError, match=rf"'ner_lstm' do not fit.*{name}: saved .*, given"):
+        spacy.load(tmp_path, config=override)
+    if version == "present":
+        saved = trained_nlp.config["components"]["ner_lstm"]["model"][name]
+        with pytest.raises(ValueError, match=re.escape(f"{name}: saved {saved}, given {given}")):
+            spacy.load(tmp_path, config=override)
+    assert entities(spacy.load(tmp_path)("Anna Berg lives in Oslo .")) != []
+
+
+def test_fewer_features_than_were_saved(trained_nlp, tmp_path):
+    trained_nlp.to_disk(tmp_path)
+    as_of_0_1_0(tmp_path)
+    changed = {"features": ["LOWER"], "rows": [1000]}
+    with pytest.raises(ValueError, match="the number of features: saved 4, given 1"):
+        spacy.load(tmp_path, config={"components": {"ner_lstm": {"model": changed}}})
+
+
+def test_settings_of_the_weights_over_a_tok2vec(shared, tmp_path):
+    nlp, _, _ = shared
+    nlp.to_disk(tmp_path)
+    override = {"components": {"ner_lstm": {"model": {"hidden_width": 8}}}}
+    for prepare in (lambda folder: None, as_of_0_1_0):
+        prepare(tmp_path)
+        assert spacy.load(tmp_path).get_pipe("ner_lstm").labels
+        with pytest.raises(ValueError, match="hidden_width: saved 16, given 8"):
+            spacy.load(tmp_path, config=override)
+
+
+def test_settings_that_are_free_take_effect(trained_nlp, tmp_path):
+    trained_nlp.to_disk(tmp_path)
+    changed = {
+        "window": 9,
+        "context": 2,
+        "batch_tokens": 77,
+        "runtime": "tensorflow",
+        "word_dropout": 0.5,
+        "feature_dropout": 0.25,
+        "pos_weight": 0.75,
+    }
+    nlp = spacy.load(tmp_path, config={"components": {"ner_lstm": {"model": changed}}})
+    model = nlp.get_pipe("ner_lstm").model
+    network = model.layers[1].shims[0].keras_model
+    found = {name: getattr(model.attrs["reading"], name) for name in list(changed)[:3]}
+    found["runtime"] = nlp.get_pipe("ner_lstm").runtime
+    found |= {name: getattr(network, name) for name in list(changed)[4:]}
+    assert found == changed
+    assert entities(nlp("Anna Berg lives in Oslo .")) == [(0, 2, "per"), (4, 5, "geo")]
+
+
+def test_parts_of_speech_cannot_be_added_to_a_network(small_model, tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm", config={"model": {**small_model, "pos_weight": 0.0}})
+    nlp.initialize(lambda: examples_of(nlp))
+    nlp.to_disk(tmp_path)
+    with pytest.raises(ValueError, match=r"pos_weight: saved 0\.0, given 0\.2"):
+        spacy.load(tmp_path, config={"components.ner_lstm.model.pos_weight": 0.2})
 
 
 def test_temperature_changes_probabilities_only(confident, texts):
@@ -664,6 +887,54 @@ def test_temperature_changes_probabilities_only(confident, texts):
     assert means[1] < means[0] - 0.01
     (probabilities,) = ner.probabilities(after[:1])
     np.testing.assert_allclose(confidences(after[0]), probabilities.entities, atol=1e-5)
+
+
+# ---------------------------------------------------------------- several vocabularies
+
+
+def test_docs_of_several_vocabularies(copied):
+    """Made by other pipelines, with words and labels that this one's vocabulary lacks."""
+    texts = ["Zlatko met Maria Costa in Qaqortoq .", "Anna Berg lives in Oslo ."]
+    expected = [entities(copied(text)) for text in texts]
+    nlps = [copied, spacy.blank("en"), spacy.blank("de")]
+    docs = [nlp.make_doc(f"{text} Xyzzy{n}") for n, nlp in enumerate(nlps) for text in texts]
+    assert "per" not in nlps[1].vocab.strings
+    found = list(copied.pipe(docs))
+    for doc, ents in zip(found, expected * 3, strict=True):
+        assert entities(doc)[: len(ents)] == ents
+        assert Doc(Vocab()).from_bytes(doc.to_bytes()).ents[0].label_ == doc.ents[0].label_
+    ner = copied.get_pipe("ner_lstm")
+    assert len(ner.probabilities(found)) == len(found)
+    assert len(ner.analyse(docs, probabilities=True)) == len(found)
+
+
+@pytest.mark.parametrize("is_aligned", [False, True])
+def test_training_on_examples_of_several_vocabularies(small_model, is_aligned):
+    nlp = spacy.blank("en")
+    ner = nlp.add_pipe("ner_lstm", config={"model": small_model})
+    examples = []
+    for text, ents in TRAIN:
+        other = spacy.blank("en")
+        eg = Example.from_dict(other.make_doc(text), {"entities": ents})
+        words = [token.text for token in eg.reference]
+        spaces = [bool(token.whitespace_) for token in eg.reference]
+        for token in eg.reference:
+            token.tag_ = f"TAG{len(token)}"
+        if is_aligned:
+            words[1:2], spaces[1:2] = [words[1][:1], words[1][1:]], [False, spaces[1]]
+        predicted = Doc(spacy.blank("en").vocab, words=words, spaces=spaces)
+        examples.append(Example(predicted, eg.reference))
+    optimizer = nlp.initialize(lambda: examples)
+    assert "TAG3" in ner.cfg["pos"]
+    optimizer.learn_rate = 0.02
+    for _ in range(40):
+        nlp.update(examples, sgd=optimizer)
+    docs = [ner(eg.predicted.copy()) for eg in examples]
+    found = [(ent.text, ent.label_) for doc in docs for ent in doc.ents]
+    assert found == [(ent.text, ent.label_) for eg in examples for ent in eg.reference.ents]
+    unknown = Example.from_dict(spacy.blank("en").make_doc("Rome"), {"entities": [(0, 4, "CITY")]})
+    with pytest.raises(ValueError, match="'CITY'"):
+        ner.update([unknown])
 
 
 # ---------------------------------------------------------------- over a shared tok2vec

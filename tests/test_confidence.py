@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import spacy
 from spacy.tokens import Doc, DocBin, Span
 from spacy.vocab import Vocab
 
@@ -19,12 +20,18 @@ def doc():
 @pytest.fixture
 def no_extension():
     """As if nobody had registered the name; afterwards as it was."""
+    register_extension()
     own = Span.remove_extension("confidence")
     yield
     if Span.has_extension("confidence"):
         Span.remove_extension("confidence")
     default, method, getter, setter = own
     Span.set_extension("confidence", default=default, method=method, getter=getter, setter=setter)
+
+
+@pytest.fixture(autouse=True)
+def _registered():
+    register_extension()
 
 
 def confidences(doc):
@@ -45,12 +52,26 @@ def test_survives_bytes(doc):
     assert confidences(read) == [0.75, 0.25]
 
 
-@pytest.mark.parametrize("importing", ["import ner_lstm_component", "spacy.blank('en')"])
-def test_registered_by_importing(importing):
-    """So that Docs are read with their confidences where no component runs."""
-    code = f"import spacy; {importing}; print(spacy.tokens.Span.has_extension('confidence'))"
-    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert shown.stdout.strip() == "True"
+STEPS = {
+    "import ner_lstm_component": False,
+    "spacy.blank('en').add_pipe('ner_lstm')": False,
+    "spacy.blank('en').add_pipe('ner_lstm', config={'confidence': True})": True,
+    "spacy.blank('en').add_pipe('ner_lstm').confidence = True": True,
+    "ner_lstm_component.register_extension()": True,
+}
+
+
+def test_registered_when_needed():
+    """The name is everyone's: nobody loses it who has no use for confidences."""
+    code = """import spacy, sys
+for step in sys.argv[1:]:
+    exec(step)
+    print(spacy.tokens.Span.has_extension("confidence"))
+    if spacy.tokens.Span.has_extension("confidence"):
+        spacy.tokens.Span.remove_extension("confidence")"""
+    run = [sys.executable, "-c", code, *STEPS]
+    shown = subprocess.run(run, check=True, capture_output=True, text=True)
+    assert shown.stdout.split() == [str(expected) for expected in STEPS.values()]
 
 
 def test_own_extension_is_kept(doc, no_extension):
@@ -63,7 +84,11 @@ def test_own_extension_is_kept(doc, no_extension):
 @pytest.mark.parametrize("own", [{"getter": len}, {"method": len}])
 def test_own_extension_without_values(doc, no_extension, own):
     Span.set_extension("confidence", **own)
-    register_extension()
+    with pytest.raises(ValueError, match="stores no values"):
+        register_extension()
+    with pytest.raises(ValueError, match="stores no values"):
+        spacy.blank("en").add_pipe("ner_lstm", config={"confidence": True})
+    assert spacy.blank("en").add_pipe("ner_lstm").confidence is False
     assert Span.get_extension("confidence")[1:3] == (own.get("method"), own.get("getter"))
     with pytest.raises(ValueError, match="stores no values"):
         set_confidence(doc, [(4, 5)], [0.25])

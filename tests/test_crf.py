@@ -25,7 +25,7 @@ LENGTHS = np.array([3, 1, 4, 2])
 )
 def _kernels(request, monkeypatch):
     if not request.param:
-        for name in ("viterbi", "marginals"):
+        for name in ("viterbi", "marginals", "negative_log_likelihood"):
             monkeypatch.setattr(kernels, name, getattr(plain, name))
 
 
@@ -94,8 +94,9 @@ def test_viterbi_tags_are_valid_whatever_the_emissions(case):
 
 
 def plain_viterbi(emissions, transitions, lengths):
-    """Rabiner's recursion, word for word."""
+    """Rabiner's recursion, word for word, in double precision."""
     tags = []
+    emissions, transitions = emissions.astype(np.float64), transitions.astype(np.float64)
     for part in np.split(emissions, np.cumsum(lengths)[:-1]):
         score, came_from = transitions[-1, :-1] + part[0], []
         for own in part[1:]:
@@ -293,13 +294,148 @@ def test_no_annotation_no_gradient(case):
     assert np.abs(d_transitions).max() < 1e-6
 
 
-def test_long_sequences_stay_finite():
-    n_tags = 5
-    emissions = np.random.default_rng(0).normal(0, 20, (5000, n_tags)).astype(np.float32)
-    transitions = np.where(crf.iob2_allowed(2), 0.0, crf.FORBIDDEN)
-    factors = crf.Potentials(emissions, transitions, np.array([5000]))
-    tags = crf.marginals(factors, NO_SPANS, with_tags=True).tags
-    np.testing.assert_allclose(tags.sum(axis=1), 1, atol=1e-5)
+# ---------------------------------------------------------------- extreme numbers
+
+TEMPERATURES = (0.01, 0.5, 1.0, 126.0, 10_000.0)
+
+
+def far_apart(gap, lengths, n_labels=2, seed=0):
+    """Factors whose emissions differ by about ``gap`` at each token; some tokens are taken."""
+    rng = np.random.default_rng(seed)
+    n_tags = 2 * n_labels + 1
+    emissions = rng.normal(0, gap / 2, (sum(lengths), n_tags))
+    emissions[rng.random(len(emissions)) < 0.2, 1:] = crf.FORBIDDEN
+    transitions = rng.normal(0, 1, (n_tags + 1, n_tags + 1))
+    transitions[~crf.iob2_allowed(n_labels)] = crf.FORBIDDEN
+    return emissions.astype(np.float32), transitions.astype(np.float32), np.array(lengths)
+
+
+def log_sum(scores, axis):
+    return np.logaddexp.reduce(scores, axis=axis)
+
+
+def log_forward_backward(emissions, transitions):
+    """Of one sequence, by sums of logarithms alone: alpha, beta and the log partition."""
+    alpha, beta = np.empty(emissions.shape), np.empty(emissions.shape)
+    alpha[0] = transitions[-1, :-1] + emissions[0]
+    for t in range(1, len(emissions)):
+        alpha[t] = log_sum(alpha[t - 1][:, None] + transitions[:-1, :-1], 0) + emissions[t]
+    beta[-1] = transitions[:-1, -1]
+    for t in range(len(emissions) - 1, 0, -1):
+        beta[t - 1] = log_sum(transitions[:-1, :-1] + emissions[t] + beta[t], 1)
+    return alpha, beta, log_sum(alpha[-1] + transitions[:-1, -1], 0)
+
+
+def log_marginals(emissions, transitions, lengths, spans, temperature):
+    """Probabilities of tags and of spans, token by token."""
+    matrix = transitions.astype(np.float64) / temperature
+    tags, of_spans, start = [], np.empty(len(spans)), 0
+    for part in np.split(emissions.astype(np.float64) / temperature, np.cumsum(lengths)[:-1]):
+        alpha, beta, total = log_forward_backward(part, matrix)
+        tags.append(np.exp(alpha + beta - total))
+        for k, (first, end, label) in enumerate(np.asarray(spans) - [start, start, 0]):
+            if not 0 <= first < len(part):
+                continue
+            begin, inside = 2 * label + 1, 2 * label + 2
+            score, last = alpha[first, begin], begin
+            for t in range(first + 1, end):
+                score, last = score + matrix[last, inside] + part[t, inside], inside
+            onward = matrix[last, -1]
+            if end < len(part):
+                onward = log_sum(np.delete(matrix[last, :-1] + part[end] + beta[end], inside), 0)
+            of_spans[k] = np.exp(score + onward - total)
+        start += len(part)
+    return np.concatenate(tags), of_spans
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize("gap", [1, 100, 400, 5000])
+def test_marginals_of_scores_far_apart(gap, temperature):
+    lengths = [1, 2, 7, 30, 4]
+    emissions, transitions, lengths = far_apart(gap, lengths)
+    begins = np.arange(len(emissions))
+    ends = np.repeat(np.cumsum(lengths), lengths)
+    spans = np.stack([begins, np.minimum(begins + 1 + begins % 3, ends), begins % 2], axis=1)
+    factors = crf.Potentials(emissions, transitions, lengths)
+    found = crf.marginals(factors, spans, temperature=temperature, with_tags=True)
+    tags, of_spans = log_marginals(emissions, transitions, lengths, spans, temperature)
+    np.testing.assert_allclose(found.tags, tags, atol=1e-6)
+    np.testing.assert_allclose(found.spans, of_spans, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize("gap", [1, 100, 5000])
+def test_what_is_forbidden_is_impossible_at_any_temperature(gap, temperature):
+    emissions, transitions, lengths = far_apart(gap, [3, 1, 40])
+    factors = crf.Potentials(emissions, transitions, lengths)
+    is_taken = np.isneginf(emissions[:, 1])
+    within = np.flatnonzero(is_taken)[0]
+    start = int(np.cumsum(lengths)[1])
+    spans = np.array([[within, within + 1, 0]])
+    found = crf.marginals(factors, spans, temperature=temperature, with_tags=True)
+    assert (found.tags[is_taken, 1:] == 0).all()
+    assert (found.tags[[0, 3, start], 2::2] == 0).all()  # no sequence begins with I-
+    assert found.spans[0] == 0
+    np.testing.assert_allclose(found.tags.sum(axis=1), 1, atol=1e-6)
+
+
+def test_viterbi_of_a_long_sequence():
+    """Rounding does not add up over a text without a full stop."""
+    emissions, transitions, lengths = far_apart(10, [30_000], n_labels=3)
+    expected = plain_viterbi(emissions, transitions, lengths)
+    assert (crf.viterbi(emissions, transitions, lengths) == expected).all()
+
+
+@pytest.mark.parametrize("gap", [100, 5000])
+def test_viterbi_of_scores_far_apart(gap):
+    emissions, transitions, lengths = far_apart(gap, [1, 2, 7, 300, 4])
+    expected = plain_viterbi(emissions, transitions, lengths)
+    assert crf.viterbi(emissions, transitions, lengths).tolist() == expected
+
+
+def test_marginals_of_a_long_sequence():
+    emissions, transitions, lengths = far_apart(100, [3000])
+    factors = crf.Potentials(emissions, transitions, lengths)
+    found = crf.marginals(factors, NO_SPANS, with_tags=True)
+    tags, _ = log_marginals(emissions, transitions, lengths, NO_SPANS, 1.0)
+    np.testing.assert_allclose(found.tags, tags, atol=1e-6)
+
+
+@pytest.mark.parametrize("gap", [1, 100, 400, 5000])
+def test_likelihood_of_scores_far_apart(gap):
+    """With its gradient, which is the difference of the expected counts of tags."""
+    emissions, transitions, lengths = far_apart(gap, [2, 20, 5])
+    targets = np.ones(emissions.shape, bool)
+    gold = np.random.default_rng(1).choice([0, 1, 3], len(emissions))
+    gold[np.isneginf(emissions[:, 1])] = 0
+    targets[::2] = np.arange(emissions.shape[1]) == gold[::2, None]
+    found = crf.negative_log_likelihood(emissions, transitions, lengths, targets)
+    loss, gradient = 0.0, []
+    agreeing = np.where(targets, emissions, crf.FORBIDDEN)
+    for part, clamped in zip(
+        *(np.split(x.astype(np.float64), np.cumsum(lengths)[:-1]) for x in (emissions, agreeing)),
+        strict=True,
+    ):
+        (a, b, free), (c, d, agreed) = (
+            log_forward_backward(x, transitions.astype(np.float64)) for x in (part, clamped)
+        )
+        loss += free - agreed
+        gradient.append(np.exp(a + b - free) - np.exp(c + d - agreed))
+    assert loss > gap / 2
+    assert found.loss == pytest.approx(loss, rel=1e-6)
+    np.testing.assert_allclose(found.emissions, np.concatenate(gradient), atol=1e-6)
+    assert np.isfinite(found.transitions).all()
+
+
+def test_annotation_that_no_tag_sequence_agrees_with():
+    """Its loss is large and finite, so that training goes on."""
+    emissions, transitions, lengths = far_apart(1, [3, 4])
+    targets = np.ones(emissions.shape, bool)
+    targets[3] = [False, False, True, False, False]  # I- where a sequence begins
+    found = crf.negative_log_likelihood(emissions, transitions, lengths, targets)
+    assert 1000 < found.loss < 1e6
+    assert np.isfinite(found.emissions).all()
+    assert np.isfinite(found.transitions).all()
 
 
 def test_nothing_to_do():

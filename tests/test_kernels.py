@@ -37,10 +37,10 @@ def test_fallback_is_logged_once():
     assert line.startswith("ner_lstm_component.kernels DEBUG The kernels are not compiled")
 
 
-def factors(seed):
+def factors(seed, gap=4):
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, 40, 30)
-    emissions = rng.normal(0, 4, (lengths.sum(), 2 * LABELS + 1)).astype(np.float32)
+    emissions = rng.normal(0, gap, (lengths.sum(), 2 * LABELS + 1)).astype(np.float32)
     transitions = rng.normal(0, 1, (2 * LABELS + 2, 2 * LABELS + 2))
     transitions[~iob2_allowed(LABELS)] = FORBIDDEN
     return emissions, transitions.astype(np.float32), lengths
@@ -67,18 +67,32 @@ def test_decoding_and_marginals(seed):
 
 
 @needs_compiled
+@pytest.mark.parametrize("temperature", [0.01, 1.0, 200.0, 10_000.0])
+@pytest.mark.parametrize("gap", [1, 40, 100, 1000])
+def test_marginals_of_scores_far_apart(gap, temperature):
+    """Those of spans agree relatively, however little probable they are."""
+    emissions, transitions, lengths = factors(0, gap)
+    start = np.cumsum(lengths) - lengths
+    spans = np.stack([start, np.minimum(start + 2, start + lengths), start % LABELS], axis=1)
+    arguments = (emissions, transitions, lengths, spans, True, temperature)
+    found, expected = kernels.marginals(*arguments), plain.marginals(*arguments)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-7, atol=1e-200)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-5, atol=1e-37)
+
+
+@needs_compiled
+@pytest.mark.parametrize("gap", [4, 100, 1000])
 @pytest.mark.parametrize("seed", range(5))
-def test_likelihood(seed):
-    emissions, transitions, lengths = factors(seed)
+def test_likelihood(seed, gap):
+    emissions, transitions, lengths = factors(seed, gap)
     lengths = np.insert(lengths, 3, 0)
     allowed = np.zeros(emissions.shape, np.uint8)
     allowed[:, 0] = 1
     allowed[np.random.default_rng(seed).random(len(allowed)) < 0.2] = 1
-    arguments = (emissions, transitions, lengths, allowed, FORBIDDEN)
-    of_plain = (emissions, transitions, lengths[lengths > 0], allowed, FORBIDDEN)
+    arguments = (emissions, transitions, lengths, allowed)
     for found, expected in zip(
         kernels.negative_log_likelihood(*arguments),
-        plain.negative_log_likelihood(*of_plain),
+        plain.negative_log_likelihood(*arguments),
         strict=True,
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-5)

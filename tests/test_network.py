@@ -81,6 +81,32 @@ def test_compiled_loss_and_gradient_are_those_of_numpy(batch, seed, crf_loss):
 
 
 @both_forms
+@pytest.mark.parametrize("gap", [100, 250])
+def test_loss_of_scores_far_apart(gap, crf_loss):
+    """What is a hundred below the best may be what the next token needs."""
+    mask = np.ones((1, 3), bool)
+    emissions = np.zeros((1, 3, 5), np.float32)
+    emissions[0, 0, 0] = gap  # O by far
+    emissions[0, 1, 2] = 3 * gap  # then I-x, which only B-x allows
+    transitions = np.where(crf.iob2_allowed(2), 0.0, crf.FORBIDDEN).astype(np.float32)
+    targets = np.ones(emissions.shape, bool)
+    targets[0, 1] = [True, False, False, False, False]
+    e, t = tf.constant(emissions), tf.constant(transitions)
+    with tf.GradientTape() as tape:
+        tape.watch([e, t])
+        loss = crf_loss(e, t, tf.constant(mask), tf.constant(targets))
+    d_emissions, d_transitions = tape.gradient(loss, [e, t])
+    # Almost all weight is on B-x I-x, which four tags may follow; of what agrees with the
+    # annotation on O O, which three may.
+    assert float(loss) == pytest.approx(2 * gap + np.log(4 / 3), rel=1e-6)
+    expected = np.zeros((2, 5))
+    expected[0, :2], expected[1, [0, 2]] = [-1, 1], [-1, 1]
+    np.testing.assert_allclose(d_emissions[0, :2], expected, atol=1e-5)
+    assert np.isfinite(d_transitions).all()
+    assert float(d_transitions[1, 2]) == pytest.approx(1, abs=1e-5)
+
+
+@both_forms
 @pytest.mark.parametrize("is_partial", [False, True])
 def test_compiled_loss_and_gradient_are_those_of_enumeration(batch, is_partial, crf_loss):
     """Over all tag sequences, and over those that agree with the annotation."""

@@ -28,7 +28,7 @@ RNG = np.random.default_rng(0)
 LEXICAL = NetworkSettings(
     rows=(30, 10), embed_width=4, width=8, hidden_width=4, depth=2, word_dropout=0.5
 )
-WITH_LEXICON = replace(LEXICAL, rows=(20, 5), n_ngrams=2)
+WITH_LEXICON = replace(LEXICAL, rows=(20, 5), ngrams=((0,), (-1, 0)))
 NETWORKS = {
     "lexicon": (
         lambda: build_network(WITH_LEXICON, N_LABELS),
@@ -57,7 +57,7 @@ def saved(network):
 
 def built(settings):
     network = build_network(settings, N_LABELS)
-    n_ids = HASHES * (len(settings.rows) + settings.n_ngrams)
+    n_ids = HASHES * (len(settings.rows) + len(settings.ngrams))
     network(np.zeros((3, 5, n_ids), np.int32), MASK)
     return network
 

@@ -20,7 +20,17 @@ def test_tag_names_order():
 
 @pytest.mark.parametrize(
     ("tag", "expected"),
-    [("O", True), ("B-x", True), ("I-x-y", True), ("B-", False), ("X-a", False), ("o", False)],
+    [
+        ("O", True),
+        ("B-x", True),
+        ("I-x-y", True),
+        ("B-College Name", True),
+        ("B-", False),
+        ("B- x", False),
+        ("B-x ", False),
+        ("X-a", False),
+        ("o", False),
+    ],
 )
 def test_is_tag(tag, expected):
     assert is_tag(tag) is expected

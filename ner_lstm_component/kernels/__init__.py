@@ -11,9 +11,8 @@ do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py`, `architectu
 - ``viterbi(emissions, transitions, lengths)``: the best tags; see `crf.viterbi`.
 - ``marginals(emissions, transitions, lengths, spans, with_tags, temperature)``: the
   probabilities of spans and, if wanted, of tags; see `crf.marginals`.
-- ``negative_log_likelihood(emissions, transitions, lengths, allowed, forbidden)``: the loss
-  and its gradients; see `crf.negative_log_likelihood`. ``allowed`` is of uint8, and what is not
-  allowed has the emission ``forbidden``.
+- ``negative_log_likelihood(emissions, transitions, lengths, allowed)``: the loss and its
+  gradients; see `crf.negative_log_likelihood`. ``allowed`` is of uint8.
 - ``entity_spans(tags)``: the entities of IOB2 tags; see `tags.entity_spans`.
 - ``NgramTable(offsets, factors, terms, before, after, starts, rests, levels, first_rows)`` is
   what `lexicon.TagLexicon` looks n-grams up in: ``keys(words, lengths)`` gives their hashes by

@@ -6,7 +6,9 @@ from threading import Lock
 
 import numpy as np
 
-from libc.math cimport log, sqrt
+from . import plain
+
+from libc.math cimport INFINITY, log, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -33,20 +35,36 @@ cdef extern from "wide.h" nogil:
         Py_ssize_t width,
         Py_ssize_t units,
     )
+    const Py_ssize_t LANES
     void exponentials(
         const float *scores,
         float highest,
-        float factor,
-        double below,
+        double factor,
         double *results,
         Py_ssize_t n,
+        Py_ssize_t width,
     )
     void best_ways(
-        const float *scores, const float *matrix, Py_ssize_t stride, float *best, Py_ssize_t n
+        const double *scores,
+        const double *matrix,
+        double *best,
+        Py_ssize_t n,
+        Py_ssize_t width,
     )
-    void sum_ways(const double *factors, const double *matrix, double *sums, Py_ssize_t n)
+    void sum_ways(
+        const double *factors,
+        const double *matrix,
+        double *sums,
+        Py_ssize_t n,
+        Py_ssize_t width,
+    )
     void add_pairs(
-        const double *before, const double *after, double factor, double *sums, Py_ssize_t n
+        const double *before,
+        const double *after,
+        double factor,
+        double *sums,
+        Py_ssize_t n,
+        Py_ssize_t width,
     )
     void lstm_step_of "lstm_step"(
         float *gates,
@@ -192,58 +210,78 @@ cdef bint is_in(uint64_t wanted, const uint64_t[::1] ascending) noexcept nogil:
 # ---------------------------------------------------------------- the CRF
 
 
+cdef inline Py_ssize_t padded(Py_ssize_t n_tags) noexcept nogil:
+    return (n_tags + LANES - 1) // LANES * LANES
+
+
 def viterbi(
     const float[:, ::1] emissions, const float[:, ::1] transitions, const int64_t[::1] lengths
 ):
     cdef Py_ssize_t n_tags = emissions.shape[1], boundary = n_tags, longest = 0, k
+    cdef Py_ssize_t width = padded(n_tags)
     tags = np.empty(emissions.shape[0], np.int64)
     for k in range(lengths.shape[0]):
         longest = max(longest, lengths[k])
     if longest == 0:
         return tags
     cdef int64_t[::1] best = tags
-    # Only scores are kept on the way: where a tag came from is looked up for the best path.
-    cdef float *scores = <float *>malloc(longest * n_tags * sizeof(float))
-    if scores == NULL:
+    # By time and tag the best way to it, its emission not included. In doubles: sums of
+    # floats are all but exact in them, whatever a sequence's length.
+    cdef double *ways = <double *>malloc((longest + n_tags + 1) * width * sizeof(double))
+    if ways == NULL:
         raise MemoryError
+    cdef double *matrix = ways + longest * width
+    cdef double *score = matrix + n_tags * width
+    cdef double *way
+    cdef const float *own
     cdef Py_ssize_t first = 0, length, time, i, j, tag
-    cdef float way, highest
-    cdef float *score
-    cdef const float *row
+    cdef double highest
     with nogil:
+        for i in range(n_tags):
+            for j in range(width):
+                matrix[i * width + j] = transitions[i, j] if j < n_tags else -INFINITY
         for k in range(lengths.shape[0]):
             length = lengths[k]
             if length == 0:
                 continue
-            score = scores
-            row = &transitions[boundary, 0]
             for j in range(n_tags):
-                score[j] = row[j] + emissions[first, j]
-            for time in range(1, length):
-                score = scores + time * n_tags
-                best_ways(score - n_tags, &transitions[0, 0], n_tags + 1, score, n_tags)
+                ways[j] = transitions[boundary, j]
+            for time in range(length):
+                way = ways + time * width
+                if time:
+                    best_ways(score, matrix, way, n_tags, width)
+                own = &emissions[first + time, 0]
                 for j in range(n_tags):
-                    score[j] += emissions[first + time, j]
-            tag = boundary
-            for time in range(length - 1, -1, -1):
-                score = scores + time * n_tags
+                    score[j] = way[j] + own[j]
+            tag = 0
+            highest = score[0] + transitions[0, boundary]
+            for i in range(1, n_tags):
+                if score[i] + transitions[i, boundary] > highest:
+                    highest, tag = score[i] + transitions[i, boundary], i
+            best[first + length - 1] = tag
+            for time in range(length - 2, -1, -1):
+                # Where a tag came from is looked up for the best path only: most often from O.
+                way = ways + time * width
+                own = &emissions[first + time, 0]
+                highest = way[width + tag]
                 j = tag
                 tag = 0
-                highest = score[0] + transitions[0, j]
-                for i in range(1, n_tags):
-                    way = score[i] + transitions[i, j]
-                    if way > highest:
-                        highest, tag = way, i
+                for i in range(n_tags):
+                    if way[i] + own[i] + matrix[i * width + j] == highest:
+                        tag = i
+                        break
                 best[first + time] = tag
             first += length
-    free(scores)
+    free(ways)
     return tags
 
 
-# What a tag counts whose emission is far below the best of its token. As O may follow
-# everything, sums that are scaled at each step can then neither vanish nor overflow; what
-# transitions forbid counts nothing.
-cdef double NEGLIGIBLE = 1e-35
+# Sums that are scaled at each step neither vanish nor overflow as long as twice the span of a
+# token's emissions and that of the transitions, divided by the temperature, stay below this: O
+# and what begins an entity follow every tag, and what continues one two tags at least. Beyond
+# it, and where no tag sequence agrees with an annotation, `plain` adds logarithms.
+cdef double WIDEST_SPAN = 300.0
+cdef double LOWEST_SCALE = 1e-200
 
 
 def marginals(
@@ -254,13 +292,13 @@ def marginals(
     bint with_tags,
     double temperature,
 ):
-    cdef Py_ssize_t n_tags = emissions.shape[1], n_spans = spans.shape[0], longest = 0, k, i
+    cdef Py_ssize_t n_tags = emissions.shape[1], n_spans = spans.shape[0], longest = 0, k, i, j
     span_results = np.zeros(n_spans, np.float64)
     tag_results = np.zeros((emissions.shape[0], n_tags), np.float32) if with_tags else None
     if emissions.shape[0] == 0 or not (n_spans or with_tags):
         return span_results, tag_results
     # The recursions go through the sequences once: spans in the order of their starts.
-    cdef bint is_sorted = True
+    cdef bint is_sorted = True, is_summed = True
     for k in range(1, n_spans):
         if spans[k, 0] < spans[k - 1, 0]:
             is_sorted = False
@@ -273,8 +311,9 @@ def marginals(
         longest = max(longest, lengths[k])
     cdef Lattice lattice
     allocate(&lattice, n_tags, longest)
-    lattice.factor = <float>(1.0 / temperature)
+    lattice.factor = 1.0 / temperature
     cdef Py_ssize_t first = 0, length, span = 0, wanted
+    cdef double inverse
     with nogil:
         take_exponentials(&lattice, transitions)
         for k in range(lengths.shape[0]):
@@ -283,7 +322,9 @@ def marginals(
             if span < n_spans:
                 wanted = span if is_sorted else order[span]
             if length and (with_tags or (span < n_spans and spans[wanted, 0] < first + length)):
-                sum_up(&lattice, &emissions[first, 0], length)
+                is_summed = sum_up(&lattice, &emissions[first, 0], length)
+                if not is_summed:
+                    break
                 while span < n_spans and spans[wanted, 0] < first + length:
                     of_spans[wanted] = of_span(
                         &lattice, spans[wanted, 0] - first, spans[wanted, 1] - first,
@@ -293,12 +334,21 @@ def marginals(
                     if span < n_spans:
                         wanted = span if is_sorted else order[span]
                 if with_tags:
-                    for i in range(length * n_tags):
-                        (&of_tags[first, 0])[i] = <float>(
-                            lattice.forward[i] * lattice.backward[i] / lattice.total
-                        )
+                    inverse = 1.0 / lattice.total
+                    for i in range(length):
+                        for j in range(n_tags):
+                            of_tags[first + i, j] = <float>(
+                                lattice.forward[i * lattice.width + j]
+                                * lattice.backward[i * lattice.width + j]
+                                * inverse
+                            )
             first += length
     free(lattice.weights)
+    if not is_summed:
+        return plain.marginals(
+            np.asarray(emissions), np.asarray(transitions), np.asarray(lengths),
+            np.asarray(spans), with_tags, temperature,
+        )
     return span_results, tag_results
 
 
@@ -307,10 +357,11 @@ def negative_log_likelihood(
     const float[:, ::1] transitions,
     const int64_t[::1] lengths,
     const uint8_t[:, ::1] allowed,
-    float forbidden,
 ):
-    cdef Py_ssize_t n_tags = emissions.shape[1], longest = 0, first = 0, length, k, time, i, j
+    cdef Py_ssize_t n_tags = emissions.shape[1], width = padded(n_tags), longest = 0, first = 0
+    cdef Py_ssize_t length, k, time, i, j
     cdef double loss = 0.0
+    cdef bint is_summed = True
     for k in range(lengths.shape[0]):
         longest = max(longest, lengths[k])
     d_emissions = np.zeros((emissions.shape[0], n_tags), np.float32)
@@ -320,7 +371,7 @@ def negative_log_likelihood(
     cdef float[:, ::1] d_transitions = counts
     cdef float[:, ::1] of_tags = d_emissions
     cdef float[:, ::1] agreeing = np.empty((longest, n_tags), np.float32)
-    cdef double[:, ::1] pairs = np.zeros((n_tags, n_tags))
+    cdef double[:, ::1] pairs = np.zeros((n_tags, width))
     cdef Lattice lattice
     allocate(&lattice, n_tags, longest)
     with nogil:
@@ -329,15 +380,19 @@ def negative_log_likelihood(
             length = lengths[k]
             if length == 0:
                 continue
-            sum_up(&lattice, &emissions[first, 0], length)
+            is_summed = sum_up(&lattice, &emissions[first, 0], length)
+            if not is_summed:
+                break
             loss += log_sum(&lattice)
             add_counts(&lattice, 1.0, &of_tags[first, 0], &pairs[0, 0])
             for time in range(length):
                 for j in range(n_tags):
-                    agreeing[time, j] = forbidden
+                    agreeing[time, j] = -INFINITY
                     if allowed[first + time, j]:
                         agreeing[time, j] = emissions[first + time, j]
-            sum_up(&lattice, &agreeing[0, 0], length)
+            is_summed = sum_up(&lattice, &agreeing[0, 0], length)
+            if not is_summed:
+                break
             loss -= log_sum(&lattice)
             add_counts(&lattice, -1.0, &of_tags[first, 0], &pairs[0, 0])
             for j in range(n_tags):
@@ -346,15 +401,22 @@ def negative_log_likelihood(
             first += length
         for i in range(n_tags):
             for j in range(n_tags):
-                d_transitions[i, j] = <float>(pairs[i, j] * lattice.weights[i * n_tags + j])
+                d_transitions[i, j] = <float>(pairs[i, j] * lattice.weights[i * width + j])
     free(lattice.weights)
+    if not is_summed:
+        return plain.negative_log_likelihood(
+            np.asarray(emissions), np.asarray(transitions), np.asarray(lengths),
+            np.asarray(allowed),
+        )
     return loss, d_emissions, counts
 
 
 cdef struct Lattice:
     Py_ssize_t n_tags
+    # Of a padded row.
+    Py_ssize_t width
     Py_ssize_t length
-    float factor
+    double factor
     # exp() of transitions between tags, transposed for the way back; at both ends.
     double *weights
     double *backward_weights
@@ -372,51 +434,66 @@ cdef struct Lattice:
     double *scales
     double total
     double peaks
+    # From the lowest transition that is allowed to the highest.
+    double span
 
 
 cdef int allocate(Lattice *lattice, Py_ssize_t n_tags, Py_ssize_t longest) except -1:
     """Room for sequences; `weights` is to be freed."""
+    cdef Py_ssize_t width = padded(n_tags)
     scratch = <double *>malloc(
-        (2 * n_tags * n_tags + 2 * n_tags + 4 * longest * n_tags + longest) * sizeof(double)
+        ((2 * n_tags + 2 + 4 * longest) * width + longest) * sizeof(double)
     )
     if scratch == NULL:
         raise MemoryError
-    lattice.n_tags, lattice.factor = n_tags, 1.0
+    lattice.n_tags, lattice.width, lattice.factor = n_tags, width, 1.0
     lattice.weights = scratch
-    lattice.backward_weights = lattice.weights + n_tags * n_tags
-    lattice.start = lattice.backward_weights + n_tags * n_tags
-    lattice.end = lattice.start + n_tags
-    lattice.onward = lattice.end + n_tags
-    lattice.likelihoods = lattice.onward + longest * n_tags
-    lattice.forward = lattice.likelihoods + longest * n_tags
-    lattice.backward = lattice.forward + longest * n_tags
-    lattice.scales = lattice.backward + longest * n_tags
+    lattice.backward_weights = lattice.weights + n_tags * width
+    lattice.start = lattice.backward_weights + n_tags * width
+    lattice.end = lattice.start + width
+    lattice.onward = lattice.end + width
+    lattice.likelihoods = lattice.onward + longest * width
+    lattice.forward = lattice.likelihoods + longest * width
+    lattice.backward = lattice.forward + longest * width
+    lattice.scales = lattice.backward + longest * width
     return 0
 
 
 cdef void take_exponentials(Lattice *lattice, const float[:, ::1] transitions) noexcept nogil:
-    cdef Py_ssize_t n_tags = lattice.n_tags, i, j
+    cdef Py_ssize_t n_tags = lattice.n_tags, width = lattice.width, i, j
     cdef float inner = transitions[0, 0], start = transitions[n_tags, 0]
     cdef float end = transitions[0, n_tags]
+    cdef float lowest = inner
     for i in range(n_tags):
         start = max(start, transitions[n_tags, i])
         end = max(end, transitions[i, n_tags])
         for j in range(n_tags):
             inner = max(inner, transitions[i, j])
-    exponentials(&transitions[n_tags, 0], start, lattice.factor, 0.0, lattice.start, n_tags)
+    for i in range(n_tags + 1):
+        for j in range(n_tags + 1):
+            if transitions[i, j] > -INFINITY and (i < n_tags or j < n_tags):
+                lowest = min(lowest, transitions[i, j])
+    lattice.span = <double>max(inner, max(start, end)) - lowest
+    exponentials(&transitions[n_tags, 0], start, lattice.factor, lattice.start, n_tags, width)
+    for j in range(width):
+        lattice.end[j] = 0.0
     for i in range(n_tags):
-        exponentials(&transitions[i, n_tags], end, lattice.factor, 0.0, lattice.end + i, 1)
+        exponentials(&transitions[i, n_tags], end, lattice.factor, lattice.end + i, 1, 1)
         exponentials(
-            &transitions[i, 0], inner, lattice.factor, 0.0, lattice.weights + i * n_tags, n_tags
+            &transitions[i, 0], inner, lattice.factor, lattice.weights + i * width, n_tags, width
         )
-        for j in range(n_tags):
-            lattice.backward_weights[j * n_tags + i] = lattice.weights[i * n_tags + j]
+    for i in range(n_tags):
+        for j in range(width):
+            lattice.backward_weights[i * width + j] = 0.0
+            if j < n_tags:
+                lattice.backward_weights[i * width + j] = lattice.weights[j * width + i]
 
 
-cdef void sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) noexcept nogil:
-    cdef Py_ssize_t n_tags = lattice.n_tags, time, i, j
-    cdef float peak
-    cdef double total
+cdef bint sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) noexcept nogil:
+    """Sum over all tag sequences; whether that could be done with scaled sums."""
+    cdef Py_ssize_t n_tags = lattice.n_tags, width = lattice.width, time, j
+    cdef float peak, lowest
+    cdef double total, inverse
     cdef const float *scores
     cdef double *own
     cdef double *ways
@@ -424,37 +501,44 @@ cdef void sum_up(Lattice *lattice, const float *emissions, Py_ssize_t length) no
     lattice.length = length
     lattice.peaks = 0.0
     for time in range(length):
-        own = lattice.likelihoods + time * n_tags
-        ways = lattice.forward + time * n_tags
+        own = lattice.likelihoods + time * width
+        ways = lattice.forward + time * width
         scores = emissions + time * n_tags
-        peak = scores[0]
-        for j in range(1, n_tags):
+        peak, lowest = -INFINITY, INFINITY
+        for j in range(n_tags):
             peak = scores[j] if scores[j] > peak else peak
+            lowest = scores[j] if -INFINITY < scores[j] < lowest else lowest
+        if not (<double>peak - lowest + lattice.span) * lattice.factor <= WIDEST_SPAN:
+            return False
         lattice.peaks += peak
-        exponentials(scores, peak, lattice.factor, NEGLIGIBLE, own, n_tags)
+        exponentials(scores, peak, lattice.factor, own, n_tags, width)
         if time == 0:
-            memcpy(ways, lattice.start, n_tags * sizeof(double))
+            memcpy(ways, lattice.start, width * sizeof(double))
         else:
-            sum_ways(ways - n_tags, lattice.weights, ways, n_tags)
+            sum_ways(ways - width, lattice.weights, ways, n_tags, width)
         total = 0.0
         for j in range(n_tags):
             ways[j] *= own[j]
             total += ways[j]
+        if not total >= LOWEST_SCALE:
+            return False
         lattice.scales[time] = total
-        total = 1.0 / total
+        inverse = 1.0 / total
         for j in range(n_tags):
-            ways[j] *= total
-    memcpy(lattice.backward + (length - 1) * n_tags, lattice.end, n_tags * sizeof(double))
+            ways[j] *= inverse
+    memcpy(lattice.backward + (length - 1) * width, lattice.end, width * sizeof(double))
     for time in range(length - 2, -1, -1):
-        own = lattice.likelihoods + (time + 1) * n_tags
-        ways = lattice.backward + time * n_tags
-        onward = lattice.onward + (time + 1) * n_tags
-        for j in range(n_tags):
-            onward[j] = own[j] * ways[n_tags + j] / lattice.scales[time + 1]
-        sum_ways(onward, lattice.backward_weights, ways, n_tags)
+        own = lattice.likelihoods + (time + 1) * width
+        ways = lattice.backward + time * width
+        onward = lattice.onward + (time + 1) * width
+        inverse = 1.0 / lattice.scales[time + 1]
+        for j in range(width):
+            onward[j] = own[j] * ways[width + j] * inverse
+        sum_ways(onward, lattice.backward_weights, ways, n_tags, width)
     lattice.total = 0.0
     for j in range(n_tags):
-        lattice.total += lattice.forward[(length - 1) * n_tags + j] * lattice.end[j]
+        lattice.total += lattice.forward[(length - 1) * width + j] * lattice.end[j]
+    return True
 
 
 cdef double log_sum(const Lattice *lattice) noexcept nogil:
@@ -471,17 +555,21 @@ cdef void add_counts(
 ) noexcept nogil:
     """Add what is expected of each tag by time, and of two that follow each other but for
     their transition's weight."""
-    cdef Py_ssize_t n_tags = lattice.n_tags, time, i
+    cdef Py_ssize_t n_tags = lattice.n_tags, width = lattice.width, time, j
     cdef double factor = sign / lattice.total
-    for i in range(lattice.length * n_tags):
-        of_tags[i] += <float>(lattice.forward[i] * lattice.backward[i] * factor)
+    for time in range(lattice.length):
+        for j in range(n_tags):
+            of_tags[time * n_tags + j] += <float>(
+                lattice.forward[time * width + j] * lattice.backward[time * width + j] * factor
+            )
     for time in range(1, lattice.length):
         add_pairs(
-            lattice.forward + (time - 1) * n_tags,
-            lattice.onward + time * n_tags,
+            lattice.forward + (time - 1) * width,
+            lattice.onward + time * width,
             factor,
             pairs,
             n_tags,
+            width,
         )
 
 
@@ -489,11 +577,12 @@ cdef double of_span(
     const Lattice *lattice, Py_ssize_t start, Py_ssize_t end, Py_ssize_t begin
 ) noexcept nogil:
     """All ways that begin an entity at its start, go on to its end, and not after that."""
-    cdef Py_ssize_t n_tags = lattice.n_tags, inside = begin + 1, last = begin, time, j
-    cdef double share = lattice.forward[start * n_tags + begin], onward = 0.0
+    cdef Py_ssize_t n_tags = lattice.n_tags, width = lattice.width, inside = begin + 1
+    cdef Py_ssize_t last = begin, time, j
+    cdef double share = lattice.forward[start * width + begin], onward = 0.0
     for time in range(start + 1, end):
-        share *= lattice.weights[last * n_tags + inside] / lattice.scales[time]
-        share *= lattice.likelihoods[time * n_tags + inside]
+        share *= lattice.weights[last * width + inside] / lattice.scales[time]
+        share *= lattice.likelihoods[time * width + inside]
         last = inside
     if end == lattice.length:
         onward = lattice.end[last]
@@ -501,9 +590,9 @@ cdef double of_span(
         for j in range(n_tags):
             if j != inside:
                 onward += (
-                    lattice.weights[last * n_tags + j]
-                    * lattice.likelihoods[end * n_tags + j]
-                    * lattice.backward[end * n_tags + j]
+                    lattice.weights[last * width + j]
+                    * lattice.likelihoods[end * width + j]
+                    * lattice.backward[end * width + j]
                 )
         onward /= lattice.scales[end]
     # Rounding may take a certain entity above 1.

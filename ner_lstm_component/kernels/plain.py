@@ -16,6 +16,10 @@ from thinc.api import NumpyOps
 _OPS = NumpyOps()
 # Tokens whose sums are held at once.
 _AT_ONCE = 16_384
+# From the lowest score to the highest, as far as exp() of scores is multiplied.
+_WIDEST_SPAN = 300.0
+# What a tag scores that the annotation does not allow, where no other agrees with it either.
+_DISALLOWED = -1e4
 
 
 def sentence_lengths(
@@ -60,17 +64,21 @@ def viterbi(
 ) -> NDArray[np.int64]:
     tags = np.empty(len(emissions), np.int64)
     first, active = _by_time(lengths)
-    inner = transitions[:-1, :-1, None]
+    # In doubles: sums of floats are all but exact in them, whatever a sequence's length.
+    matrix = transitions.astype(np.float64)
+    inner = matrix[:-1, :-1, None]
     # The axis of sequences is the last one, along which NumPy is fast.
-    scores = [emissions[first[: active[0]]].T + transitions[-1, :-1, None]] if active else []
+    scores = [emissions[first[: active[0]]].T + matrix[-1, :-1, None]] if active else []
     for time, running in enumerate(active[1:], 1):
         ways = scores[-1][:, None, :running] + inner
         scores.append(ways.max(axis=0) + emissions[first[:running] + time].T)
     following = np.zeros(0, np.int64)
+    incoming = np.ascontiguousarray(matrix[:-1].T)
     for time in range(len(active) - 1, -1, -1):
         ended = np.full(active[time] - len(following), -1)
-        following = np.concatenate([following, ended])
-        following = (scores[time] + transitions[:-1, following]).argmax(axis=0)
+        ways = incoming.take(np.concatenate([following, ended]), axis=0)
+        ways += scores[time].T
+        following = ways.argmax(axis=1)
         tags[first[: active[time]] + time] = following
     return tags
 
@@ -103,14 +111,13 @@ def marginals(
             continue
         scores = emissions[first:end].astype(np.float64) / temperature
         matrix = transitions.astype(np.float64) / temperature
-        alpha, beta, log_partition = forward_backward(scores, matrix, lengths[chosen])
+        is_narrow = _is_narrow(scores, matrix)
+        alpha, beta, log_partition = forward_backward(scores, matrix, lengths[chosen], is_narrow)
+        total = np.repeat(log_partition, lengths[chosen])
         shifted = spans[within] - [first, first, 0]
-        of_spans[within] = _of_spans(
-            alpha, beta, log_partition, scores, matrix, lengths[chosen], shifted
-        )
+        of_spans[within] = _of_spans(alpha, beta, total, scores, matrix, lengths[chosen], shifted)
         if of_tags is not None:
-            total = np.repeat(log_partition, lengths[chosen])[:, None]
-            of_tags[first:end] = np.exp(alpha + beta - total)
+            of_tags[first:end], _ = _of_tags(alpha, beta, total)
     return of_spans, of_tags
 
 
@@ -119,11 +126,14 @@ def negative_log_likelihood(
     transitions: NDArray[np.float32],
     lengths: NDArray[np.int64],
     allowed: NDArray[np.uint8],
-    forbidden: float,
 ) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
-    agreeing = np.where(allowed, emissions, forbidden)
-    free = _expectations(emissions, transitions, lengths)
-    clamped = _expectations(agreeing, transitions, lengths)
+    lengths = lengths[lengths > 0]
+    scores, matrix = emissions.astype(np.float64), transitions.astype(np.float64)
+    is_narrow = _is_narrow(scores, matrix)
+    free = _expectations(scores, matrix, lengths, is_narrow)
+    clamped = _expectations(np.where(allowed, scores, -np.inf), matrix, lengths, is_narrow)
+    if not np.isfinite(clamped[0]).all():
+        clamped = _expectations(np.where(allowed, scores, _DISALLOWED), matrix, lengths, False)
     return (
         float((free[0] - clamped[0]).sum()),
         (free[1] - clamped[1]).astype(np.float32),
@@ -131,73 +141,111 @@ def negative_log_likelihood(
     )
 
 
+@np.errstate(invalid="ignore")
 def _expectations(
-    emissions: NDArray[np.floating],
-    transitions: NDArray[np.float32],
+    scores: NDArray[np.float64],
+    matrix: NDArray[np.float64],
     lengths: NDArray[np.int64],
+    is_narrow: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Log partition, expected tags and expected transitions."""
-    scores, matrix = emissions.astype(np.float64), transitions.astype(np.float64)
-    alpha, beta, log_partition = forward_backward(scores, matrix, lengths)
-    total = np.repeat(log_partition, lengths)[:, None]
-    tags = np.exp(alpha + beta - total)
+    alpha, beta, log_partition = forward_backward(scores, matrix, lengths, is_narrow)
+    tags, total = _of_tags(alpha, beta, np.repeat(log_partition, lengths))
     ends = np.cumsum(lengths)
     starts = ends - lengths
-    counts = np.zeros(transitions.shape)
+    counts = np.zeros(matrix.shape)
     counts[-1, :-1] = tags[starts].sum(axis=0)
     counts[:-1, -1] = tags[ends - 1].sum(axis=0)
-    inner = np.delete(np.arange(len(emissions)), starts)
+    inner = np.delete(np.arange(len(scores)), starts)
     pairs = (
         alpha[inner - 1, :, None]
         + matrix[:-1, :-1]
-        + (scores[inner] + beta[inner] - total[inner])[:, None, :]
+        + (scores[inner] + beta[inner] - total[inner, None])[:, None, :]
     )
     counts[:-1, :-1] = np.exp(pairs).sum(axis=0)
     return log_partition, tags, counts
 
 
+def _is_narrow(emissions: NDArray[np.float64], transitions: NDArray[np.float64]) -> bool:
+    """Whether the recursions may multiply exp() of scores, of which none then vanishes."""
+
+    def span(scores: NDArray[np.float64]) -> float:
+        lowest = scores.min(initial=np.inf)
+        if lowest == -np.inf:
+            lowest = scores.min(where=scores > -np.inf, initial=np.inf)
+        return scores.max(initial=-np.inf) - lowest
+
+    return bool(span(emissions) + span(transitions.ravel()[:-1]) <= _WIDEST_SPAN)
+
+
+@np.errstate(divide="ignore", invalid="ignore")
 def forward_backward(
-    emissions: NDArray[np.float64], transitions: NDArray[np.float64], lengths: NDArray[np.int64]
+    emissions: NDArray[np.float64],
+    transitions: NDArray[np.float64],
+    lengths: NDArray[np.int64],
+    is_narrow: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Sums over all tag sequences (Rabiner, 1989, III.A), as logarithms.
 
     Backward, a sequence is read from its end by the transposed transitions: both ways are
     one recursion, whose steps are taken together.
 
+    :param is_narrow: see `_is_narrow`; without, it is logarithms that are added, which takes
+        several times as long.
     :return: over all ways to a tag, its emission included, *Shape:* ``(n_tokens, n_tags)``;
         over all ways from it to the end, its emission not included, of the same shape; and
         over all tag sequences, *Shape:* ``(n_sequences,)``
     """
-    # Of the ways to a tag and of those from it, its emission included in both.
-    scores = np.empty((2, *emissions.shape))
+    # Of the ways to a tag and of those from it, its emission included in neither.
+    arriving = np.empty((2, *emissions.shape))
     log_partition = np.empty(len(lengths))
     if len(emissions) == 0:
-        return scores[0], scores[1], log_partition
+        return arriving[0], arriving[1], log_partition
     first, active = _by_time(lengths)
     last = first + np.sort(lengths)[::-1] - 1
     inner = transitions[:-1, :-1]
+    both = np.stack([inner, inner.T])
     # exp() of transitions is at most a few units: sums over tags become one product.
     highest = inner.max()
-    weights = np.exp(np.stack([inner, inner.T]) - highest)
+    weights = np.exp(both - highest)
     around = np.stack([transitions[-1, :-1], transitions[:-1, -1]])
     ways = np.array([[0], [1]])
     tokens = np.stack([first, last])
-    score = scores[ways, tokens] = emissions[tokens] + around[:, None, :]
-    with np.errstate(divide="ignore"):
-        for time, running in enumerate(active[1:], 1):
-            tokens = np.stack([first[:running] + time, last[:running] - time])
-            score = score[:, :running]
+    arriving[ways, tokens] = around[:, None, :]
+    score = emissions[tokens] + around[:, None, :]
+    for time, running in enumerate(active[1:], 1):
+        tokens = np.stack([first[:running] + time, last[:running] - time])
+        score = score[:, :running]
+        if is_narrow:
             peak = score.max(axis=2, keepdims=True)
-            score = np.log(np.exp(score - peak) @ weights) + peak + highest + emissions[tokens]
-            scores[ways, tokens] = score
+            step = np.log(np.exp(score - peak) @ weights) + peak + highest
+        else:
+            step = _log_sum(score[:, :, None] + both.transpose(0, 2, 1)[:, None])
+        arriving[ways, tokens] = step
+        score = step + emissions[tokens]
     ends = np.cumsum(lengths) - 1
-    return scores[0], scores[1] - emissions, _log_sum(scores[0, ends] + around[1])
+    alpha = arriving[0] + emissions
+    return alpha, arriving[1], _log_sum(alpha[ends] + around[1])
+
+
+def _of_tags(
+    alpha: NDArray[np.float64], beta: NDArray[np.float64], total: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Probabilities of tags, and the log partition as it is found at each token.
+
+    What rounding has added up in a long sequence cancels so.
+
+    :param total: the log partition of each token's sequence. *Shape:* ``(n_tokens,)``
+    """
+    counts = np.exp(alpha + beta - total[:, None])
+    sums = counts @ np.ones(counts.shape[1])
+    return counts / sums[:, None], total + np.log(sums)
 
 
 def _of_spans(
     alpha: NDArray[np.float64],
     beta: NDArray[np.float64],
-    log_partition: NDArray[np.float64],
+    total: NDArray[np.float64],
     emissions: NDArray[np.float64],
     transitions: NDArray[np.float64],
     lengths: NDArray[np.int64],
@@ -215,7 +263,7 @@ def _of_spans(
         span, weights=emissions[token, inside[span]], minlength=len(start)
     )
     score += np.where(n_inside > 0, transitions[begin, inside], 0.0)
-    score += np.maximum(n_inside - 1, 0) * transitions[inside, inside]
+    score += np.where(n_inside > 1, (n_inside - 1) * transitions[inside, inside], 0.0)
     last = np.where(n_inside > 0, inside, begin)
     onward = transitions[last, -1].copy()
     goes_on = np.flatnonzero(end < ends[sequence])
@@ -224,11 +272,13 @@ def _of_spans(
     ways[np.arange(len(goes_on)), inside[goes_on]] = -np.inf
     onward[goes_on] = _log_sum(ways)
     # Rounding may take a certain entity above 1.
-    return np.exp(np.minimum(score + onward - log_partition[sequence], 0.0))
+    _, total = _of_tags(alpha[start], beta[start], total[start])
+    return np.exp(np.minimum(score + onward - total, 0.0))
 
 
 def _log_sum(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     highest = scores.max(axis=-1, keepdims=True)
+    highest = np.where(highest > -np.inf, highest, 0.0)
     return np.log(np.exp(scores - highest).sum(axis=-1)) + highest[..., 0]
 
 

@@ -68,75 +68,109 @@ WIDEST static void sum_rows(float *const *tables, const int64_t *numbers, ptrdif
     }
 }
 
-/* As far as exp() is computed: short of where floats lose their digits. */
-#define LEAST -80.0f
+/* Rows of tags are padded to a multiple of so many, which fill the widest registers. */
+#define LANES 8
 
-/* results = exp((scores - highest) * factor), to the last digits of a float, and of arguments
-   below LEAST a value given.
+#if defined(__GNUC__)
+/* So many at once: in loops over an array GCC keeps no sums in registers. */
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+typedef int64_t lane_masks __attribute__((vector_size(LANES * sizeof(double))));
+#endif
+
+/* exp() of less is zero: just before doubles lose their digits. */
+#define LEAST -700.0
+
+/* results = exp((scores - highest) * factor), and zero up to the width of a padded row.
 
    x = n ln 2 + r with |r| <= ln 2 / 2: 2^n is put together from its bits, exp(r) is its Taylor
-   polynomial of degree 7. */
-WIDEST static void exponentials(const float *scores, float highest, float factor, double below,
-                                double *results, ptrdiff_t n)
+   polynomial of degree 9. */
+WIDEST static void exponentials(const float *scores, float highest, double factor,
+                                double *results, ptrdiff_t n, ptrdiff_t width)
 {
     for (ptrdiff_t k = 0; k < n; k++) {
-        const float argument = (scores[k] - highest) * factor;
-        const float x = argument > LEAST ? argument : LEAST;
+        const double argument = ((double)scores[k] - (double)highest) * factor;
+        const double x = argument > LEAST ? argument : LEAST;
         /* To the nearest integer, as x is not positive. */
-        const int32_t power = (int32_t)(x * 1.44269504f - 0.5f);
-        /* ln 2 in two parts, of which the first has few digits: its multiples are exact. */
-        const float r = (x - (float)power * 0.693359375f) + (float)power * 2.12194440e-4f;
-        float sum = 1.0f / 5040.0f;
-        sum = sum * r + 1.0f / 720.0f;
-        sum = sum * r + 1.0f / 120.0f;
-        sum = sum * r + 1.0f / 24.0f;
-        sum = sum * r + 1.0f / 6.0f;
-        sum = sum * r + 0.5f;
-        sum = sum * r + 1.0f;
-        sum = sum * r + 1.0f;
-        const int32_t bits = (power + 127) << 23;
-        float scale;
+        const int32_t power = (int32_t)(x * 1.4426950408889634 - 0.5);
+        const double r = x - (double)power * 0.6931471805599453;
+        double sum = 1.0 / 362880.0;
+        sum = sum * r + 1.0 / 40320.0;
+        sum = sum * r + 1.0 / 5040.0;
+        sum = sum * r + 1.0 / 720.0;
+        sum = sum * r + 1.0 / 120.0;
+        sum = sum * r + 1.0 / 24.0;
+        sum = sum * r + 1.0 / 6.0;
+        sum = sum * r + 0.5;
+        sum = sum * r + 1.0;
+        sum = sum * r + 1.0;
+        const int64_t bits = ((int64_t)power + 1023) << 52;
+        double scale;
         memcpy(&scale, &bits, sizeof scale);
-        results[k] = argument > LEAST ? (double)(sum * scale) : below;
+        results[k] = argument > LEAST ? sum * scale : 0.0;
     }
+    for (ptrdiff_t k = n; k < width; k++)
+        results[k] = 0.0;
 }
 
-/* best[j] = max over i of scores[i] + matrix[i, j], whose rows are stride apart. */
-WIDEST static void best_ways(const float *scores, const float *matrix, ptrdiff_t stride,
-                             float *best, ptrdiff_t n)
+/* best[j] = max over i of scores[i] + matrix[i, j], a matrix of n padded rows. */
+WIDEST static void best_ways(const double *scores, const double *matrix, double *best,
+                             ptrdiff_t n, ptrdiff_t width)
 {
-    for (ptrdiff_t j = 0; j < n; j++)
+#if defined(__GNUC__)
+    for (ptrdiff_t j = 0; j < width; j += LANES) {
+        lanes highest, way;
+        memcpy(&way, matrix + j, sizeof way);
+        highest = way + scores[0];
+        for (ptrdiff_t i = 1; i < n; i++) {
+            memcpy(&way, matrix + i * width + j, sizeof way);
+            way += scores[i];
+            const lane_masks is_higher = way > highest;
+            highest = (lanes)(((lane_masks)way & is_higher) | ((lane_masks)highest & ~is_higher));
+        }
+        memcpy(best + j, &highest, sizeof highest);
+    }
+#else
+    for (ptrdiff_t j = 0; j < width; j++)
         best[j] = scores[0] + matrix[j];
-    for (ptrdiff_t i = 1; i < n; i++) {
-        const float *row = matrix + i * stride, score = scores[i];
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const float way = score + row[j];
+    for (ptrdiff_t i = 1; i < n; i++)
+        for (ptrdiff_t j = 0; j < width; j++) {
+            const double way = scores[i] + matrix[i * width + j];
             best[j] = way > best[j] ? way : best[j];
         }
-    }
+#endif
 }
 
-/* sums = factors @ matrix, of n rows and columns. */
-WIDEST static void sum_ways(const double *factors, const double *matrix, double *sums, ptrdiff_t n)
+/* sums = factors @ matrix, a matrix of n padded rows. */
+WIDEST static void sum_ways(const double *factors, const double *matrix, double *sums, ptrdiff_t n,
+                            ptrdiff_t width)
 {
-    for (ptrdiff_t j = 0; j < n; j++)
-        sums[j] = 0.0;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const double *row = matrix + i * n, factor = factors[i];
-        for (ptrdiff_t j = 0; j < n; j++)
-            sums[j] += factor * row[j];
+#if defined(__GNUC__)
+    for (ptrdiff_t j = 0; j < width; j += LANES) {
+        lanes total = {0.0}, row;
+        for (ptrdiff_t i = 0; i < n; i++) {
+            memcpy(&row, matrix + i * width + j, sizeof row);
+            total += factors[i] * row;
+        }
+        memcpy(sums + j, &total, sizeof total);
     }
+#else
+    for (ptrdiff_t j = 0; j < width; j++)
+        sums[j] = 0.0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t j = 0; j < width; j++)
+            sums[j] += factors[i] * matrix[i * width + j];
+#endif
 }
 
-/* sums[i, j] += before[i] * factor * after[j], of n rows and columns. */
+/* sums[i, j] += before[i] * factor * after[j], of n padded rows. */
 WIDEST static void add_pairs(const double *before, const double *after, double factor,
-                             double *sums, ptrdiff_t n)
+                             double *sums, ptrdiff_t n, ptrdiff_t width)
 {
     for (ptrdiff_t i = 0; i < n; i++) {
         const double weight = before[i] * factor;
-        double *row = sums + i * n;
+        double *row = sums + i * width;
 #pragma GCC ivdep
-        for (ptrdiff_t j = 0; j < n; j++)
+        for (ptrdiff_t j = 0; j < width; j++)
             row[j] += weight * after[j];
     }
 }
