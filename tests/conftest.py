@@ -11,60 +11,12 @@ from typing import Any
 
 import pytest
 import spacy
-from samples import SENTENCES, SMALL_MODEL, make_doc
+from samples import SMALL_MODEL, SMALL_TOK2VEC_MODEL, TOK2VEC, make_examples, overfit
 from spacy.language import Language
-from spacy.tokens import Doc
 from spacy.training import Example
-from spacy.util import fix_random_seed
 from spacy.vocab import Vocab
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-
-TOK2VEC: dict[str, Any] = {
-    "@architectures": "spacy.Tok2Vec.v2",
-    "embed": {
-        "@architectures": "spacy.MultiHashEmbed.v2",
-        "width": 24,
-        "attrs": ["NORM", "SHAPE"],
-        "rows": [300, 100],
-        "include_static_vectors": False,
-    },
-    "encode": {
-        "@architectures": "spacy.MaxoutWindowEncoder.v2",
-        "width": 24,
-        "depth": 1,
-        "window_size": 1,
-        "maxout_pieces": 2,
-    },
-}
-
-SMALL_TOK2VEC_MODEL: dict[str, Any] = {
-    "@architectures": "ner_lstm_component.Tok2VecKerasLSTMTagger.v1",
-    "tok2vec": TOK2VEC,
-    "hidden_width": 16,
-    "depth": 1,
-    "window": 128,
-    "context": 24,
-    "batch_tokens": 4096,
-}
-
-
-def make_examples(vocab: Vocab) -> list[Example]:
-    """New examples of `SENTENCES`: the annotated Doc, and one of its words alone."""
-    references = [make_doc(vocab, sentence) for sentence in SENTENCES]
-    return [Example(Doc(vocab, words=[t.text for t in ref]), ref) for ref in references]
-
-
-def overfit(nlp: Language, steps: int = 80) -> Language:
-    """Initialize a pipeline on `SENTENCES` and have it learn them by heart."""
-    fix_random_seed(0)
-    examples = make_examples(nlp.vocab)
-    optimizer = nlp.initialize(lambda: examples)
-    optimizer.learn_rate = 0.01
-    for _ in range(steps):
-        nlp.update(examples, sgd=optimizer, drop=0.1)
-    return nlp
 
 
 # Entities of each type in the real ner_dataset.csv, as its description counts them.

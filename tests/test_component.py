@@ -13,7 +13,7 @@ from itertools import cycle
 import numpy as np
 import pytest
 import spacy
-from conftest import make_examples
+from samples import make_examples
 from spacy.lang.en import English
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example

@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 import spacy
 import tensorflow as tf
-from conftest import overfit
+from samples import overfit
 from spacy.tokens import Doc
 from typer.testing import CliRunner
 

@@ -14,7 +14,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import spacy
-from conftest import make_examples, overfit
+from samples import make_examples, overfit
 from spacy.lang.en import English
 from thinc.api import Adam, NumpyOps, get_current_ops, set_current_ops
 
@@ -81,8 +81,7 @@ import keras
 import numpy as np
 import spacy
 import tensorflow as tf
-from conftest import SMALL_TOK2VEC_MODEL, make_examples
-from samples import SMALL_MODEL
+from samples import SMALL_MODEL, SMALL_TOK2VEC_MODEL, make_examples
 from thinc.api import SGD, Adam
 
 from ner_lstm_component import tensorflow_wrapper
