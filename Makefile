@@ -59,7 +59,7 @@ test: $(INSTALLED)
 
 # The version in setup.cfg; the newest is among the pins.
 test-oldest: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/oldest gunicorn==26.2.0
+	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/oldest gunicorn==27.0.0
 	PYTHONPATH=$(CURDIR)/$(VENV)/oldest $(BIN)/python -m pytest tests/service/test_server.py tests/service/test_raw_bytes.py
 
 lint: $(INSTALLED)

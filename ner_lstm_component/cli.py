@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -125,7 +126,9 @@ def serve(
     drain_seconds: Annotated[
         float,
         typer.Option(
-            min=0, help="Seconds to go on after SIGTERM, while /readyz says 503, before it stops."
+            min=0,
+            max=86_400,
+            help="Seconds to go on after SIGTERM, while /readyz says 503, before it stops.",
         ),
     ] = 0.0,
     keep_alive: Annotated[
@@ -164,11 +167,18 @@ def serve(
     cors_origin: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ORIGIN", help="Whose pages may use it, or * for all. May be repeated."
+            metavar="ORIGIN",
+            help="Whose pages may use it, such as https://a.example; * for all. May be repeated.",
         ),
     ] = None,
     gunicorn_conf: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A configuration file of gunicorn's.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="A configuration file of gunicorn's.",
+        ),
     ] = None,
     log_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A rotating log, such as logs/app.log.")
@@ -187,7 +197,6 @@ def serve(
     # Not at the head: other commands do not need what serving needs.
     try:
         from .service.limits import Limits
-        from .service.models import ModelError
         from .service.server import ServerSettings, address
         from .service.server import serve as serve_pipeline
     except ImportError as error:
@@ -195,6 +204,12 @@ def serve(
             f"serving needs {error.name}, which is not installed; "
             "run: pip install 'ner-lstm-component[serve]'"
         )
+    for origin in cors_origin or ():
+        if not re.fullmatch(r"\*|https?://[^/*\s]+", origin):
+            _fail(
+                "--cors-origin is a scheme, a host and perhaps a port, such as "
+                f"https://example.com, or * for all. Received: {origin!r}"
+            )
     if bind is None and (host is not None or port is not None):
         bind = address(host, port)
     gunicorn = {
@@ -210,14 +225,12 @@ def serve(
         {name: value for name, value in gunicorn.items() if value is not None},
         gunicorn_conf,
         drain_seconds,
-        client_timeout,
-        proxies,
-        tuple(cors_origin or ()),
+        {"client_timeout": client_timeout, "proxies": proxies, "cors_origins": cors_origin or []},
     )
     limits = Limits(max_body, max_texts, max_tokens, max_word, max_scan)
     try:
         serve_pipeline(model, limits, settings)
-    except ModelError as error:
+    except ValueError as error:  # of the pipeline, or of gunicorn's settings
         _fail(str(error))
 
 

@@ -458,20 +458,29 @@ def test_pages_have_relative_links_only(client):
 
 
 @pytest.mark.parametrize(
-    ("origins", "allowed"),
-    [([], None), (["https://a.example"], "https://a.example"), (["*"], "*")],
+    ("origins", "allowed", "refused"),
+    [
+        ([], [], ["https://a.example"]),
+        (["*"], ["https://a.example", "http://[::1]:5000"], []),
+        (
+            ["https://a.example", "http://[::1]:5000"],
+            ["https://a.example", "http://[::1]:5000"],
+            ["https://aXexample", "https://a.example.evil.org", "http://a.example", "null"],
+        ),
+        (["https://*.example.com"], [], ["https://aexample.com.evil.org", "https://a.example.com"]),
+    ],
 )
-def test_cors(nlp, origins, allowed):
+def test_cors(nlp, origins, allowed, refused):
     client = create_app(nlp, cors_origins=origins).test_client()
-    headers = {"Origin": "https://a.example"}
-    for answer in (
-        client.post("/predict", json={"text": TEXT}, headers=headers),
-        client.options("/predict", headers=headers | {"Access-Control-Request-Method": "POST"}),
-    ):
-        assert answer.headers.get("Access-Control-Allow-Origin") == allowed
-        assert "Access-Control-Allow-Credentials" not in answer.headers
-    other = client.post("/predict", json={"text": TEXT}, headers={"Origin": "https://b.example"})
-    assert other.headers.get("Access-Control-Allow-Origin") in (None, "*")
+    for origin in [*allowed, *refused]:
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        for answer in (
+            client.post("/predict", json={"text": TEXT}, headers=headers),
+            client.options("/predict", headers=headers),
+        ):
+            found = answer.headers.get("Access-Control-Allow-Origin")
+            assert found == (origin if origin in allowed else None)
+            assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
 def test_ready_until_the_server_stops(nlp):

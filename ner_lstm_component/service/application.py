@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
+import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -65,6 +67,7 @@ def create_app(
     logger.info("Ready", extra=logs.fields(**served, seconds=seconds))
 
     app = Flask(__name__, static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     # One more: a body without a length is cut there in silence.
     app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes + 1
     metrics, deadlines = Metrics(), Deadlines(client_timeout)
@@ -73,8 +76,9 @@ def create_app(
     app.register_blueprint(pages)
     app.register_blueprint(swagger_ui)
     if cors_origins:
-        is_open = "*" in cors_origins
-        CORS(app, origins=list(cors_origins), send_wildcard=is_open, expose_headers=requests.HEADER)
+        # Patterns, for which flask_cors takes whatever has a sign of one in it.
+        origins = [".*" if one == "*" else re.escape(one) + r"\Z" for one in cors_origins]
+        CORS(app, origins=origins, expose_headers=requests.HEADER)
     if proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies
@@ -86,13 +90,8 @@ def create_app(
         wanted = read_request(limits, deadlines)
         tagged = tagger.tag(wanted)
         metrics.tagged(tagged)
-        predictions = tagged.predictions
-        g.sizes = {
-            "texts": len(predictions),
-            "tokens": tagged.n_tokens,
-            "entities": sum(len(one["ents"]) for one in predictions),
-        }
-        answer = predictions if wanted.is_list else predictions[0]
+        g.sizes = tagged.sizes
+        answer = tagged.predictions if wanted.is_list else tagged.predictions[0]
         return Response(to_json(answer, inf_nan_mode="null"), content_type="application/json")
 
     @app.get("/openapi.json")
@@ -134,7 +133,7 @@ def _version(tagger: Tagger) -> dict[str, Any]:
         "runtime": {
             "python": platform.python_version(),
             "spacy": version("spacy"),
-            "onnxruntime": version("onnxruntime") if network == "onnx" else None,
+            "onnxruntime": sys.modules["onnxruntime"].__version__ if network == "onnx" else None,
             "network": network,
         },
     }

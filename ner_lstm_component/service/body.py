@@ -25,12 +25,7 @@ _UTF_8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 def read_request(limits: Limits, deadlines: Deadlines) -> PredictRequest:
     """Read and validate the body of `POST /predict`.
 
-    :raises werkzeug.exceptions.UnsupportedMediaType: for another type than JSON, or a body
-        that is compressed.
-    :raises .limits.TooLarge: for a body beyond the limit.
-    :raises werkzeug.exceptions.RequestTimeout: if it does not come in time.
-    :raises .problems.InvalidBody: if it breaks off, is not in UTF-8, or not what the schema
-        allows.
+    :raises werkzeug.exceptions.HTTPException: 400, 408, 413 or 415, which say why.
     """
     _check_headers()
     body = _decoded(_read(limits, deadlines))

@@ -22,9 +22,8 @@ class _Watched(NamedTuple):
 class Deadlines:
     """Shuts down connections whose clients take too long to send or to receive.
 
-    A socket's own timeout would not do: it starts anew with every byte. Shutting a
-    connection down wakes the thread that waits for it, which then reads the end of the
-    stream, or cannot write.
+    A socket's own timeout would not do: it starts anew with every byte. Shutting a connection
+    down wakes the thread that waits for it.
 
     :param seconds: how long a client may take.
     """

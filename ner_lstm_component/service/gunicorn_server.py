@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import mmap
 import os
 import signal
+import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import Application
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 
 from . import GRACEFUL_TIMEOUT, KEEP_ALIVE, METRICS_VARIABLE, THREADS, TIMEOUT, WORKERS
 from .server import ServerSettings, address
 
 LOGGER = "gunicorn.error"
+_LINGER_SECONDS = 1.0
 
 
-def serve_by_gunicorn(create: Callable[..., Flask], settings: ServerSettings) -> None:
-    """Serve until a signal ends it.
-
-    :param create: makes the application in a worker; its argument ``is_stopping`` tells whether
-        the server has begun to stop.
-    """
-    _Application(create, settings).run()
-
-
-class _Application(Application):
-    """What gunicorn runs.
+class GunicornServer(Application):
+    """gunicorn with our defaults; its ``run()`` serves until a signal ends it.
 
     Of its settings, those given by options of ``ner-lstm serve`` come first, then those of
     ``GUNICORN_CMD_ARGS``, of the configuration file, and the defaults below.
+
+    :param create: makes the application in a worker. Its argument tells whether the server has
+        begun to stop.
     """
 
     def __init__(self, create: Callable[..., Flask], settings: ServerSettings) -> None:
@@ -47,7 +46,7 @@ class _Application(Application):
             bind=address(None, None),
             workers=WORKERS,
             threads=THREADS,
-            worker_class="gthread",
+            worker_class=_Worker,
             timeout=TIMEOUT,
             graceful_timeout=GRACEFUL_TIMEOUT,
             keepalive=KEEP_ALIVE,
@@ -55,6 +54,9 @@ class _Application(Application):
             loglevel=logging.getLevelName(logging.getLogger(LOGGER).getEffectiveLevel()).lower(),
             proc_name="ner-lstm",
             control_socket_disable=True,
+            # Nobody's headers tell what only a proxy knows; see --proxies.
+            secure_scheme_headers={},
+            forwarder_headers="",
         )
         of_environment = vars(self.cfg.parser().parse_args(self.cfg.get_cmd_args_from_env()))
         file = self._settings.gunicorn_conf or of_environment.get("config")
@@ -78,7 +80,9 @@ class _Application(Application):
 
         def child_exit(server: Any, worker: Any) -> None:
             if METRICS_VARIABLE in os.environ:
-                _forget_figures(worker.pid)
+                from prometheus_client.multiprocess import mark_process_dead
+
+                mark_process_dead(worker.pid)
             users_child_exit(server, worker)
 
         self._set(when_ready=when_ready, child_exit=child_exit)
@@ -91,6 +95,29 @@ class _Application(Application):
     def load(self) -> Flask:
         """Create the application, in a worker."""
         return self._create(self._drain.has_begun)
+
+
+class _Worker(ThreadWorker):
+    """gunicorn's worker with threads, whose main thread does not wait for clients.
+
+    Before gunicorn closes a connection it waits for the client's end, two seconds at most, in
+    the thread that also accepts connections. Here the thread of the request waits.
+    """
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a request, and wait for the client's end of a connection that is not kept."""
+        kept = super().handle(conn)
+        if kept is False:
+            end = time.monotonic() + _LINGER_SECONDS
+            with contextlib.suppress(OSError):
+                # Below TLS, if there is any.
+                socket.socket.shutdown(conn.sock, socket.SHUT_WR)
+                while (seconds := end - time.monotonic()) > 0:
+                    conn.sock.settimeout(seconds)
+                    if not socket.socket.recv(conn.sock, 65_536):
+                        break
+                socket.socket.shutdown(conn.sock, socket.SHUT_RD)
+        return kept
 
 
 class _Drain:
@@ -142,20 +169,8 @@ class _Logger(Logger):
 
 
 def _without_clients_bytes(record: logging.LogRecord) -> bool:
-    """Cut from a record what a client has sent, which may be a text.
-
-    After a body whose length is wrong, gunicorn takes the rest of it for the next request, and
-    repeats that.
-    """
+    """Cut what gunicorn repeats of a malformed request, which may be a text."""
     message = record.getMessage()
-    is_debug = logging.getLogger(LOGGER).isEnabledFor(logging.DEBUG)
-    if message.startswith("Invalid request from") and not is_debug:
+    if message.startswith("Invalid request from"):
         record.msg, record.args = message.partition(": ")[0], ()
     return True
-
-
-def _forget_figures(process: int) -> None:
-    """Leave out of the figures what holds for living processes only."""
-    from prometheus_client.multiprocess import mark_process_dead
-
-    mark_process_dead(process)

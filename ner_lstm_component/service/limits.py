@@ -90,6 +90,7 @@ def check_inputs(
                 raise TooLarge(field, limits.word_characters, unit, len(word))
             n_others = 0 if word.isalnum() else len(_LETTER_OR_DIGIT.sub("", word))
             n_scanned += len(word) * (n_others + _LOOKS)
+        n_scanned += len(given) - sum(map(len, words))
         if n_scanned > limits.scanned_characters:
             unit = "characters to be scanned for punctuation"
             raise TooLarge(field, limits.scanned_characters, unit, n_scanned)

@@ -1,17 +1,15 @@
 """Figures for Prometheus. Labels have few values, whatever clients send.
 
-Where the environment variable ``PROMETHEUS_MULTIPROC_DIR`` names a folder, workers share their
-figures through it (prometheus_client's multiprocess mode), and any of them answers for all.
-The variable must be set before prometheus_client is first imported.
+Workers share them by prometheus_client's multiprocess mode, and any of them answers for all.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter as Counts
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from . import METRICS_VARIABLE
@@ -53,7 +51,6 @@ class Metrics:
         )
         if METRICS_VARIABLE not in os.environ:
             ProcessCollector(registry=registry)
-            PlatformCollector(registry=registry)
 
     def answered(self, method: str, endpoint: str | None, status: int, seconds: float) -> None:
         """Count a request.
@@ -67,11 +64,11 @@ class Metrics:
 
     def tagged(self, tagged: Tagged) -> None:
         """Count the texts of a request, their tokens and entities."""
-        self._texts.inc(len(tagged.predictions))
-        self._tokens.inc(tagged.n_tokens)
-        for prediction in tagged.predictions:
-            for ent in prediction["ents"]:
-                self._entities.labels(ent["label"]).inc()
+        self._texts.inc(tagged.sizes["texts"])
+        self._tokens.inc(tagged.sizes["tokens"])
+        found = Counts(ent["label"] for one in tagged.predictions for ent in one["ents"])
+        for label, number in found.items():
+            self._entities.labels(label).inc(number)
 
     def exposition(self) -> bytes:
         """Give all figures in Prometheus' text format."""

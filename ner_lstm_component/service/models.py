@@ -28,11 +28,8 @@ class ModelError(ValueError):
 def load_pipeline(model: str | Path | None = None) -> Language:
     """Load a pipeline with a component ``ner_lstm``.
 
-    :param model: the folder of one, or the name of an installed one. By default what the
-        environment variable ``NER_LSTM_MODEL`` names, else the package ``en_ner_lstm`` if it
-        is installed, else ``training/model-best``.
-    :raises ModelError: if there is no such pipeline, it cannot be loaded, or it has no
-        component ``ner_lstm``.
+    :param model: as of `application.create_app`.
+    :raises ModelError: if there is none, it cannot be loaded, or it lacks the component.
     """
     source = model or os.environ.get(MODEL_VARIABLE) or _default_model()
     try:

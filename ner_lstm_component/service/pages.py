@@ -1,7 +1,7 @@
 """Pages for people: the one at ``/``, and the API's documentation at ``/docs``.
 
-Everything they need is served from here, by relative links, and no page has scripts or styles
-of its own within: the content security policy allows files of this server alone.
+Everything they need is served from here, by relative links: the content security policy allows
+files of this server alone.
 """
 
 from __future__ import annotations

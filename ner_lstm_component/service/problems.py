@@ -70,11 +70,8 @@ def _problem(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     # Without the exception's message, which may hold the user's text.
-    logger.error(
-        "Failed: %s",
-        type(error).__name__,
-        extra=fields(stack=traceback.format_tb(error.__traceback__)),
-    )
+    stack = traceback.format_tb(error.__traceback__)
+    logger.error("Failed: %s", type(error).__name__, extra=fields(stack=stack))
     logger.debug("The message of this error", exc_info=error)
     return _problem(
         InternalServerError("The server has failed; its log tells more under this request id.")

@@ -58,8 +58,7 @@ def register(app: Flask, metrics: Metrics, deadlines: Deadlines) -> None:
             **g.get("sizes", {}),
         )
         logger.info("Request", extra=record)
-        response.headers[HEADER] = request_id.get()
-        response.headers.update(_SECURITY)
+        response.headers.extend({HEADER: request_id.get(), **_SECURITY})
         response.headers.setdefault("Cache-Control", "no-store")
         _bound_sending(response, deadlines)
         return response
@@ -74,7 +73,8 @@ def register(app: Flask, metrics: Metrics, deadlines: Deadlines) -> None:
 def _bound_sending(response: Response, deadlines: Deadlines) -> None:
     """Cut a connection off whose client does not take its answer in time."""
     connection = request.environ.get(CONNECTION)
-    # A file is sent without its response being closed.
-    if connection is not None and not response.direct_passthrough:
+    if connection is not None:
+        # Else a file would be sent without its response being closed.
+        response.direct_passthrough = False
         deadlines.watch(connection, socket.SHUT_RDWR)
         response.call_on_close(lambda: deadlines.forget(connection))

@@ -22,7 +22,7 @@ from typing import Any
 from flask import Flask
 
 from .. import logs
-from . import CLIENT_TIMEOUT, HOST, KEEP_ALIVE, METRICS_VARIABLE, PORT, THREADS
+from . import HOST, KEEP_ALIVE, METRICS_VARIABLE, PORT, THREADS
 from .limits import Limits
 from .models import ModelError, load_pipeline
 
@@ -37,15 +37,13 @@ class ServerSettings:
         They go before those of ``GUNICORN_CMD_ARGS`` and the configuration file.
     :param gunicorn_conf: a configuration file of gunicorn's.
     :param drain_seconds: seconds for which the server goes on after SIGTERM.
-    :param client_timeout: see `create_app`, as of the next two.
+    :param app: arguments of `application.create_app`.
     """
 
     gunicorn: Mapping[str, Any] = field(default_factory=dict)
     gunicorn_conf: Path | None = None
     drain_seconds: float = 0.0
-    client_timeout: float = CLIENT_TIMEOUT
-    proxies: int = 0
-    cors_origins: tuple[str, ...] = ()
+    app: Mapping[str, Any] = field(default_factory=dict)
 
 
 def address(host: str | None, port: int | None) -> str:
@@ -75,24 +73,17 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
             # Not at the head: prometheus_client must find where figures go.
             from .application import create_app
 
-            return create_app(
-                nlp,
-                limits=limits,
-                client_timeout=settings.client_timeout,
-                proxies=settings.proxies,
-                cors_origins=settings.cors_origins,
-                is_stopping=is_stopping,
-            )
+            return create_app(nlp, limits=limits, is_stopping=is_stopping, **settings.app)
 
         if sys.platform == "win32":
             serve_by_waitress(create(), settings, limits)
         else:
-            from .gunicorn_server import serve_by_gunicorn
+            from .gunicorn_server import GunicornServer
 
             # What is loaded stays: collections of garbage need not look at it again.
             gc.collect()
             gc.freeze()
-            serve_by_gunicorn(create, settings)
+            GunicornServer(create, settings).run()
 
 
 def serve_by_waitress(app: Flask, settings: ServerSettings, limits: Limits) -> None:

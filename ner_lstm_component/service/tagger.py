@@ -22,11 +22,11 @@ class Tagged(NamedTuple):
     """What a request is answered with.
 
     :param predictions: one for each of its inputs.
-    :param n_tokens: tokens of all of them.
+    :param sizes: how many ``texts``, ``tokens`` and ``entities`` that are.
     """
 
     predictions: list[dict[str, Any]]
-    n_tokens: int
+    sizes: dict[str, int]
 
 
 class Tagger:
@@ -82,7 +82,9 @@ class Tagger:
             self._prediction(doc, analysis, request.wants_probabilities)
             for doc, analysis in self._run(docs, request)
         ]
-        return Tagged(predictions, n_tokens)
+        n_entities = sum(len(one["ents"]) for one in predictions)
+        sizes = {"texts": len(docs), "tokens": n_tokens, "entities": n_entities}
+        return Tagged(predictions, sizes)
 
     def _run(self, docs: list[Doc], request: PredictRequest) -> list[tuple[Doc, Analysis]]:
         """Run the pipeline's components in their order."""
@@ -118,10 +120,14 @@ class Tagger:
         elif with_rows:
             # A later component has merged or split tokens.
             rows = self.component.probabilities([doc])[0].tags
+        ents = doc.ents
+        iob2 = [OUTSIDE] * len(doc)
+        for ent in ents:
+            iob2[ent.start : ent.end] = [f"B-{ent.label_}"] + [f"I-{ent.label_}"] * (len(ent) - 1)
         prediction: dict[str, Any] = {
             "tokens": [token.text for token in doc],
-            "tags": [f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else OUTSIDE for t in doc],
-            "ents": [_entity(e, scores.get((e.start, e.end, e.label_))) for e in doc.ents],
+            "tags": iob2,
+            "ents": [_entity(e, scores.get((e.start, e.end, e.label_))) for e in ents],
             "labels": self._tags,
         }
         if with_rows:

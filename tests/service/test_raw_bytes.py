@@ -168,6 +168,64 @@ def test_slow_receivers_do_not_silence_the_server(hasty):
     check_unharmed(hasty)
 
 
+def test_slow_receivers_of_files_do_not_silence_the_server(hasty):
+    get = b"GET /docs/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    slow = []
+    for _ in range(3):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.connect(("127.0.0.1", hasty.port))
+        connection.sendall(get * 3)
+        slow.append(connection)
+    time.sleep(0.2)
+    assert send(hasty, head(len(BODY)), BODY).status == 200
+    for connection in slow:
+        connection.close()
+    check_unharmed(hasty)
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"nonsense\r\n\r\n"],
+)
+def test_clients_that_do_not_close_do_not_silence_the_server(hasty, request_head):
+    """gunicorn would wait for the end of each in the thread that accepts connections."""
+    idle = []
+    for _ in range(10):
+        connection = socket.create_connection(("127.0.0.1", hasty.port))
+        connection.sendall(request_head)
+        idle.append(connection)
+    time.sleep(0.2)
+    # One after the other in the main thread, they would take twenty seconds.
+    assert send(hasty, head(len(BODY)), BODY).status == 200
+    for connection in idle:
+        connection.close()
+    check_unharmed(hasty)
+
+
+def test_pipelined_requests(server):
+    get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(get * 2 + get.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        content = b""
+        while received := connection.recv(65_536):
+            content += received
+    assert content.count(b"HTTP/1.1 200 OK") == 3
+
+
+@pytest.mark.parametrize(
+    ("forged", "path"),
+    [("X-Forwarded-Proto: https", "/docs/swagger-ui"), ("SCRIPT_NAME: /evil", "/healthz")],
+)
+def test_forged_headers_change_nothing(server, forged, path):
+    get = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n".encode()
+    plain = send(server, get + b"\r\n")
+    answer = send(server, get + forged.encode() + b"\r\n\r\n")
+    assert answer.status == plain.status
+    assert b"https://" not in answer.content
+    assert answer.content.rpartition(b"\r\n\r\n")[2] == plain.content.rpartition(b"\r\n\r\n")[2]
+
+
 def test_a_connection_in_time_is_kept(hasty):
     """Deadlines of earlier requests do not cut off later ones."""
     with httpx.Client(base_url=hasty.url) as client:

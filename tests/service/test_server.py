@@ -273,7 +273,13 @@ def test_port_in_use(server, model, start_server):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--log-level", "loud"], "must be one of debug"), (["--workers", "0"], "workers")],
+    [
+        (["--log-level", "loud"], "must be one of debug"),
+        (["--workers", "0"], "workers"),
+        (["--drain-seconds", "inf"], "drain-seconds"),
+        (["--cors-origin", "https://*.example.com"], "'https://*.example.com'"),
+        (["--gunicorn-conf", "/"], "is a directory"),
+    ],
 )
 def test_wrong_options(model, start_server, arguments, message):
     server = start_server(str(model), *arguments)
