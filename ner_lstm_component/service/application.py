@@ -122,7 +122,6 @@ def create_app(
 
 def _version(tagger: Tagger) -> dict[str, Any]:
     meta, component = tagger.nlp.meta, tagger.component
-    network = network_runtime(component)
     return {
         "name": f"{meta['lang']}_{meta['name']}",
         "version": meta["version"],
@@ -133,7 +132,7 @@ def _version(tagger: Tagger) -> dict[str, Any]:
         "runtime": {
             "python": platform.python_version(),
             "spacy": version("spacy"),
-            "onnxruntime": sys.modules["onnxruntime"].__version__ if network == "onnx" else None,
-            "network": network,
+            "onnxruntime": getattr(sys.modules.get("onnxruntime"), "__version__", None),
+            "network": network_runtime(component),
         },
     }

@@ -104,6 +104,11 @@ class _Worker(ThreadWorker):
     the thread that also accepts connections. Here the thread of the request waits.
     """
 
+    def accept(self, listener: Any) -> None:
+        """Accept a connection, unless another worker that has fewer comes first."""
+        time.sleep(min(self.nr_conns * 0.00005, 0.001))
+        super().accept(listener)
+
     def handle(self, conn: Any) -> Any:
         """Answer a request, and wait for the client's end of a connection that is not kept."""
         kept = super().handle(conn)

@@ -87,8 +87,7 @@ def legend(meta: Mapping[str, Any], labels: Iterable[str]) -> dict[str, str]:
     :param meta: of the pipeline, whose ``legend`` comes first; else spaCy's glossary.
     :param labels: the types; those of which neither says anything are left out.
     """
-    own = meta.get("legend")
-    own = own if isinstance(own, dict) else {}
+    own = dict(meta.get("legend") or {})
     found = {label: own.get(label) or GLOSSARY.get(label.upper(), "") for label in labels}
     # The glossary also has tags of other kinds ("art": an article), in lower case.
     return {label: str(text) for label, text in found.items() if label in own or text[:1].isupper()}
