@@ -524,6 +524,16 @@ def test_string_store_stays_flat(client, nlp):
     assert len(sizes(0) | sizes(100)) == 1
 
 
+def test_vocab_stays_small(client, nlp, monkeypatch):
+    monkeypatch.setattr("ner_lstm_component.service.tagger._FORGOTTEN_WORDS", 200)
+    before, strings = predict(client, text=TEXT, probabilities=True), set(nlp.vocab.strings)
+    for i in range(100):
+        predict(client, text=f"new{i} words{i} of{i} every{i} request{i}")
+        assert len(nlp.vocab) < len(strings) + 300
+    assert predict(client, text=TEXT, probabilities=True) == before
+    assert strings <= set(nlp.vocab.strings)
+
+
 def test_threads_get_their_own_answers(app):
     wrong: list[str] = []
 

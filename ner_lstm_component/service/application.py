@@ -49,10 +49,9 @@ def create_app(
     :param limits: how large a request may be.
     :param client_timeout: seconds that a client may take to send its body, and to receive its
         answer. Behind gunicorn only.
-    :param proxies: how many proxies in front of the service set ``X-Forwarded-For``,
-        ``-Proto``, ``-Host`` and ``-Prefix``; with 0 these headers are ignored.
-    :param cors_origins: origins whose pages may use the service, such as
-        ``https://example.com``, or ``*``. Never with credentials.
+    :param proxies: how many proxies in front set ``X-Forwarded-For``, ``-Proto``, ``-Host`` and
+        ``-Prefix``; with 0 these headers are ignored.
+    :param cors_origins: whose pages may use it: origins, or ``*``. Never with credentials.
     :param is_stopping: tells whether the server has begun to stop, for ``/readyz``.
     :raises .models.ModelError: if there is no such pipeline, it cannot be loaded, or it has no
         component ``ner_lstm``.

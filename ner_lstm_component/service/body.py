@@ -15,8 +15,7 @@ from .limits import Limits, TooLarge
 from .problems import InvalidBody
 from .schema import PredictRequest
 
-# Where gunicorn keeps the connection of a request. Other servers that buffer bodies, such as
-# waitress, have no need of a deadline here.
+# Where gunicorn keeps the connection of a request. Servers that buffer bodies need no deadline.
 CONNECTION = "gunicorn.socket"
 
 _UTF_8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}

@@ -35,10 +35,7 @@ class Deadlines:
         self._thread: threading.Thread | None = None
 
     def watch(self, connection: socket.socket, how: int) -> None:
-        """Start a connection's time, in place of what was started for it before.
-
-        :param how: what is shut down at its end: ``socket.SHUT_RD`` or ``socket.SHUT_RDWR``.
-        """
+        """Start a connection's time anew; ``how`` is what is shut down at its end."""
         end = time.monotonic() + self.seconds
         with self._lock:
             self._watched[id(connection)] = _Watched(connection, end, how)

@@ -100,8 +100,8 @@ class GunicornServer(Application):
 class _Worker(ThreadWorker):
     """gunicorn's worker with threads, whose main thread does not wait for clients.
 
-    Before gunicorn closes a connection it waits for the client's end, two seconds at most, in
-    the thread that also accepts connections. Here the thread of the request waits.
+    Before gunicorn closes a connection it waits up to two seconds for the client's end, in the
+    thread that also accepts connections. Here the thread of the request waits.
     """
 
     def accept(self, listener: Any) -> None:
@@ -126,10 +126,7 @@ class _Worker(ThreadWorker):
 
 
 class _Drain:
-    """The time from SIGTERM until the server stops, in which it serves but is not ready.
-
-    :param seconds: how long it is. A second SIGTERM ends it.
-    """
+    """The seconds from SIGTERM until the server stops; a second SIGTERM ends them."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

@@ -70,8 +70,7 @@ def check_inputs(
     :raises TooLarge: if they are beyond a limit.
     """
     if len(inputs) > limits.texts:
-        unit = "sentences" if field == "sentences" else "texts"
-        raise TooLarge(field, limits.texts, unit, len(inputs))
+        raise TooLarge(field, limits.texts, field, len(inputs))
     n_words = n_scanned = 0
     for given in inputs:
         if not isinstance(given, str):

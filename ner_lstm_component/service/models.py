@@ -65,9 +65,9 @@ def _default_model() -> str | Path:
     if TRAINED.is_dir():
         return TRAINED
     raise ModelError(
-        f"There is no pipeline to serve: {MODEL_VARIABLE} is not set, the package {PACKAGE} is "
-        f"not installed, and there is no folder {TRAINED}. Train one (spacy project run "
-        f"train), or set {MODEL_VARIABLE} to the folder of one or the name of a package."
+        f"There is no pipeline to serve: {MODEL_VARIABLE} is not set, the package {PACKAGE} is not "
+        f"installed, and there is no folder {TRAINED}. Train one (spacy project run train), or set "
+        f"{MODEL_VARIABLE} to the folder of one or the name of a package."
     )
 
 

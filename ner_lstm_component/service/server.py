@@ -1,8 +1,7 @@
 """The command ``ner-lstm serve``: the service behind gunicorn, or on Windows behind waitress.
 
 The pipeline is loaded before workers are forked: what is wrong with it is found out before
-there is a server, and a worker that replaces another needs no files and hardly any time.
-The network's runtime, whose threads do not survive a fork, each worker starts by itself.
+there is a server, and a worker that replaces another needs no files.
 """
 
 from __future__ import annotations
@@ -64,9 +63,8 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
         nlp = load_pipeline(model)
         if "tensorflow" in sys.modules:
             raise ModelError(
-                f"The pipeline {str(model)!r} needs TensorFlow to be loaded, which does not "
-                'survive the fork into workers. Save it with runtime = "auto" and load that one, '
-                "or serve it with flask run."
+                f"The pipeline {str(model)!r} loads TensorFlow, which does not survive the fork "
+                'into workers. Save it with runtime = "auto", or serve it with flask run.'
             )
 
         def create(is_stopping: Callable[[], bool] | None = None) -> Flask:
@@ -80,9 +78,8 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
         else:
             from .gunicorn_server import GunicornServer
 
-            # What is loaded stays: collections of garbage need not look at it again.
             gc.collect()
-            gc.freeze()
+            gc.freeze()  # What is loaded stays, and need not be looked at again.
             GunicornServer(create, settings).run()
 
 

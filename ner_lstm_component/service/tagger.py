@@ -16,6 +16,8 @@ from .models import ModelError, find_component
 from .schema import PredictRequest
 
 DECIMALS = 6
+# About 10 MB of places in the vocab's tables.
+_FORGOTTEN_WORDS = 100_000
 
 
 class Tagged(NamedTuple):
@@ -30,11 +32,9 @@ class Tagged(NamedTuple):
 
 
 class Tagger:
-    """A loaded pipeline that threads may share.
+    """A loaded pipeline that threads share, one at a time.
 
-    One thread at a time uses it: memory zones, in which spaCy forgets the words of a request
-    after it, belong to the whole vocabulary. Python's lock lets no two threads compute at once
-    anyway.
+    Memory zones, after which spaCy forgets the words of a request, belong to the whole vocab.
 
     :param nlp: the pipeline, which nobody else may use meanwhile.
     :param limits: how large a request may be.
@@ -47,12 +47,10 @@ class Tagger:
         self.component = find_component(nlp)
         self._tags = list(self.component.tags)
         self._lock = threading.Lock()
+        self._n_words = len(nlp.vocab)
 
     def warm_up(self) -> None:
-        """Start the runtime of this process, so that no request has to wait for it.
-
-        :raises .models.ModelError: if the pipeline cannot tag.
-        """
+        """Start the runtime of this process, so that no request has to wait for it."""
         try:
             self.tag(PredictRequest.model_validate({"text": "Hello, world."}))
         except Exception as error:
@@ -67,8 +65,20 @@ class Tagger:
         :raises .limits.TooLarge: for a request beyond the limits.
         """
         check_inputs(request.field, request.inputs, self.limits, self.nlp.max_length)
-        with self._lock, self.nlp.memory_zone():
-            return self._tag(request)
+        with self._lock:
+            with self.nlp.memory_zone():
+                tagged = self._tag(request)
+            if len(self.nlp.vocab) > self._n_words + _FORGOTTEN_WORDS:
+                self._forget_words()
+            return tagged
+
+    def _forget_words(self) -> None:
+        """Make the vocab's tables anew: they keep a place for each word that a zone forgot."""
+        vocab, others = self.nlp.vocab, ["vectors", "lookups"]
+        getters = dict(vocab.lex_attr_getters)  # Loading wraps one of them each time.
+        vocab.from_bytes(vocab.to_bytes(exclude=others), exclude=others)
+        vocab.lex_attr_getters = getters
+        self._n_words = len(vocab)
 
     def _tag(self, request: PredictRequest) -> Tagged:
         docs, n_tokens = [], 0

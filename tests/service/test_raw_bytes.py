@@ -153,29 +153,20 @@ def test_slow_senders_do_not_silence_the_server(hasty):
     check_unharmed(hasty)
 
 
-def test_slow_receivers_do_not_silence_the_server(hasty):
-    body = json.dumps({"text": "Anna " * 9_000, "probabilities": True}).encode()
-    slow = []
-    for _ in range(3):
-        connection = socket.socket()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.connect(("127.0.0.1", hasty.port))
-        connection.sendall(head(len(body)) + body)
-        slow.append(connection)
-    assert send(hasty, head(len(BODY)), BODY).status == 200
-    for connection in slow:
-        connection.close()
-    check_unharmed(hasty)
+LONG_BODY = json.dumps({"text": "Anna " * 9_000, "probabilities": True}).encode()
+FILE = b"GET /docs/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def test_slow_receivers_of_files_do_not_silence_the_server(hasty):
-    get = b"GET /docs/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+@pytest.mark.parametrize(
+    "request_bytes", [head(len(LONG_BODY)) + LONG_BODY, FILE * 3], ids=["answer", "file"]
+)
+def test_slow_receivers_do_not_silence_the_server(hasty, request_bytes):
     slow = []
     for _ in range(3):
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         connection.connect(("127.0.0.1", hasty.port))
-        connection.sendall(get * 3)
+        connection.sendall(request_bytes)
         slow.append(connection)
     time.sleep(0.2)
     assert send(hasty, head(len(BODY)), BODY).status == 200

@@ -417,6 +417,17 @@ def test_a_pipeline_that_imports_prometheus_client(model, start_server, tmp_path
     assert "counted_docs_total 12.0" in httpx.get(f"{server.url}/metrics").text
 
 
+def first_answer(process: subprocess.Popen, port: int) -> dict:
+    """What a server answers as soon as it answers."""
+    for _ in range(600):
+        assert process.poll() is None
+        try:
+            return httpx.post(f"http://127.0.0.1:{port}/predict", json=BODY).json()
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("no answer")
+
+
 def test_preload(model, tmp_path):
     """An application that was made before the fork starts its network anew in each worker."""
     port = Server.free_port()
@@ -432,14 +443,7 @@ def test_preload(model, tmp_path):
             stderr=log,
         )
     try:
-        for _ in range(600):
-            assert process.poll() is None
-            try:
-                answer = httpx.post(f"http://127.0.0.1:{port}/predict", json=BODY)
-                break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        assert ents(answer.json()) == ENTS
+        assert ents(first_answer(process, port)) == ENTS
         process.terminate()
         assert process.wait(timeout=20) == 0
     finally:
@@ -460,14 +464,7 @@ def test_waitress(model, tmp_path):
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     try:
-        for _ in range(600):
-            assert process.poll() is None
-            try:
-                answer = httpx.post(f"http://127.0.0.1:{port}/predict", json=BODY)
-                break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        assert ents(answer.json()) == ENTS
+        assert ents(first_answer(process, port)) == ENTS
         body = httpx.post(f"http://127.0.0.1:{port}/predict", json={"text": "a " * 1_000_000})
         assert body.status_code == 413
     finally:
