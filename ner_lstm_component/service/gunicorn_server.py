@@ -52,7 +52,6 @@ class GunicornServer(Application):
             keepalive=KEEP_ALIVE,
             logger_class=_Logger,
             loglevel=logging.getLevelName(logging.getLogger(LOGGER).getEffectiveLevel()).lower(),
-            proc_name="ner-lstm",
             control_socket_disable=True,
             # Nobody's headers tell what only a proxy knows; see --proxies.
             secure_scheme_headers={},

@@ -1,7 +1,4 @@
-"""Figures for Prometheus. Labels have few values, whatever clients send.
-
-Workers share them by prometheus_client's multiprocess mode, and any of them answers for all.
-"""
+"""Figures for Prometheus, of all workers. Labels have few values, whatever clients send."""
 
 from __future__ import annotations
 

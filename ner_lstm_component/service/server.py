@@ -7,6 +7,7 @@ there is a server, and a worker that replaces another needs no files.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -26,6 +27,8 @@ from .limits import Limits
 from .models import ModelError, load_pipeline
 
 logger = logging.getLogger(__name__)
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,6 @@ def address(host: str | None, port: int | None) -> str:
 def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
     """Serve a pipeline until a signal ends it.
 
-    :param model: the folder of a pipeline, or the name of an installed one.
     :raises .models.ModelError: if it cannot be served.
     """
     logger.info("Start", extra=logs.fields(model=str(model), **vars(settings), **vars(limits)))
@@ -78,8 +80,10 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
         else:
             from .gunicorn_server import GunicornServer
 
-            gc.collect()
             gc.freeze()  # What is loaded stays, and need not be looked at again.
+            if hasattr(libc := ctypes.CDLL(None), "mallopt"):
+                # One heap: each thread's would grow to what the largest request needs.
+                libc.mallopt(_M_ARENA_MAX, 1)
             GunicornServer(create, settings).run()
 
 
