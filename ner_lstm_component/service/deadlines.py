@@ -6,17 +6,6 @@ import contextlib
 import socket
 import threading
 import time
-from typing import NamedTuple
-
-_SECONDS_BETWEEN_LOOKS = 0.5
-
-
-class _Watched(NamedTuple):
-    """A connection, the time at which it is cut off, and which directions of it."""
-
-    connection: socket.socket
-    end: float
-    how: int
 
 
 class Deadlines:
@@ -31,14 +20,15 @@ class Deadlines:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._lock = threading.Lock()
-        self._watched: dict[int, _Watched] = {}
+        # A connection, when it is cut off, and which directions of it.
+        self._watched: dict[int, tuple[socket.socket, float, int]] = {}
         self._thread: threading.Thread | None = None
 
     def watch(self, connection: socket.socket, how: int) -> None:
         """Start a connection's time anew; ``how`` is what is shut down at its end."""
         end = time.monotonic() + self.seconds
         with self._lock:
-            self._watched[id(connection)] = _Watched(connection, end, how)
+            self._watched[id(connection)] = connection, end, how
             # Threads do not survive a fork.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._look, daemon=True)
@@ -54,7 +44,7 @@ class Deadlines:
 
     def _look(self) -> None:
         while True:
-            time.sleep(min(_SECONDS_BETWEEN_LOOKS, self.seconds / 4))
+            time.sleep(min(0.5, self.seconds / 4))
             now = time.monotonic()
             with self._lock:
                 for key, (connection, end, how) in list(self._watched.items()):

@@ -108,6 +108,13 @@ class _Worker(ThreadWorker):
         time.sleep(min(self.nr_conns * 0.00005, 0.001))
         super().accept(listener)
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Accept or not; when stopping, let clients be refused at once, not reset later."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
     def handle(self, conn: Any) -> Any:
         """Answer a request, and wait for the client's end of a connection that is not kept."""
         kept = super().handle(conn)
