@@ -16,14 +16,13 @@ STEP := $(BIN)/python -m spacy project run
 # What the steps and their commands print stands in order, also in a file.
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help env run notebook test test-oldest lint clean
+.PHONY: help env run notebook test lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run    set up, train on the embedded corpus, evaluate, package, show an example"
 	@echo "make notebook  set up, run the notebook"
 	@echo "make test   set up, run the tests (ARGS=… goes to pytest)"
-	@echo "make test-oldest  the server's tests with the oldest gunicorn that it runs on"
 	@echo "make lint   set up, run ruff, mypy and hadolint"
 	@echo "make env    set up $(VENV) only"
 	@echo "make clean  remove what was made, except $(VENV)"
@@ -56,11 +55,6 @@ notebook: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(ARGS)
-
-# The version in setup.cfg; the newest is among the pins.
-test-oldest: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/oldest gunicorn==27.0.0
-	PYTHONPATH=$(CURDIR)/$(VENV)/oldest $(BIN)/python -m pytest tests/service/test_server.py tests/service/test_raw_bytes.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

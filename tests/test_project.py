@@ -176,6 +176,7 @@ def test_train_converts_first_and_unchanged_steps_are_skipped(project, run):
     assert metrics["entities"] == {"geo": 5}
 
 
+@pytest.mark.slow
 def test_failed_training_leaves_no_pipeline_of_other_data(project, run):
     run("train")
     faulty = project / "configs" / "gpu.cfg"

@@ -47,8 +47,7 @@ def create_app(
         default what the environment variable ``NER_LSTM_MODEL`` names, else the package
         ``en_ner_lstm`` if it is installed, else ``training/model-best``.
     :param limits: how large a request may be.
-    :param client_timeout: seconds that a client may take to send its body, and to receive its
-        answer. Behind gunicorn only.
+    :param client_timeout: seconds for a client to send its body, and to receive its answer.
     :param proxies: how many proxies in front set ``X-Forwarded-For``, ``-Proto``, ``-Host`` and
         ``-Prefix``; with 0 these headers are ignored.
     :param cors_origins: whose pages may use it: origins, or ``*``. Never with credentials.

@@ -27,11 +27,9 @@ _LINGER_SECONDS = 1.0
 class GunicornServer(Application):
     """gunicorn with our defaults; its ``run()`` serves until a signal ends it.
 
-    Of its settings, those given by options of ``ner-lstm serve`` come first, then those of
-    ``GUNICORN_CMD_ARGS``, of the configuration file, and the defaults below.
+    Options of ``ner-lstm serve`` go before ``GUNICORN_CMD_ARGS``, and that before the file.
 
-    :param create: makes the application in a worker. Its argument tells whether the server has
-        begun to stop.
+    :param create: makes the application in a worker; its argument tells whether to stop.
     """
 
     def __init__(self, create: Callable[..., Flask], settings: ServerSettings) -> None:

@@ -14,9 +14,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
 from ..logs import fields, request_id
 
 MEDIA_TYPE = "application/problem+json"
-# How much of what a client sent is repeated in the answer.
-_MAX_ERRORS = 10
-_MAX_NAME = 100
+_MAX_ERRORS, _MAX_NAME = 10, 100  # So much of what a client sent is repeated in the answer.
 
 logger = logging.getLogger(__name__)
 

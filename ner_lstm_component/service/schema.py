@@ -84,8 +84,7 @@ class PredictRequest(BaseModel):
 
 def openapi_document(limits: Limits) -> dict[str, Any]:
     """The API as OpenAPI 3.1, with the limits of this server."""
-    path = Path(__file__).with_name("openapi.json")
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = json.loads(Path(__file__).with_name("openapi.json").read_text(encoding="utf-8"))
     document["info"]["version"] = __version__
     predict = document["paths"]["/predict"]["post"]
     predict["description"] = predict["description"].format(**vars(limits))

@@ -344,6 +344,7 @@ def test_spacys_loop_goes_on_for_the_tokens_asked_for(folder):
     assert set(batches) == {four}
 
 
+@pytest.mark.slow
 def test_keras_trains_the_components_network_on_its_batches(folder, tmp_path):
     config = Config().from_disk(ROOT / "configs" / "default.cfg", interpolate=False)
     config["components"]["ner_lstm"]["model"] = {**SMALL_MODEL, "pos_weight": 0.0}

@@ -362,6 +362,7 @@ def test_as_a_program_the_message_goes_to_stderr(tmp_path, out):
 # --- the real file ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_file(tmp_path, real_path, real_entities):
     result = run(real_path, tmp_path, "--split", "community")

@@ -102,6 +102,7 @@ def test_training_appends_a_row(experiment, data, tmp_path):
     assert "test" not in row
 
 
+@pytest.mark.slow
 def test_a_final_training_takes_dev_too_and_the_temperature_of_the_first(
     experiment, data, tmp_path
 ):
