@@ -266,7 +266,7 @@ def check_weights(name: str, model: Model, saved: dict[str, Any]) -> None:
 
 
 def restore_settings(name: str, model: Model) -> None:
-    """Have the config's settings that only training depends on hold in a loaded network.
+    """Apply the config's settings that only training depends on to a loaded network.
 
     :param name: the component's name.
     :param model: one of this module's, just loaded.

@@ -26,5 +26,5 @@ def strip_invisible(text: str) -> str:
 
 
 def is_invisible(text: str) -> bool:
-    """Whether nothing of a text is seen."""
+    """Whether a text has no visible character."""
     return _UNSEEN.issuperset(text)

@@ -271,7 +271,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def runtime(self) -> str | None:
-        """What predicts: ``"auto"``, ``"onnx"`` or ``"tensorflow"``.
+        """The runtime that predicts: ``"auto"``, ``"onnx"`` or ``"tensorflow"``.
 
         See `tensorflow_wrapper.set_runtime`. None for a model without a wrapped network.
         """
@@ -339,7 +339,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @contextmanager
     def _taking_over(self) -> Iterator[None]:
-        """Have the settings of the config hold, whatever is read."""
+        """Keep the settings of the config, whatever is read."""
         given = {name: self.cfg[name] for name in ("confidence", "threshold")}
         for name in ("config", "network", "runtime"):
             self.cfg.pop(name, None)

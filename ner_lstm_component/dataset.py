@@ -60,7 +60,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Source:
-    """What one file held.
+    """The content of one file.
 
     :param name: the file's path; of a zip's member, ``path:member``.
     :param encoding: the Python name of the encoding the file was read in.

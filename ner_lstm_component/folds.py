@@ -29,7 +29,7 @@ _MEMBERS = (np.arange(2**FOLDS)[:, None] >> np.arange(FOLDS) & 1).astype(np.int3
 
 
 class HeldOut(NamedTuple):
-    """What n-grams are without each fold, compressed: only training needs it.
+    """The levels of n-grams without each fold, compressed: only training needs them.
 
     :param folds: the set of folds that each n-gram was counted in.
     :param levels: the levels without each of these folds, fold by fold.

@@ -80,7 +80,7 @@ def _span(doc: Doc, span: Span) -> Span:
 
 
 def _user_data(doc: Doc, result: Doc) -> Iterator[tuple[Any, Any]]:
-    """What is in ``doc.user_data``, extension attributes by the characters of the new text."""
+    """Copy ``doc.user_data``, extension attributes by the characters of the new text."""
     starts = {old.idx: new.idx for old, new in zip(doc, result, strict=True)}
     ends = {old.idx + len(old): new.idx + len(new) for old, new in zip(doc, result, strict=True)}
     for key, value in doc.user_data.items():

@@ -44,7 +44,7 @@ class TaggerSettings:
     def known_by(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
     ) -> dict[str, tuple[Any, Any]]:
-        """What the shapes of saved weights tell of the settings.
+        """Derive settings from the shapes of saved weights.
 
         :param shapes: by the weights' names.
         :param ngrams: those of the saved lexicon.
@@ -124,7 +124,7 @@ class NetworkSettings:
     def known_by(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
     ) -> dict[str, tuple[Any, Any]]:
-        """What the shapes of saved weights tell; see :meth:`TaggerSettings.known_by`."""
+        """Derive settings from the shapes of saved weights; see `TaggerSettings.known_by`."""
         found = self.tagger.known_by(shapes, ngrams)
         if not {"embedding/embeddings", "mix/kernel", "emissions/kernel"} <= shapes.keys():
             return found

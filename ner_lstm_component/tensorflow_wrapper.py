@@ -488,7 +488,7 @@ class TensorFlowShim(Shim):
         self._is_placed = True
 
     def weights_changed(self) -> None:
-        """Have the network exported to ONNX anew before it predicts with ONNX Runtime again.
+        """Mark the weights as changed, so that the network is exported to ONNX anew.
 
         The shim does so itself whenever it changes the weights. It does not see what others
         assign to the Keras variables: until they call this, ``runtime="onnx"`` predicts with
@@ -948,11 +948,11 @@ class TensorFlowShim(Shim):
 
     @property
     def saved_config(self) -> dict[str, Any]:
-        """What ``get_config()`` gave of a network that was only loaded."""
+        """The Keras config of a network that was only loaded."""
         return json.loads(self._pending["config"])["config"] if self._pending else {}
 
     def change_saved_config(self, values: dict[str, Any]) -> None:
-        """Have a network that was only loaded restored with other values in its config."""
+        """Change values in the Keras config of a network that was only loaded."""
         if self._pending is not None:
             config = json.loads(self._pending["config"])
             config["config"].update(values)

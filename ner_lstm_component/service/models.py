@@ -82,7 +82,7 @@ def network_runtime(component: LSTMEntityRecognizer) -> str:
 
 
 def legend(meta: Mapping[str, Any], labels: Iterable[str]) -> dict[str, str]:
-    """What entity types mean, in words.
+    """Explain entity types in words.
 
     :param meta: of the pipeline, whose ``legend`` comes first; else spaCy's glossary.
     :param labels: the types; those of which neither says anything are left out.

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its record in the log, its figures, safe headers."""
+"""The frame of every request: its id, its record in the log, its figures, safe headers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def register(app: Flask, metrics: Metrics, deadlines: Deadlines) -> None:
 
 
 def _bound_sending(response: Response, deadlines: Deadlines) -> None:
-    """Cut a connection off whose client does not take its answer in time."""
+    """Cut off a connection whose client does not take its answer in time."""
     connection = request.environ.get(CONNECTION)
     if connection is not None:
         # Else a file would be sent without its response being closed.

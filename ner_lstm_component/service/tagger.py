@@ -21,7 +21,7 @@ _FORGOTTEN_WORDS = 100_000
 
 
 class Tagged(NamedTuple):
-    """What a request is answered with.
+    """The answer to a request.
 
     :param predictions: one for each of its inputs.
     :param sizes: how many ``texts``, ``tokens`` and ``entities`` that are.

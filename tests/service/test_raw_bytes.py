@@ -8,7 +8,8 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 import httpx
@@ -143,13 +144,26 @@ def test_slow_senders_are_cut_off(hasty, request_head, pause):
     check_unharmed(hasty)
 
 
+@contextmanager
+def stalled(server: Server, request_bytes: bytes, number: int, buffer: int = 0) -> Iterator[None]:
+    """Connections on which clients send bytes, and then do nothing.
+
+    :param buffer: bytes that a client's system receives for it; 0 for the default.
+    """
+    with ExitStack() as stack:
+        for _ in range(number):
+            connection = stack.enter_context(socket.socket())
+            if buffer:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            connection.connect(("127.0.0.1", server.port))
+            connection.sendall(request_bytes)
+        time.sleep(0.2)
+        yield
+
+
 def test_slow_senders_do_not_silence_the_server(hasty):
-    slow = [socket.create_connection(("127.0.0.1", hasty.port)) for _ in range(6)]
-    for connection in slow:
-        connection.sendall(head(100) + b"{")
-    assert send(hasty, head(len(BODY)), BODY).status == 200
-    for connection in slow:
-        connection.close()
+    with stalled(hasty, head(100) + b"{", 6):
+        assert send(hasty, head(len(BODY)), BODY).status == 200
     check_unharmed(hasty)
 
 
@@ -161,17 +175,8 @@ FILE = b"GET /docs/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r
     "request_bytes", [head(len(LONG_BODY)) + LONG_BODY, FILE * 3], ids=["answer", "file"]
 )
 def test_slow_receivers_do_not_silence_the_server(hasty, request_bytes):
-    slow = []
-    for _ in range(3):
-        connection = socket.socket()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        connection.connect(("127.0.0.1", hasty.port))
-        connection.sendall(request_bytes)
-        slow.append(connection)
-    time.sleep(0.2)
-    assert send(hasty, head(len(BODY)), BODY).status == 200
-    for connection in slow:
-        connection.close()
+    with stalled(hasty, request_bytes, 3, buffer=2048):
+        assert send(hasty, head(len(BODY)), BODY).status == 200
     check_unharmed(hasty)
 
 
@@ -181,16 +186,9 @@ def test_slow_receivers_do_not_silence_the_server(hasty, request_bytes):
 )
 def test_clients_that_do_not_close_do_not_silence_the_server(hasty, request_head):
     """gunicorn would wait for the end of each in the thread that accepts connections."""
-    idle = []
-    for _ in range(10):
-        connection = socket.create_connection(("127.0.0.1", hasty.port))
-        connection.sendall(request_head)
-        idle.append(connection)
-    time.sleep(0.2)
     # One after the other in the main thread, they would take twenty seconds.
-    assert send(hasty, head(len(BODY)), BODY).status == 200
-    for connection in idle:
-        connection.close()
+    with stalled(hasty, request_head, 10):
+        assert send(hasty, head(len(BODY)), BODY).status == 200
     check_unharmed(hasty)
 
 
