@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from .confidence import register_extension
+from .decoding.confidence import register_extension
 
 __all__ = ["__version__", "register_extension"]
 

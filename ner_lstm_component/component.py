@@ -30,24 +30,17 @@ from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
-from . import crf
-from .architectures import Annotated, check_weights, restore_settings
-from .confidence import register_extension, set_confidence
-from .crf import Potentials
+from .decoding import crf
+from .decoding.confidence import register_extension, set_confidence
+from .decoding.crf import Potentials
+from .decoding.iob2 import ENT_BEGIN, ENT_IN, begin_entity, entity_arrays, entity_spans, tag_names
 from .errors import beginning, check_finite, naming, naming_batch
-from .gold import Gold
-from .lexicon import lexicon_of
-from .segments import split
-from .settings import check_saved
-from .tags import (
-    ENT_BEGIN,
-    ENT_IN,
-    begin_entity,
-    entity_arrays,
-    entity_spans,
-    tag_names,
-)
+from .features.ngram_tags import lexicon_of
+from .network.architectures import Annotated, check_weights, restore_settings
+from .network.settings import check_saved
 from .tensorflow_wrapper import gradient_sum, runtimes, set_runtime
+from .text.segments import split
+from .training.gold import Gold
 
 logger = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from . import crf
 from .component import LSTMEntityRecognizer
-from .segments import read
+from .decoding import crf
+from .text.segments import read
 
 KERAS, H5, ONNX, TRANSITIONS, SETTINGS, SAMPLE = (
     "model.keras",

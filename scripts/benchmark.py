@@ -37,8 +37,8 @@ from spacy.util import load_config
 
 from benchmark_steps import STEPS
 from benchmark_tables import TITLES, draw, machine_text, page_text, rich_table
-from ner_lstm_component.onnx_runtime import THREADS_VARIABLE
-from ner_lstm_component.raw_text import with_spaces
+from ner_lstm_component.tensorflow_wrapper.onnx_runtime import THREADS_VARIABLE
+from ner_lstm_component.training.raw_text import with_spaces
 from result_pages import ROOT, commit, fill
 
 WORKER = Path(__file__).with_name("benchmark_worker.py")

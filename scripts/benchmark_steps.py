@@ -23,14 +23,14 @@ PACKAGE = "ner_lstm_component"
 # counts for the listed one that calls it.
 STEPS: Mapping[str, tuple[str, ...]] = {
     "tokenizer": ("spacy.language:Language.make_doc",),
-    "lexical features": (f"{PACKAGE}.features:FeatureTable.__call__",),
-    "lexicon": (f"{PACKAGE}.lexicon:TagLexicon.ids",),
-    "sentences": (f"{PACKAGE}.segments:read", f"{PACKAGE}.segments:cut"),
-    "padding": (f"{PACKAGE}.segments:batches",),
-    "embedding": (f"{PACKAGE}.onnx_runtime:_embed",),
+    "lexical features": (f"{PACKAGE}.features.lexical:FeatureTable.__call__",),
+    "lexicon": (f"{PACKAGE}.features.ngram_tags:TagLexicon.ids",),
+    "sentences": (f"{PACKAGE}.text.segments:read", f"{PACKAGE}.text.segments:cut"),
+    "padding": (f"{PACKAGE}.text.segments:batches",),
+    "embedding": (f"{PACKAGE}.tensorflow_wrapper.onnx_runtime:_embed",),
     "network": (f"{PACKAGE}.tensorflow_wrapper:TensorFlowShim.predict",),
-    "decoding": (f"{PACKAGE}.crf:viterbi",),
-    "probabilities": (f"{PACKAGE}.crf:marginals",),
+    "decoding": (f"{PACKAGE}.decoding.crf:viterbi",),
+    "probabilities": (f"{PACKAGE}.decoding.crf:marginals",),
     "setting entities": (f"{PACKAGE}.component:LSTMEntityRecognizer.set_annotations",),
     "between the steps of predict": (f"{PACKAGE}.component:LSTMEntityRecognizer.predict",),
 }

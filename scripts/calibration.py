@@ -18,7 +18,7 @@ from rich.table import Table
 from spacy.language import Language
 from spacy.training import Corpus, Example
 
-from ner_lstm_component.calibration import (
+from ner_lstm_component.training.calibration import (
     annotated,
     calibrate,
     expected_calibration_error,

@@ -25,10 +25,10 @@ from spacy.tokens import Doc, DocBin
 
 from ner_lstm_component import logs
 from ner_lstm_component.component import Analysis, Prediction
+from ner_lstm_component.decoding.iob2 import tag_names
 from ner_lstm_component.service import models, server, tagger
 from ner_lstm_component.service.limits import Limits
 from ner_lstm_component.service.server import ServerSettings
-from ner_lstm_component.tags import tag_names
 
 app = typer.Typer(add_completion=False)
 

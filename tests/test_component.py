@@ -24,9 +24,9 @@ from thinc.api import Adam, set_dropout_rate
 from ner_lstm_component import component, kernels
 from ner_lstm_component.app import create_app
 from ner_lstm_component.component import LSTMEntityRecognizer
-from ner_lstm_component.lexicon import lexicon_of
-from ner_lstm_component.segments import read
-from ner_lstm_component.tags import find_invalid
+from ner_lstm_component.decoding.iob2 import find_invalid
+from ner_lstm_component.features.ngram_tags import lexicon_of
+from ner_lstm_component.text.segments import read
 
 TRAIN = [
     ("Who is Shaka Khan?", [(7, 17, "PERSON")]),
@@ -563,7 +563,7 @@ def test_confidence_is_computed_only_if_asked_for(trained_nlp, monkeypatch):
     def refuse(*arguments):
         raise AssertionError("computed")
 
-    monkeypatch.setattr("ner_lstm_component.crf.marginals", refuse)
+    monkeypatch.setattr("ner_lstm_component.decoding.crf.marginals", refuse)
     doc = trained_nlp("Anna Berg lives in Oslo .")
     assert confidences(doc) == [None, None]
     assert doc.user_data == {}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ner_lstm_component.tags import find_invalid, repair
+from ner_lstm_component.decoding.iob2 import find_invalid, repair
 
 ROOT = Path(__file__).parents[1]
 SPLITS = ("train", "dev", "test")

@@ -19,8 +19,9 @@ from spacy.tokens import Doc
 from typer.testing import CliRunner
 
 import ner_lstm_component
-from ner_lstm_component import cli, crf, kernels
+from ner_lstm_component import cli, kernels
 from ner_lstm_component.cli import app
+from ner_lstm_component.decoding import crf
 from ner_lstm_component.export import SENTENCES, export_network, plain_network
 
 README = Path(__file__).parents[1] / "README.md"

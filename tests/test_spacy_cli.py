@@ -13,7 +13,7 @@ from spacy.training import Corpus
 from thinc.api import Config
 from typer.testing import CliRunner
 
-from ner_lstm_component.calibration import fit_temperature
+from ner_lstm_component.training.calibration import fit_temperature
 
 CONFIG = """
 [paths]

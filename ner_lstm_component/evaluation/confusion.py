@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ner_lstm_component.decoding.iob2 import tag_names
 from ner_lstm_component.evaluation.predictions import Sentence, tags_of
-from ner_lstm_component.tags import tag_names
 
 MISSED = "(missed)"
 SPURIOUS = "(spurious)"

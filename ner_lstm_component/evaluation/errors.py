@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ner_lstm_component.decoding.iob2 import OUTSIDE
 from ner_lstm_component.evaluation.alignment import Entity, Outcome, Pair
 from ner_lstm_component.evaluation.predictions import Sentence
-from ner_lstm_component.tags import OUTSIDE
 
 # How the words of an entity stand where they are neither an entity nor wholly outside of any.
 PART = "part of another entity"

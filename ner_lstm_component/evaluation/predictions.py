@@ -15,9 +15,9 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import minibatch
 
-from ner_lstm_component.confidence import CONFIDENCE
+from ner_lstm_component.decoding.confidence import CONFIDENCE
+from ner_lstm_component.decoding.iob2 import ENT_MISSING, OUTSIDE
 from ner_lstm_component.evaluation.alignment import Entity, Pair, align
-from ner_lstm_component.tags import ENT_MISSING, OUTSIDE
 
 
 @dataclass(frozen=True)

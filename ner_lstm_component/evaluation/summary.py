@@ -8,11 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_lstm_component.calibration import (
-    Reliability,
-    expected_calibration_error,
-    reliability,
-)
 from ner_lstm_component.evaluation.alignment import Outcome
 from ner_lstm_component.evaluation.breakdown import by_familiarity, by_length
 from ner_lstm_component.evaluation.confusion import Confusion, entity_confusion, tag_confusion
@@ -39,6 +34,11 @@ from ner_lstm_component.evaluation.scores import (
     strict_counts,
 )
 from ner_lstm_component.evaluation.significance import approximate_randomization
+from ner_lstm_component.training.calibration import (
+    Reliability,
+    expected_calibration_error,
+    reliability,
+)
 
 # How many errors of each list a report shows.
 N_SHOWN = 20

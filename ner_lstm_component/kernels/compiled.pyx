@@ -117,12 +117,11 @@ cdef extern from "wide.h" nogil:
         float decay
         float step
     void adam_of "adam"(
-        const float *weights,
+        float *weights,
         const float *x,
         float *mom1,
         float *mom2,
         float *average,
-        float *less,
         const adam_step *of,
         Py_ssize_t n,
     )
@@ -1167,13 +1166,11 @@ def drop(const float[::1] x, const uint32_t[::1] seed, double rate, float[::1] r
 
 
 def adam(
-    const float[::1] weights,
+    float[::1] weights,
     const float[::1] gradient,
     float[::1] mom1,
     float[::1] mom2,
     average,
-    float[::1] less,
-    double scale,
     double b1,
     double b2,
     double eps,
@@ -1186,7 +1183,7 @@ def adam(
     cdef Py_ssize_t n = weights.shape[0]
     cdef float[::1] moving = average
     cdef float *moves = NULL
-    for one in (gradient, mom1, mom2, less, *(() if average is None else (average,))):
+    for one in (gradient, mom1, mom2, *(() if average is None else (average,))):
         if len(one) != n:
             raise ValueError(f"Arrays of {n} numbers are expected. Received: {len(one)}")
     if n == 0:
@@ -1194,7 +1191,7 @@ def adam(
     if average is not None:
         moves = &moving[0]
     cdef adam_step of
-    of.scale, of.l2, of.b1, of.b2, of.eps, of.rate = scale, l2, b1, b2, eps, rate
+    of.scale, of.l2, of.b1, of.b2, of.eps, of.rate = 1.0, l2, b1, b2, eps, rate
     of.decay, of.step = decay, step
     cdef double norm
     with nogil:
@@ -1203,4 +1200,4 @@ def adam(
             if norm >= clip:
                 of.scale *= clip / norm
                 of.l2 *= clip / norm
-        adam_of(&weights[0], &gradient[0], &mom1[0], &mom2[0], moves, &less[0], &of, n)
+        adam_of(&weights[0], &gradient[0], &mom1[0], &mom2[0], moves, &of, n)

@@ -361,8 +361,8 @@ struct adam_step {
 
 /* Kingma and Ba (2015), algorithm 1, the bias' correction being in the rate. There need be no
    average. */
-WIDEST static void adam(const float *weights, const float *x, float *mom1, float *mom2,
-                        float *average, float *less, const struct adam_step *of, ptrdiff_t n)
+WIDEST static void adam(float *weights, const float *x, float *mom1, float *mom2, float *average,
+                        const struct adam_step *of, ptrdiff_t n)
 {
     const struct adam_step a = *of;
 #pragma GCC ivdep
@@ -374,8 +374,8 @@ WIDEST static void adam(const float *weights, const float *x, float *mom1, float
         change += a.decay * (weights[k] - change);
         mom1[k] = m;
         mom2[k] = v;
-        less[k] = change;
+        weights[k] -= change;
         if (average)
-            average[k] += a.step * (weights[k] - change - average[k]);
+            average[k] += a.step * (weights[k] - average[k]);
     }
 }

@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..component import Analysis
-from ..tags import OUTSIDE, entity_spans
+from ..decoding.iob2 import OUTSIDE, entity_spans
 from .limits import Limits, check_inputs, check_tokens
 from .models import ModelError, find_component
 from .schema import PredictRequest

@@ -6,7 +6,7 @@ import spacy
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ner_lstm_component.confidence import set_confidence
+from ner_lstm_component.decoding.confidence import set_confidence
 from ner_lstm_component.evaluation import predictions
 from ner_lstm_component.evaluation.alignment import Entity
 

@@ -1,0 +1,284 @@
+"""The text of a data file → one row for each token.
+
+A table has a header and the columns ``Sentence #``, ``Word``, ``POS`` (may be absent) and
+``Tag``, in any order, separated by commas, tabs, semicolons or vertical bars. A CoNLL file
+has no header: columns separated by tabs or blanks, the word in the first and the tag in
+the last, and an empty line after each sentence.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..decoding.iob2 import is_tag
+from ..text.characters import is_invisible, strip_invisible
+from .files import DatasetError, shorten
+
+ID, WORD, POS, TAG = "Sentence #", "Word", "POS", "Tag"
+
+_DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+_CONLL = "tabs or blanks, an empty line after each sentence (CoNLL)"
+_LINE_END = re.compile(r"\r\n|\r|\n")
+# A tag of IOB2, BILOU or IOBES.
+_TAG_LIKE = re.compile(r"O|[A-Z]-\S+")
+# Tabs are not quoted by tools that write a lone quotation mark.
+_BARE_QUOTE = re.compile(r'(^|\t)"(\t|$)', re.MULTILINE)
+# A running number, or a sentence's id such as "Sentence: 1".
+_NUMBER = re.compile(r"(.*\W)?\d+")
+_OTHER_FORMATS = (
+    "A CoNLL file has the word in the first column and the IOB2 tag in the last, without a "
+    "header; other formats are converted by `spacy convert`, which writes .spacy files."
+)
+
+
+class Row(NamedTuple):
+    """A token as it stands in a file.
+
+    :param line: number of its line, from 1.
+    :param id: the sentence's id; empty on a row that goes on with the sentence before.
+    """
+
+    line: int
+    id: str
+    word: str
+    pos: str
+    tag: str
+
+
+@dataclass
+class Rows:
+    """The tokens of a file, and what was done to read them.
+
+    :param separator: what separates the columns, in words.
+    :param rows: in the order of the file.
+    :param words: how many words had blanks or invisible characters at their ends removed.
+    :param tags: how many tags had.
+    :param empty: how many rows without content were left out.
+    :param invisible: how many rows were left out whose word has no visible character.
+    """
+
+    separator: str
+    rows: list[Row] = field(default_factory=list)
+    words: int = 0
+    tags: int = 0
+    empty: int = 0
+    invisible: int = 0
+
+
+def read_rows(name: str, text: str) -> Rows:
+    """Read the tokens of a data file.
+
+    :param name: the file's, for messages.
+    :raises DatasetError: if the text is not of a form above. The message names the line.
+    """
+    lines = (line for line in io.StringIO(text, newline=None) if not is_invisible(line))
+    header = next(lines, "").rstrip("\n")
+    if not header:
+        raise DatasetError(
+            f"{name}: the file is empty; expected a header with the columns "
+            f"{ID!r}, {WORD!r}, {TAG!r} and one row per token. Check that the right file was given."
+        )
+    known = {
+        delimiter: len({ID, WORD, TAG}.intersection(_cells(header, delimiter)))
+        for delimiter in _DELIMITERS
+    }
+    delimiter = max(known, key=lambda delimiter: known[delimiter])
+    if not known[delimiter] and _looks_like_conll(text):
+        found, rows = Rows(_CONLL), _conll_rows(name, text)
+    else:
+        found, rows = Rows(_DELIMITERS[delimiter]), _table_rows(name, text, delimiter)
+    carried = ""
+    for row in rows:
+        tidied = _tidy(name, row, found)
+        if tidied is None:
+            # The row that is left out may be the one that has the sentence's id.
+            carried = row.id or carried
+            continue
+        if carried:
+            tidied = tidied._replace(id=tidied.id or carried)
+            carried = ""
+        found.rows.append(tidied)
+    if found.separator == _CONLL:
+        _check_words(name, found.rows)
+    return found
+
+
+def _tidy(name: str, row: Row, found: Rows) -> Row | None:
+    """The row without what cannot be seen, counted in ``found``; None if nothing is left."""
+    if not row.word:
+        if not row.pos and not row.tag:
+            found.empty += 1
+            return None
+        raise DatasetError(
+            f"{name}, line {row.line}: found the empty word {row.word!r}; expected one token "
+            "per row. Remove the row or fill in its word: a program that takes None, NA or null "
+            "for a missing value may have emptied it."
+        )
+    tag = _strip_tag(row.tag)
+    if not is_tag(tag):
+        raise DatasetError(
+            f"{name}, line {row.line}: found the tag {row.tag!r}; expected IOB2: 'O', 'B-TYPE' "
+            "or 'I-TYPE'. Correct the tag, or convert the file to IOB2."
+        )
+    word = strip_invisible(row.word)
+    if is_invisible(word):
+        if tag.startswith("B-"):
+            raise DatasetError(
+                f"{name}, line {row.line}: found the tag {tag!r} on the word {row.word!r}, which "
+                "has no visible character; expected an entity to begin with a visible word. Move "
+                "the tag to the entity's first visible word, or name the file's encoding in "
+                "encoding (--encoding)."
+            )
+        found.invisible += 1
+        return None
+    if word == row.word and tag == row.tag:
+        return row
+    found.words += word != row.word
+    found.tags += tag != row.tag
+    return row._replace(word=word, tag=tag)
+
+
+def _strip_tag(tag: str) -> str:
+    if tag[1:2] == "-" and tag[2:3].isalnum() and tag[-1:].isalnum():
+        return tag  # as nearly all are
+    tag = strip_invisible(tag)
+    return tag[:2] + strip_invisible(tag[2:]) if tag[1:2] == "-" else tag
+
+
+# --- tables ----------------------------------------------------------------------------
+
+
+def _cells(header: str, delimiter: str) -> list[str]:
+    try:
+        cells = next(csv.reader([header], delimiter=delimiter))
+    except csv.Error:
+        return []
+    return [strip_invisible(cell) for cell in cells]
+
+
+def _table_rows(name: str, text: str, delimiter: str) -> Iterator[Row]:
+    records = _records(name, text, delimiter)
+    line, header = next(found for found in records if not is_invisible("".join(found[1])))
+    header = [strip_invisible(cell) for cell in header]
+    at_id, at_word, at_pos, at_tag = _columns(name, line, header)
+    for line, record in records:
+        if is_invisible("".join(record)):
+            yield Row(line, "", "", "", "")
+            continue
+        if len(record) != len(header):
+            raise DatasetError(
+                f"{name}, line {line}: found {len(record)} fields; expected {len(header)}, "
+                f"as in the header. Quote a word that holds {_DELIMITERS[delimiter]} or a "
+                "quotation mark."
+            )
+        word = record[at_word]
+        if delimiter in word and _LINE_END.search(word):
+            raise DatasetError(
+                f"{name}, line {line}: found a word of several lines, which begins "
+                f"{word[:20]!r}; expected a quotation mark that opens a field to be closed in "
+                'it. Quote a word that holds a quotation mark: " is written """".'
+            )
+        pos = "" if at_pos is None else strip_invisible(record[at_pos])
+        yield Row(line, strip_invisible(record[at_id]), word, pos, record[at_tag])
+
+
+def _records(name: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Each record that is not a blank line, with the line it begins on."""
+    is_quoted = delimiter != "\t" or not _BARE_QUOTE.search(text)
+    # strict: otherwise a quotation mark that is never closed swallows rows silently.
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
+    while True:
+        line = reader.line_num + 1
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DatasetError(
+                f"{name}, line {line}: not valid CSV ({error}); expected fields divided by "
+                f'{_DELIMITERS[delimiter]}. Quote a word that holds a quotation mark: " is '
+                'written """".'
+            ) from error
+        if record:
+            yield line, record
+
+
+def _columns(name: str, line: int, header: list[str]) -> tuple[int, int, int | None, int]:
+    missing = [column for column in (ID, WORD, TAG) if column not in header]
+    if missing:
+        raise DatasetError(
+            f"{name}, line {line}: the header lacks the column {shorten(missing)}; found "
+            f"{shorten(header)}; expected {ID!r}, {WORD!r}, {TAG!r} and maybe {POS!r}, divided "
+            "by commas, tabs or semicolons. Rename the columns or, if their names look garbled, "
+            f"name the file's encoding in encoding (--encoding). {_OTHER_FORMATS}"
+        )
+    twice = [column for column in (ID, WORD, POS, TAG) if header.count(column) > 1]
+    if twice:
+        raise DatasetError(
+            f"{name}, line {line}: the header names the column {shorten(twice)} more than "
+            "once; expected it once. Rename or remove the others."
+        )
+    at_pos = header.index(POS) if POS in header else None
+    return header.index(ID), header.index(WORD), at_pos, header.index(TAG)
+
+
+# --- CoNLL -----------------------------------------------------------------------------
+
+
+def _looks_like_conll(text: str) -> bool:
+    for line in io.StringIO(text, newline=None):
+        fields = _fields(line)
+        if fields and not line.startswith(("#", "-DOCSTART-")):
+            is_list = all(cell.endswith((",", ";")) for cell in fields[:-1])
+            return len(fields) > 1 and not is_list and bool(_TAG_LIKE.fullmatch(fields[-1]))
+    return False
+
+
+def _fields(line: str) -> list[str]:
+    """The columns of a line; none of a line that ends a sentence."""
+    if is_invisible(line):
+        return []
+    line = line.rstrip(" \t\r\n")
+    return line.split("\t") if "\t" in line else [cell for cell in line.split(" ") if cell]
+
+
+def _conll_rows(name: str, text: str) -> Iterator[Row]:
+    """The tokens of a CoNLL file, the sentences numbered; the second of more columns is ``POS``."""
+    number, begins, width = 0, True, 0
+    for line, content in enumerate(io.StringIO(text, newline=None), 1):
+        fields = _fields(content)
+        if not fields or fields[0] == "-DOCSTART-":
+            begins = True
+            continue
+        is_row = len(fields) > 1 and bool(_TAG_LIKE.fullmatch(strip_invisible(fields[-1])))
+        if content.startswith("#") and not (is_row and len(fields) == (width or len(fields))):
+            continue  # a comment
+        width = width or len(fields)
+        if len(fields) != width:
+            raise DatasetError(
+                f"{name}, line {line}: found {len(fields)} columns; expected {width}, as in the "
+                "first line. Separate the columns by single tabs, or by blanks throughout."
+            )
+        number += begins
+        pos = fields[1] if width > 2 and fields[1] != "_" and not fields[1].isdigit() else ""
+        yield Row(line, str(number) if begins else "", fields[0], pos, fields[-1])
+        begins = False
+
+
+def _check_words(name: str, rows: Sequence[Row]) -> None:
+    if rows and all(_NUMBER.fullmatch(row.word) for row in rows):
+        raise DatasetError(
+            f"{name}, line {rows[0].line}: found numbers alone in the first column, such as "
+            f"{rows[0].word!r}; expected the words. Remove the columns before them, or give the "
+            f"file a header with the columns {ID!r}, {WORD!r} and {TAG!r}."
+        )

@@ -1,0 +1,1 @@
+"""Emissions and transitions to IOB2 tags, entities and probabilities."""

@@ -1,0 +1,158 @@
+"""Lexical features: words → integer ids, rows of the network's embedding table.
+
+Every feature of a word (its lower-cased form, its shape, its first and last characters)
+is hashed to ``HASHES`` rows in its own part of one table, and the network sums their
+vectors (hash embeddings: Svenstrup et al., 2017; spaCy's ``MultiHashEmbed`` does the
+same). There is no vocabulary: no word is unknown, and there is nothing to save. The
+features depend on a word's text alone, so they are the same for a Doc that spaCy
+tokenized and for one built from given words.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.lang.lex_attrs import word_shape
+from spacy.tokens import Doc
+from thinc.api import Model
+
+from ..kernels import RowIndex, feature_ids
+from ..text.segments import Text
+
+HASHES = 2
+# Words whose ids are remembered, at most.
+_CACHE_SIZE = 100_000
+
+
+def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[Text, NDArray[np.int32]]:
+    """The Thinc layer that gives words' lexical features.
+
+    :param names: features, each one of ``ORTH``, ``LOWER``, ``SHAPE``, ``PREFIXn``,
+        ``SUFFIXn`` (the first or last *n* characters).
+    :param rows: rows of the embedding table that each feature has to itself.
+    :return: a layer to ids. *Shape:* ``(n_tokens, len(names) * HASHES)``, int32, below
+        ``sum(rows)``, the ids of one feature side by side.
+    :raises ValueError: for an unknown feature, or lists that do not match.
+    """
+    return Model(
+        "lexical_features",
+        _forward,
+        attrs={"table": FeatureTable(names, rows)},
+        dims={"nO": len(names) * HASHES},
+    )
+
+
+def _forward(
+    model: Model, text: Text, is_train: bool
+) -> tuple[NDArray[np.int32], Callable[[Any], list]]:
+    return model.attrs["table"](text), no_gradient
+
+
+def no_gradient(d_features: Any) -> list:
+    """Text has no gradient."""
+    return []
+
+
+def words_of(orths: Sequence[int], docs: Sequence[Doc]) -> list[str]:
+    """The words of some hashes, of Docs which may have several vocabularies."""
+    first = docs[0].vocab.strings
+    stores = {id(doc.vocab): doc.vocab.strings for doc in docs}.values()
+    if len(stores) == 1:
+        return [first[orth] for orth in orths]
+    return [next((strings for strings in stores if orth in strings), first)[orth] for orth in orths]
+
+
+def _lower(word: str) -> str:
+    return word.lower()
+
+
+def _orth(word: str) -> str:
+    return word
+
+
+# What of a word features are, or a part of which.
+_FORMS: dict[str, Callable[[str], str]] = {"ORTH": _orth, "LOWER": _lower, "SHAPE": word_shape}
+
+
+def _feature(name: str) -> tuple[str, int]:
+    """A feature's form, and its first characters, its last (less than 0) or all (0)."""
+    if name in _FORMS:
+        return name, 0
+    affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
+    if affix is None:
+        raise ValueError(
+            "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, or PREFIXn, "
+            f"SUFFIXn with n from 1 to 9. Received: {name!r}"
+        )
+    return "ORTH", int(affix[2]) if affix[1] == "PREFIX" else -int(affix[2])
+
+
+class FeatureTable:
+    """Computes words' ids, and remembers those of recent words.
+
+    Most tokens repeat a word seen shortly before. The memory is bounded: when it is
+    full it is emptied, so that a server that meets ever new words does not grow.
+    """
+
+    def __init__(self, names: Sequence[str], rows: Sequence[int]) -> None:
+        if len(names) != len(rows) or not names or min(rows) < 1:
+            raise ValueError(
+                "'features' and 'rows' must be lists of one length, with at least one feature "
+                f"and positive rows. Received: features={list(names)}, rows={list(rows)}"
+            )
+        self.names = tuple(names)
+        self.rows = tuple(rows)
+        self.n_rows = np.int32(sum(rows))
+        features = [_feature(name) for name in names]
+        forms = list(dict.fromkeys(form for form, _ in features))
+        self._forms = [_FORMS[form] for form in forms]
+        # The name is hashed with the value: equal strings of two features (the word "a"
+        # and the prefix "a") then collide with different others.
+        self._labels = [f"{name} " for name in names]
+        columns = [[forms.index(form) for form, _ in features], [n for _, n in features]]
+        first_rows = np.cumsum([0, *rows[:-1]])
+        self._features = np.array([*columns, rows, first_rows], np.int64).T.copy()
+        self._lock = threading.Lock()
+        # A word's hash is two numbers of 32 bits.
+        self._index = RowIndex(2)
+        self._known = np.empty((1024, len(self.names) * HASHES), np.int32)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"names": self.names, "rows": self.rows}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["names"], state["rows"])  # type: ignore[misc]
+
+    def __call__(self, text: Text) -> NDArray[np.int32]:
+        """The ids of all words. *Shape:* ``(n_tokens, len(names) * HASHES)``."""
+        if not len(text.orths):
+            return np.zeros((0, len(self.names) * HASHES), np.int32)
+        with self._lock:
+            try:
+                return self._look_up(text)
+            except BaseException:
+                self._index.clear()  # which may hold words whose ids were not computed
+                raise
+
+    def _look_up(self, text: Text) -> NDArray[np.int32]:
+        """The ids of words, one row a word."""
+        orths = text.orths
+        if len(self._index) > _CACHE_SIZE:
+            self._index.clear()
+        n_known = len(self._index)
+        numbers, new = self._index.add(orths.view(np.int32).reshape(-1, 2))
+        if new:
+            while len(self._known) < len(self._index):
+                self._known = np.concatenate([self._known, np.empty_like(self._known)])
+            words = words_of(orths[new].tolist(), text.docs)
+            self._known[n_known : n_known + len(new)] = self._compute(words)
+        return self._known.take(numbers, axis=0)
+
+    def _compute(self, words: Sequence[str]) -> NDArray[np.int32]:
+        forms = [[form(word) for word in words] for form in self._forms]
+        return feature_ids(forms, self._labels, self._features)

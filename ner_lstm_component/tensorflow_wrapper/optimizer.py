@@ -1,0 +1,96 @@
+"""Thinc's Adam, computed by one compiled loop over the arrays of a variable.
+
+Thinc's own step passes over them about ten times. The Thinc optimizer stays the one that
+decides and remembers: its settings are read at every step, and ``nr_update``, ``mom1``,
+``mom2`` and ``averages`` are afterwards what Thinc itself would have left. So it may serve
+other layers too, be replaced, or go on without this module.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from thinc.api import Optimizer
+from thinc.backends import get_array_ops
+
+from .. import kernels
+
+Key = tuple[int, str]
+
+# The largest decay of the averages in Thinc's ops.update_averages().
+_MAX_DECAY = 0.9999
+
+
+def is_adam(optimizer: Any) -> bool:
+    """Whether a step of an optimizer, at this point of its schedules, is Thinc's Adam.
+
+    RAdam and SGD are not, nor is a subclass, which may do anything.
+    """
+    return (
+        type(optimizer) is Optimizer
+        and not optimizer.use_radam
+        and optimizer.b1 > 0
+        and optimizer.b2 > 0
+    )
+
+
+def own_state(optimizer: Optimizer, key: Key, shape: tuple[int, ...]) -> None:
+    """Make sure that an optimizer has writable arrays for a variable.
+
+    :param key: by which the optimizer knows the variable.
+    :param shape: the variable's.
+    :raises ValueError: if the optimizer has arrays of another size.
+    """
+    size = math.prod(shape)
+    _own_array(optimizer.mom1, key, (size,))
+    _own_array(optimizer.mom2, key, (size,))
+    if optimizer.averages is not None:
+        _own_array(optimizer.averages, key, shape or (1,))
+
+
+def adam_step(optimizer: Optimizer, key: Key, weights: NDArray, gradient: NDArray) -> None:
+    """Update the weights of a variable, and what the optimizer remembers of it, in place.
+
+    Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
+
+    :param optimizer: one for which :func:`is_adam` holds.
+    :param key: by which it knows the variable; see :func:`own_state`.
+    :param weights: float32, contiguous and writable. *Shape:* any
+    :param gradient: float32, contiguous. *Shape:* that of the weights
+    """
+    optimizer.nr_update[key] += 1
+    n_updates = optimizer.nr_update[key]
+    decay = min((1.0 + n_updates) / (10.0 + n_updates), _MAX_DECAY)
+    bias1, bias2 = 1.0 - optimizer.b1**n_updates, 1.0 - optimizer.b2**n_updates
+    averages = optimizer.averages
+    kernels.adam(
+        weights.reshape(-1),
+        gradient.reshape(-1),
+        optimizer.mom1[key],
+        optimizer.mom2[key],
+        None if averages is None else averages[key].reshape((-1,)),
+        optimizer.b1,
+        optimizer.b2,
+        optimizer.eps,
+        optimizer.learn_rate * bias2**0.5 / bias1,
+        0.0 if optimizer.L2_is_weight_decay else optimizer.L2,
+        optimizer.learn_rate * optimizer.L2 if optimizer.L2_is_weight_decay else 0.0,
+        optimizer.grad_clip or 0.0,
+        # In the precision of Thinc, which matters so near to one.
+        float(1 - np.float32(decay)),
+    )
+
+
+def _own_array(arrays: dict[Key, Any], key: Key, shape: tuple[int, ...]) -> None:
+    known = arrays.get(key)
+    # After training on a GPU it is there.
+    array = np.zeros(shape, np.float32) if known is None else get_array_ops(known).to_numpy(known)
+    if array.size != math.prod(shape):
+        raise ValueError(
+            f"The optimizer has an array of shape {array.shape} for {key[1]!r}, whose shape is "
+            f"{shape}: it was trained with another network."
+        )
+    arrays[key] = np.require(array.reshape(shape), np.float32, ["C", "W"])

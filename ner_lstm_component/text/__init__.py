@@ -1,0 +1,1 @@
+"""Text to what the network reads at once: sentences, windows, padded batches."""

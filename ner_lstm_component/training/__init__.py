@@ -1,0 +1,1 @@
+"""What ``spacy train`` needs: batches, augmentation, aligned annotation, calibration, loggers."""

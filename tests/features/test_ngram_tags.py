@@ -1,0 +1,318 @@
+import copy
+import logging
+import zlib
+
+import numpy as np
+import pytest
+import spacy
+import srsly
+from spacy.tokens import Doc
+
+from ner_lstm_component import kernels
+from ner_lstm_component.features.held_out import FOLDS
+from ner_lstm_component.features.ngram_tags import (
+    HashIndex,
+    TagLexicon,
+    _dealt,
+    _levels,
+    n_lexicon_rows,
+)
+from ner_lstm_component.kernels import plain
+from ner_lstm_component.text.segments import read
+
+NGRAMS = [[0], [-1, 0], [0, 1]]
+N_TAGS = 5
+
+
+@pytest.fixture(scope="module")
+def vocab():
+    return spacy.blank("en").vocab
+
+
+@pytest.fixture
+def data(vocab):
+    texts = ["in Rome today", "in Rome again", "in Rome .", "Rome fell", "he saw Rome fall"]
+    docs = [Doc(vocab, words=text.split()) for text in texts]
+    tags = [[0, 1, 0], [0, 1, 0], [0, 1, 0], [3, 0], [0, 0, 1, 0]]
+    return docs, [np.array(columns) for columns in tags]
+
+
+def learnt(docs, tags, ngrams=NGRAMS):
+    lexicon = TagLexicon(ngrams)
+    lexicon.learn([(docs, np.concatenate(tags))], N_TAGS)
+    return lexicon
+
+
+@pytest.fixture
+def lexicon(data):
+    return learnt(*data)
+
+
+# Sentences of common words, each with a name of its own, tagged 1 or 3.
+@pytest.fixture(scope="module")
+def named(vocab):
+    rng = np.random.default_rng(0)
+    sentences, tags = [], []
+    for k in range(300):
+        words = [f"w{n}" for n in (60 * rng.random(12) ** 2).astype(int)]
+        columns = np.zeros(13, np.int64)
+        place = rng.integers(13)
+        columns[place] = 1 + 2 * (k % 2)
+        sentences.append([*words[:place], f"Name{k}", *words[place:]])
+        tags.append(columns)
+    docs = [Doc(vocab, words=words) for words in sentences]
+    return sentences, tags, learnt(docs, tags, [*NGRAMS, [-1, 0, 1]])
+
+
+def leak(lexicon, docs, tags, is_train=True):
+    """The share of names whose tag one of their n-grams tells."""
+    columns = np.concatenate(tags)
+    levels = lexicon.ids(read(docs), is_train)[:, ::2] - lexicon._first_rows[:, 0]
+    tells = (levels > 0) & ((levels - 1) // 5 == columns[:, None])
+    return float(tells.any(axis=1)[columns > 0].mean())
+
+
+def level(lexicon, doc, token, kind):
+    """What the lexicon says of one n-gram: (tag, level of count, level of share), or None."""
+    step = n_lexicon_rows(1, N_TAGS)
+    first, second = lexicon.ids(read([doc]))[token, 2 * kind : 2 * kind + 2] - kind * step
+    second -= step // 2
+    if first == 0:
+        assert second == 0
+        return None
+    assert (first - 1) // 5 == (second - 1) // 5
+    return (first - 1) // 5, (first - 1) % 5, (second - 1) % 5
+
+
+def test_words_and_ngrams_are_counted(lexicon, data):
+    docs, _ = data
+    # "Rome" 5 times, of which 4 as tag 1; after "in" 3 times, always as tag 1.
+    assert level(lexicon, docs[0], 1, 0) == (1, 2, 2)
+    assert level(lexicon, docs[0], 1, 1) == (1, 2, 4)
+    assert level(lexicon, docs[0], 0, 2) == (0, 2, 4)
+    assert level(lexicon, docs[0], 2, 1) == (0, 0, 4)
+
+
+def test_unknown_tags_are_not_counted(vocab):
+    doc = Doc(vocab, words=["a", "a", "b"])
+    lexicon = learnt([doc], [np.array([1, -1, -1])], [[0]])
+    assert level(lexicon, doc, 0, 0) == (1, 0, 4)
+    assert level(lexicon, doc, 2, 0) is None
+
+
+def test_ids_tell_tag_count_and_share_and_are_within_their_rows(lexicon, vocab, data):
+    ids = lexicon.ids(read(data[0]))
+    assert ids.shape == (sum(map(len, data[0])), 2 * len(NGRAMS))
+    assert ids.min() >= 0
+    assert ids.max() < n_lexicon_rows(len(NGRAMS), N_TAGS)
+    # The kinds' ids, and both of one kind, have rows of their own.
+    assert len({frozenset(column) for column in ids.T.tolist()}) == ids.shape[1]
+    assert all(
+        set(a).isdisjoint(b) for k, a in enumerate(ids.T.tolist()) for b in ids.T.tolist()[k + 1 :]
+    )
+    unseen = lexicon.ids(read([Doc(vocab, words=["Paris"])]))
+    step = n_lexicon_rows(1, N_TAGS)
+    assert unseen[0, ::2].tolist() == [0, step, 2 * step]
+
+
+def test_in_training_a_document_is_looked_up_without_its_fold(lexicon, data):
+    docs, tags = data
+    fold = np.array([_dealt([doc])[0] for doc in docs])
+    assert len(set(fold)) > 1
+    for k, doc in enumerate(docs):
+        others = np.flatnonzero(fold != fold[k])
+        rest = learnt([docs[i] for i in others], [tags[i] for i in others])
+        np.testing.assert_array_equal(
+            lexicon.ids(read([doc]), is_train=True), rest.ids(read([doc]))
+        )
+    together = lexicon.ids(read(docs), is_train=True)
+    apart = [lexicon.ids(read([doc]), is_train=True) for doc in docs]
+    np.testing.assert_array_equal(together, np.concatenate(apart))
+    assert (together != lexicon.ids(read(docs))).any()
+
+
+def test_a_documents_own_tags_do_not_show_in_training(vocab, data):
+    docs, tags = data
+    lexicons = [learnt(docs, tags), learnt(docs, [(tags[0] + 2) % N_TAGS, *tags[1:]])]
+    first, second = (lexicon.ids(read(docs[:1]), is_train=True) for lexicon in lexicons)
+    np.testing.assert_array_equal(first, second)
+
+
+CHANGES = {
+    "none": list,
+    "a character": lambda words: ["x" + words[0][1:], *words[1:]],
+    "a word left out": lambda words: words[:2] + words[3:],
+    "white space": lambda words: [*words[:5], " ", *words[5:]],
+    "every fifth word": lambda words: [w + "x" if k % 5 == 4 else w for k, w in enumerate(words)],
+    "case": lambda words: [w if w[0] == "N" else w.upper() for w in words],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_changed_documents_do_not_tell_their_tags(named, vocab, change):
+    sentences, _, lexicon = named
+    changed = [change(words) for words in sentences]
+    # Names begin with an N, and are tagged by turns.
+    columns = [
+        np.array([(1 + 2 * (k % 2)) * (word[0] == "N") for word in words])
+        for k, words in enumerate(changed)
+    ]
+    docs = [Doc(vocab, words=words) for words in changed]
+    assert leak(lexicon, docs, columns) < 0.02
+
+
+@pytest.mark.parametrize("between", [["."], ["and"]], ids=["two sentences", "one sentence"])
+def test_merged_documents_do_not_tell_their_tags(named, vocab, between):
+    sentences, tags, lexicon = named
+    docs = [
+        Doc(vocab, words=[*first, *between, *second])
+        for first, second in zip(sentences[::2], sentences[1::2], strict=True)
+    ]
+    columns = [
+        np.concatenate([first, [0], second])
+        for first, second in zip(tags[::2], tags[1::2], strict=True)
+    ]
+    assert leak(lexicon, docs, columns, is_train=False) > 0.8
+    assert leak(lexicon, docs, columns) < 0.1
+
+
+def test_loaded_counts_do_not_tell_tags(named, vocab):
+    sentences, tags, lexicon = named
+    docs = [Doc(vocab, words=words) for words in sentences]
+    loaded = TagLexicon(lexicon.ngrams).from_bytes(lexicon.to_bytes())
+    assert leak(loaded, docs, tags, is_train=False) == 1.0
+    for other in (loaded, loaded.copy(), copy.deepcopy(loaded)):
+        np.testing.assert_array_equal(other.ids(read(docs), True), lexicon.ids(read(docs), True))
+
+
+def test_counts_of_version_0_1(named, vocab, caplog):
+    """Their folds are not known: what a document alone can tell is hidden in training."""
+    sentences, tags, lexicon = named
+    docs = [Doc(vocab, words=words) for words in sentences]
+    state = srsly.msgpack_loads(lexicon.to_bytes())
+    del state["held_out"]
+    old = TagLexicon(lexicon.ngrams).from_bytes(srsly.msgpack_dumps({**state, "format": 3}))
+    np.testing.assert_array_equal(old.ids(read(docs)), lexicon.ids(read(docs)))
+    again = TagLexicon(lexicon.ngrams).from_bytes(old.to_bytes())
+    for older in (old, again):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "ner_lstm_component"):
+            assert leak(older, docs, tags) < 0.02
+            older.ids(read(docs), is_train=True)
+        (record,) = caplog.records
+        assert "nlp.initialize()" in record.getMessage()
+
+
+def test_folds_are_alike(named):
+    """A fold with more documents than others would leave too little to be shown."""
+    sentences, _, _ = named
+    vocab = spacy.blank("en").vocab
+    sizes = np.bincount([_dealt([Doc(vocab, words=ws)])[0] for ws in sentences], minlength=FOLDS)
+    assert 10 < sizes.min() <= sizes.max() < 60
+
+
+def test_another_tokenization_of_a_document_is_that_document(lexicon, vocab):
+    words, spaces = ["in", "Rome", "to", "day"], [True, True, False, False]
+    doc = Doc(vocab, words=words, spaces=spaces)
+    assert (lexicon.ids(read([doc]), is_train=True) != lexicon.ids(read([doc]))).any()
+
+
+def test_ngrams_end_at_a_sentence(lexicon, vocab):
+    apart = lexicon.ids(
+        read([Doc(vocab, words=["go", "in", "."]), Doc(vocab, words=["Rome", "fell"])])
+    )
+    together = lexicon.ids(read([Doc(vocab, words=["go", "in", ".", "Rome", "fell"])]))
+    np.testing.assert_array_equal(apart, together)
+
+
+def test_an_empty_lexicon_and_no_docs(lexicon, vocab):
+    empty = TagLexicon(NGRAMS)
+    empty.learn([], N_TAGS)
+    empty = TagLexicon(NGRAMS).from_bytes(empty.to_bytes())
+    assert empty.ids(read([Doc(vocab, words=["a"])]), is_train=True).shape == (1, 6)
+    assert empty.ids(read([Doc(vocab, words=["a"])])).shape == (1, 6)
+    assert lexicon.ids(read([])).shape == (0, 6)
+    assert lexicon.ids(read([Doc(vocab)]), is_train=True).shape == (0, 6)
+
+
+@pytest.mark.parametrize("way", ["bytes", "copy", "deepcopy"])
+def test_copies_are_equal(lexicon, data, way):
+    if way == "bytes":
+        other = TagLexicon(NGRAMS).from_bytes(lexicon.to_bytes())
+    else:
+        other = lexicon.copy() if way == "copy" else copy.deepcopy(lexicon)
+    np.testing.assert_array_equal(other.ids(read(data[0])), lexicon.ids(read(data[0])))
+
+
+def test_other_bytes_are_refused(lexicon):
+    with pytest.raises(ValueError, match="could not be read"):
+        TagLexicon(NGRAMS).from_bytes(b"\x01nothing")
+    state = srsly.msgpack_loads(lexicon.to_bytes())
+    for name in ("starts", "rests", "levels"):
+        damaged = srsly.msgpack_dumps({**state, name: state[name][:-4]})
+        with pytest.raises(ValueError, match="damaged"):
+            TagLexicon(NGRAMS).from_bytes(damaged)
+    for name, value in (("levels", b"\xff" * len(state["levels"])), ("n_tags", "5"), ("rests", 3)):
+        with pytest.raises(ValueError, match="damaged"):
+            TagLexicon(NGRAMS).from_bytes(srsly.msgpack_dumps({**state, name: value}))
+    with pytest.raises(ValueError, match="damaged"):
+        TagLexicon(NGRAMS).from_bytes(srsly.msgpack_dumps({**state, "held_out": [b""]}))
+    with pytest.raises(ValueError, match="'ngrams'"):
+        TagLexicon([[0]]).from_bytes(lexicon.to_bytes())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folds, levels: (folds[:-1], levels),
+        lambda folds, levels: (folds, levels[:-1]),
+        lambda folds, levels: (folds, folds),
+        lambda folds, levels: (zlib.compress(b"\0" * 10_000_000), levels),
+        lambda folds, levels: (zlib.compress(b"\0" * len(zlib.decompress(folds))), levels),
+        lambda folds, levels: (zlib.compress(b"\xff" * len(zlib.decompress(folds))), levels),
+        lambda folds, levels: (folds, zlib.compress(b"\xff" * len(zlib.decompress(levels)))),
+        lambda folds, levels: (folds, 3),
+    ],
+)
+def test_damaged_held_out_counts_are_refused(lexicon, data, damage):
+    """In training, which alone reads them."""
+    state = srsly.msgpack_loads(lexicon.to_bytes())
+    state["held_out"] = damage(*state["held_out"])
+    damaged = TagLexicon(NGRAMS).from_bytes(srsly.msgpack_dumps(state))
+    text = read(data[0])
+    np.testing.assert_array_equal(damaged.ids(text), lexicon.ids(text))
+    with pytest.raises(ValueError, match="damaged"):
+        damaged.ids(text, is_train=True)
+
+
+@pytest.mark.parametrize("offsets", [[], [1, 0], [0, 0], [9]])
+def test_ngrams_are_checked(offsets):
+    with pytest.raises(ValueError, match="ascending offsets"):
+        TagLexicon([[0], offsets])
+
+
+@pytest.mark.parametrize("kind", [kernels.NgramTable, plain.NgramTable], ids=["chosen", "plain"])
+@pytest.mark.parametrize("n_tags", [5, 61])
+def test_ngrams_are_looked_up(n_tags, kind):
+    """Also where levels need 16 bits."""
+    rng = np.random.default_rng(0)
+    keys = np.unique(np.append(rng.integers(0, 2**32, 5000), [0, 65535, 65536, 2**32 - 1]))
+    index = HashIndex.of(keys.astype(np.uint32))
+    assert index.is_whole
+    wanted = np.concatenate([rng.choice(keys, 400), rng.integers(0, 2**32, 400), [0, 2**32 - 1]])
+    wanted = rng.permutation(wanted).astype(np.uint32).reshape(-1, 2)
+    counts = rng.multinomial(3, np.full(n_tags, 1 / n_tags), len(keys)).astype(np.float32)
+    levels = _levels(counts)
+    assert levels.itemsize == (1 if n_tags == 5 else 2)
+    rows = np.arange(4, dtype=np.int32).reshape(2, 2)
+    known = dict(zip(keys.tolist(), levels.tolist(), strict=True))
+    found = np.array([[known.get(key, [0, 0]) for key in row] for row in wanted.tolist()])
+    assert 400 <= found.any(axis=2).sum() < 450
+    hashing = np.array([0]), np.ones((2, 1), np.uint64), np.zeros(2, np.uint64), 0, 0
+    table = kind(*hashing, *index, levels, rows)
+    ids = table.ids(wanted)
+    assert ids.dtype == np.int32
+    np.testing.assert_array_equal(ids, (found + rows).reshape(-1, 4))
+    assert table.ids(wanted[:0]).shape == (0, 4)
+    empty = kind(*hashing, *HashIndex.of(np.zeros(0, np.uint32)), levels[:0], rows)
+    np.testing.assert_array_equal(empty.ids(wanted), np.tile(np.arange(4), (len(wanted), 1)))

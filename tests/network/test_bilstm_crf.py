@@ -1,0 +1,246 @@
+"""The Keras network: its compiled CRF against `crf.py`, and its training."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ner_lstm_component.decoding import crf
+from ner_lstm_component.network.settings import NetworkSettings, TaggerSettings
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
+from ner_lstm_component.features.lexical import HASHES  # noqa: E402
+from ner_lstm_component.network import bilstm_crf as network_module  # noqa: E402
+from ner_lstm_component.network.bilstm_crf import BiLSTMCRF, build_network, build_vector_network  # noqa: E402
+
+ROWS = (30, 10)
+N_LABELS = 2
+SETTINGS = NetworkSettings(
+    rows=ROWS, embed_width=4, width=8, hidden_width=6, depth=2, word_dropout=0.5
+)
+
+
+@pytest.fixture
+def network():
+    return build_network(SETTINGS, N_LABELS)
+
+
+@pytest.fixture
+def batch():
+    """Ids and mask of sequences of lengths 5, 3 and 1."""
+    rng = np.random.default_rng(0)
+    offsets = np.repeat(np.cumsum([0, *ROWS[:-1]]), HASHES)
+    ids = rng.integers(0, 10, (3, 5, len(ROWS) * HASHES)) + offsets
+    mask = np.arange(5) < np.array([5, 3, 1])[:, None]
+    return ids.astype(np.int32), mask
+
+
+def random_potentials(rng, mask, n_labels):
+    n_tags = 2 * n_labels + 1
+    emissions = rng.normal(0, 2, (*mask.shape, n_tags)).astype(np.float32)
+    transitions = rng.normal(0, 1, (n_tags + 1, n_tags + 1)).astype(np.float32)
+    return emissions, np.where(crf.iob2_allowed(n_labels), transitions, crf.FORBIDDEN)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_compiled_loss_and_gradient_are_those_of_numpy(batch, seed):
+    rng = np.random.default_rng(seed)
+    mask = batch[1]
+    emissions, transitions = random_potentials(rng, mask, N_LABELS)
+    transitions = transitions.astype(np.float32)
+    targets = rng.random(emissions.shape) < 0.3
+    # O, B-x or I-x after it: some valid sequence agrees with the annotation.
+    targets[..., 0] |= rng.random(mask.shape) < 0.7
+    targets[:, 1::2, 1:3] |= ~targets[:, 1::2, :1]
+    targets[:, ::2, 1] |= ~targets[:, ::2, 0]
+    expected = crf.negative_log_likelihood(
+        emissions[mask], transitions, mask.sum(axis=1), targets[mask]
+    )
+    e, t = tf.constant(emissions), tf.constant(transitions)
+    with tf.GradientTape() as tape:
+        tape.watch([e, t])
+        loss = 3.0 * network_module.crf_loss(e, t, tf.constant(mask), tf.constant(targets))
+    d_emissions, d_transitions = tape.gradient(loss, [e, t])
+    assert float(loss) == pytest.approx(3 * expected.loss, rel=1e-5)
+    np.testing.assert_allclose(d_emissions.numpy()[mask], 3 * expected.emissions, atol=2e-5)
+    np.testing.assert_allclose(d_emissions.numpy()[~mask], 0)
+    np.testing.assert_allclose(d_transitions.numpy(), 3 * expected.transitions, atol=2e-5)
+
+
+@pytest.mark.parametrize("gap", [100, 250])
+def test_loss_of_scores_far_apart(gap):
+    """What is a hundred below the best may be what the next token needs."""
+    mask = np.ones((1, 3), bool)
+    emissions = np.zeros((1, 3, 5), np.float32)
+    emissions[0, 0, 0] = gap  # O by far
+    emissions[0, 1, 2] = 3 * gap  # then I-x, which only B-x allows
+    transitions = np.where(crf.iob2_allowed(2), 0.0, crf.FORBIDDEN).astype(np.float32)
+    targets = np.ones(emissions.shape, bool)
+    targets[0, 1] = [True, False, False, False, False]
+    e, t = tf.constant(emissions), tf.constant(transitions)
+    with tf.GradientTape() as tape:
+        tape.watch([e, t])
+        loss = network_module.crf_loss(e, t, tf.constant(mask), tf.constant(targets))
+    d_emissions, d_transitions = tape.gradient(loss, [e, t])
+    # Almost all weight is on B-x I-x, which four tags may follow; of what agrees with the
+    # annotation on O O, which three may.
+    assert float(loss) == pytest.approx(2 * gap + np.log(4 / 3), rel=1e-6)
+    expected = np.zeros((2, 5))
+    expected[0, :2], expected[1, [0, 2]] = [-1, 1], [-1, 1]
+    np.testing.assert_allclose(d_emissions[0, :2], expected, atol=1e-5)
+    assert np.isfinite(d_transitions).all()
+    assert float(d_transitions[1, 2]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("is_partial", [False, True])
+def test_compiled_loss_and_gradient_are_those_of_enumeration(batch, is_partial):
+    """Over all tag sequences, and over those that agree with the annotation."""
+    rng = np.random.default_rng(5)
+    mask = batch[1]
+    emissions, transitions = random_potentials(rng, mask, N_LABELS)
+    transitions = transitions.astype(np.float32)
+    n_tags = emissions.shape[-1]
+    targets = np.zeros(emissions.shape, bool)
+    targets[:, ::2, 1] = True  # B-x O B-x O B-x
+    targets[:, 1::2, 0] = True
+    if is_partial:
+        targets[0, 1:3] = True  # nothing known
+        targets[1, 1, 2] = True  # O or I-x
+    loss, d_emissions, d_transitions = 0.0, np.zeros(emissions.shape), np.zeros(transitions.shape)
+    for n, length in enumerate(mask.sum(axis=1)):
+        paths = np.array(list(itertools.product(range(n_tags), repeat=int(length))))
+        times = np.arange(length)
+        bounded = np.pad(paths, ((0, 0), (1, 1)), constant_values=-1)
+        scores = emissions[n, times, paths].astype(np.float64).sum(axis=1)
+        scores += transitions[bounded[:, :-1], bounded[:, 1:]].astype(np.float64).sum(axis=1)
+        agrees = targets[n, times, paths].all(axis=1)
+        assert agrees.sum() == (1 if not is_partial else {5: 25, 3: 2, 1: 1}[length])
+        for sign, chosen in ((1, slice(None)), (-1, agrees)):
+            log_partition = np.logaddexp.reduce(scores[chosen])
+            loss += sign * log_partition
+            p = sign * np.exp(scores[chosen] - log_partition)[:, None]
+            np.add.at(d_emissions[n], (times, paths[chosen]), p)
+            np.add.at(d_transitions, (bounded[chosen][:, :-1], bounded[chosen][:, 1:]), p)
+    e, t = tf.constant(emissions), tf.constant(transitions)
+    with tf.GradientTape() as tape:
+        tape.watch([e, t])
+        found = network_module.crf_loss(e, t, tf.constant(mask), tf.constant(targets))
+    by_tape = tape.gradient(found, [e, t])
+    assert float(found) == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_allclose(by_tape[0], d_emissions, atol=2e-5)
+    np.testing.assert_allclose(by_tape[1], d_transitions, atol=2e-5)
+
+
+def test_padding_changes_nothing(network, batch):
+    ids, mask = batch
+    emissions, _ = network(ids, mask)
+    alone, _ = network(ids[1:2, :3], mask[1:2, :3])
+    np.testing.assert_allclose(emissions[1, :3], alone[0], atol=1e-5)
+
+
+def test_forbidden_transitions_stay_forbidden(network, batch):
+    _, transitions = network(*batch)
+    allowed = crf.iob2_allowed(N_LABELS)
+    assert (np.asarray(transitions)[~allowed] == crf.FORBIDDEN).all()
+    assert (np.asarray(transitions)[allowed] == 0).all()
+
+
+def test_words_are_hidden_in_training_only(network, batch):
+    ids, mask = batch
+    hidden = np.asarray(network._hide(np.tile(ids, (20, 20, 1))))
+    share = (hidden[..., :HASHES] == 0).all(axis=-1).mean()
+    assert 0.4 < share < 0.65
+    assert (hidden[..., HASHES:] == np.tile(ids, (20, 20, 1))[..., HASHES:]).all()
+    first, second = (network(ids, mask, training=False)[0] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_network_learns(batch):
+    keras.utils.set_random_seed(0)
+    network = build_network(replace(SETTINGS, word_dropout=0.0), N_LABELS)
+    ids, mask = batch
+    tags = ids[..., 0] % 2
+    targets = np.eye(2 * N_LABELS + 1, dtype=bool)[tags]
+    optimizer = keras.optimizers.Adam(0.02)
+    losses = []
+    for _ in range(60):
+        with tf.GradientTape() as tape:
+            loss = network(ids, mask, targets, training=True)
+        variables = network.trainable_variables
+        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
+        losses.append(float(loss))
+    assert np.mean(losses[-5:]) < losses[0] / 3
+
+
+def test_config_round_trip(network, batch):
+    network(*batch)
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(network), safe_mode=True
+    )
+    assert isinstance(again, BiLSTMCRF)
+    again(*batch)
+    assert [w.shape for w in again.weights] == [w.shape for w in network.weights]
+    again.set_weights(network.get_weights())
+    np.testing.assert_allclose(again(*batch)[0], network(*batch)[0], atol=1e-6)
+
+
+def test_encoder_is_made_of_keras_alone(network):
+    assert {type(layer).__module__.split(".")[0] for layer in network.encoder.layers} == {"keras"}
+
+
+def test_network_over_vectors(batch):
+    mask = batch[1]
+    network = build_vector_network(TaggerSettings(hidden_width=6, depth=2), 3, N_LABELS)
+    vectors = np.random.default_rng(0).normal(0, 1, (*mask.shape, 3)).astype(np.float32)
+    emissions, _ = network(vectors, mask)
+    alone, _ = network(vectors[1:2, :3], mask[1:2, :3])
+    assert emissions.shape == (*mask.shape, 2 * N_LABELS + 1)
+    np.testing.assert_allclose(emissions[1, :3], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"embed_width": 0}, {"depth": 0}, {"word_dropout": 1.0}, {"hidden_width": -1}]
+)
+def test_settings_name_what_is_wrong(wrong):
+    good = {
+        "rows": ROWS,
+        "embed_width": 4,
+        "width": 8,
+        "hidden_width": 6,
+        "depth": 1,
+        "word_dropout": 0.1,
+    }
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        NetworkSettings(**{**good, **wrong})
+
+
+def test_parts_of_speech_are_learnt_beside_the_tags_and_not_needed_to_predict(batch):
+    settings = replace(SETTINGS, word_dropout=0.0, pos_weight=0.5)
+    network = build_network(settings, N_LABELS, n_pos=4)
+    ids, mask = batch
+    targets = np.ones((*mask.shape, 2 * N_LABELS + 1), bool)
+    targets[:, :, 1:] = False
+    pos = np.where(mask, np.arange(5) % 4, -1)
+    plain = float(network(ids, mask, targets))
+    both = float(network(ids, mask, targets, pos))
+    logits = np.asarray(network.pos(network.states([ids, mask])), np.float64)
+    log_sums = np.log(np.exp(logits).sum(axis=-1))
+    rows, columns = np.nonzero(mask)
+    expected = (log_sums[mask] - logits[rows, columns, pos[mask]]).sum()
+    assert both - plain == pytest.approx(0.5 * expected, rel=1e-4)
+    # Without a known tag there is nothing to learn.
+    assert float(network(ids, mask, targets, np.full_like(pos, -1))) == pytest.approx(plain)
+    emissions, _ = network(ids, mask)
+    np.testing.assert_allclose(emissions, network.encoder([ids, mask]), atol=1e-6)
+
+
+def test_network_with_parts_of_speech_is_rebuilt_from_its_config():
+    network = build_network(replace(SETTINGS, pos_weight=0.5), N_LABELS, n_pos=4)
+    network.build()
+    config = keras.saving.serialize_keras_object(network)
+    rebuilt = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    assert [w.shape for w in rebuilt.weights] == [w.shape for w in network.weights]
+    assert (rebuilt.n_pos, rebuilt.pos_weight) == (4, 0.5)

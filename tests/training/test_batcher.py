@@ -1,0 +1,48 @@
+import pytest
+import spacy
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from ner_lstm_component.training.batcher import make_batcher
+
+
+@pytest.fixture(scope="module")
+def examples():
+    vocab = spacy.blank("en").vocab
+    lengths = [3 + k % 8 for k in range(400)]
+    docs = [Doc(vocab, words=["w"] * length) for length in lengths]
+    return [Example(doc, doc) for doc in docs]
+
+
+def padded(batch):
+    return len(batch) * max(map(len, batch))
+
+
+def test_much_data_has_batches_of_the_full_size(examples):
+    found = list(make_batcher(size=100, batches=10, buffer=64)(examples))
+    assert sum(map(len, found)) == len(examples)
+    assert 80 < max(map(padded, found)) <= 100
+
+
+def test_little_data_has_smaller_batches(examples):
+    n_tokens = sum(map(len, examples))
+    found = list(make_batcher(size=10_000, batches=40, buffer=64)(examples))
+    assert sorted(map(id, (eg for batch in found for eg in batch))) == sorted(map(id, examples))
+    assert max(map(padded, found)) <= n_tokens / 40
+    assert len(found) >= 40
+
+
+def test_the_least_data_has_batches_of_one(examples):
+    found = list(make_batcher(size=1500, batches=100, buffer=512)(examples[:5]))
+    assert [len(batch) for batch in found] == [1] * 5
+
+
+def test_streams_have_the_full_size(examples):
+    found = list(make_batcher(size=100, batches=1000, buffer=64)(iter(examples)))
+    assert 80 < max(map(padded, found)) <= 100
+
+
+@pytest.mark.parametrize("name", ["size", "batches", "buffer"])
+def test_numbers_are_checked(name):
+    with pytest.raises(ValueError, match=f"{name}=0"):
+        make_batcher(**{"size": 1, "batches": 1, "buffer": 1, name: 0})

@@ -1,0 +1,129 @@
+"""Calibration: its measure on cases worked out by hand, and its remedy."""
+
+import numpy as np
+import pytest
+import spacy
+from spacy.lang.en import English
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+
+from ner_lstm_component.training.calibration import (
+    calibrate,
+    expected_calibration_error,
+    fit_temperature,
+    make_calibration,
+    reliability,
+)
+
+
+def test_worked_out_by_hand():
+    """Two bins of two: 0.35 said and 0.5 right, 0.85 said and 1 right."""
+    confidence = np.array([0.9, 0.3, 0.4, 0.8])
+    correct = np.array([True, False, True, True])
+    table = reliability(confidence, correct, bins=2)
+    assert table.size.tolist() == [2, 2]
+    np.testing.assert_allclose(table.confidence, [0.35, 0.85])
+    np.testing.assert_allclose(table.accuracy, [0.5, 1.0])
+    assert expected_calibration_error(table) == pytest.approx(0.15)
+
+
+def test_bins_count_by_their_size():
+    """Three bins of 2, 1, 1: (2 * 0.4 + 0.3 + 0.1) / 4."""
+    table = reliability(np.array([0.3, 0.5, 0.7, 0.9]), np.array([0, 0, 1, 1], bool), bins=3)
+    assert table.size.tolist() == [2, 1, 1]
+    assert expected_calibration_error(table) == pytest.approx(0.3)
+
+
+def test_one_bin_is_the_difference_of_the_means():
+    rng = np.random.default_rng(0)
+    confidence, correct = rng.random(99), rng.random(99) < 0.5
+    error = expected_calibration_error(reliability(confidence, correct, bins=1))
+    assert error == pytest.approx(abs(confidence.mean() - correct.mean()))
+
+
+def test_few_and_no_entities():
+    table = reliability(np.array([0.5]), np.array([True]))
+    assert table.size.tolist() == [1]
+    assert expected_calibration_error(table) == 0.5
+    with pytest.raises(ValueError, match="no entity"):
+        reliability(np.zeros(0), np.zeros(0, bool))
+
+
+@pytest.fixture
+def nlp(trained_nlp):
+    """A copy that may be changed."""
+    return English.from_config(trained_nlp.config).from_bytes(trained_nlp.to_bytes())
+
+
+@pytest.fixture
+def noisy_docs(train_examples):
+    """What the pipeline knows by heart, every fifth entity's annotation gone."""
+    docs, count = [], 0
+    for _ in range(5):
+        for example in train_examples:
+            doc = example.reference.copy()
+            kept = []
+            for ent in doc.ents:
+                count += 1
+                if count % 5:
+                    kept.append(ent)
+            doc.set_ents(kept)
+            docs.append(doc)
+    return docs
+
+
+def new_examples(nlp, docs):
+    return [Example(Doc(nlp.vocab, words=[t.text for t in doc]), doc) for doc in docs]
+
+
+def cross_entropy(nlp, docs, temperature):
+    ner = nlp.get_pipe("ner_lstm")
+    ner.temperature, ner.confidence = temperature, True
+    total = []
+    for example in new_examples(nlp, docs):
+        gold = {(ent.start, ent.end, ent.label_) for ent in example.reference.ents}
+        for ent in ner(example.predicted).ents:
+            p = ent._.confidence
+            is_right = (ent.start, ent.end, ent.label_) in gold
+            total.append(-np.log(p if is_right else 1 - p))
+    return np.mean(total)
+
+
+def test_fitted_temperature_is_the_best(nlp, noisy_docs):
+    best = fit_temperature(nlp.get_pipe("ner_lstm"), new_examples(nlp, noisy_docs))
+    assert nlp.get_pipe("ner_lstm").temperature == 1.0
+    # It promises nearly certainty where four in five are right.
+    assert best > 1.2
+    at_best = cross_entropy(nlp, noisy_docs, best)
+    for factor in (0.8, 1.25):
+        assert cross_entropy(nlp, noisy_docs, best * factor) > at_best
+
+
+def test_nothing_predicted_leaves_the_temperature(nlp):
+    nlp.get_pipe("ner_lstm").temperature = 1.5
+    empty = Example(Doc(nlp.vocab), Doc(nlp.vocab))
+    assert fit_temperature(nlp.get_pipe("ner_lstm"), [empty]) == 1.5
+    assert calibrate(nlp, []) == 1.5
+
+
+def test_components_before_it_run_first(nlp, noisy_docs):
+    """Those whose entities it takes as given, or whose vectors it reads."""
+    ruler = nlp.add_pipe("entity_ruler", before="ner_lstm")
+    ruler.add_patterns([{"label": "other", "pattern": "Anna"}])
+    by_pipeline = calibrate(nlp, new_examples(nlp, noisy_docs))
+    examples = new_examples(nlp, noisy_docs)
+    for example in examples:
+        ruler(example.predicted)
+    assert by_pipeline == fit_temperature(nlp.get_pipe("ner_lstm"), examples)
+    assert nlp.get_pipe("ner_lstm").temperature == by_pipeline
+
+
+def test_callback_of_training(nlp, noisy_docs, tmp_path):
+    DocBin(docs=noisy_docs).to_disk(tmp_path / "dev.spacy")
+    before_to_disk = spacy.registry.callbacks.get("ner_lstm_component.calibration.v1")
+    assert before_to_disk is make_calibration
+    assert before_to_disk(tmp_path / "dev.spacy")(nlp) is nlp
+    fitted = nlp.get_pipe("ner_lstm").temperature
+    assert fitted > 1.2
+    nlp.to_disk(tmp_path / "nlp")
+    assert spacy.load(tmp_path / "nlp").get_pipe("ner_lstm").temperature == fitted

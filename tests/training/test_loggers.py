@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import spacy
+import spacy.cli  # registers the commands
+import tensorflow as tf
+from spacy.cli._util import app as cli
+from spacy.tokens import DocBin
+from spacy.util import registry
+from typer.testing import CliRunner
+
+from ner_lstm_component.training.loggers import tensorboard_logger, training_logger
+
+CONFIG = Path(__file__).parents[2] / "configs" / "spacy_ner.cfg"
+
+INFO = {
+    "epoch": 1,
+    "step": 250,
+    "score": 0.75,
+    "losses": {"ner": 12.5},
+    "other_scores": {
+        "ents_f": 0.75,
+        "pos_acc": None,
+        "speed": 1000,
+        "ents_per_type": {"geo": {"p": 1.0, "r": 0.5, "f": 0.667}},
+    },
+}
+
+
+@pytest.fixture
+def nlp():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner")
+    nlp.config["training"] = {
+        "max_steps": 0,
+        "eval_frequency": 250,
+        "score_weights": {"ents_f": 1.0},
+    }
+    return nlp
+
+
+def scalars(folder) -> dict[tuple[int, str], float]:
+    (path,) = folder.iterdir()
+    return {
+        (event.step, value.tag): pytest.approx(value.simple_value, rel=1e-5)
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+
+
+def test_writes_what_tensorboard_reads_and_what_the_console_logger_does(nlp, tmp_path):
+    out = io.StringIO()
+    logger = registry.loggers.get("ner_lstm_component.TensorBoardLogger.v1")
+    assert logger is tensorboard_logger
+    log_step, finalize = logger(
+        str(tmp_path / "runs"), progress_bar="eval", output_file=tmp_path / "log.jsonl"
+    )(nlp, out, io.StringIO())
+    log_step({**INFO, "step": 0, "score": 0.0})
+    log_step(None)
+    log_step(INFO)
+    finalize()
+    found = scalars(tmp_path / "runs")
+    assert {name: value for (step, name), value in found.items() if step == 250} == {
+        "score": 0.75,
+        "loss/ner": 12.5,
+        "scores/ents_f": 0.75,
+        "scores/speed": 1000.0,
+        "types_f1/geo": 0.667,
+    }
+    assert found[0, "score"] == 0
+    assert "LOSS NER" in out.getvalue()
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 250]
+
+
+def test_without_tensorboardx_the_way_out_is_named(nlp, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ImportError, match=r"ner-lstm-component\[tensorboard\]"):
+        tensorboard_logger(str(tmp_path))(nlp, io.StringIO(), io.StringIO())
+
+
+def test_is_reached_from_the_command_line(train_examples, tmp_path):
+    """By overriding the logger of a config that names spaCy's."""
+    DocBin(docs=[eg.reference for eg in train_examples]).to_disk(tmp_path / "data.spacy")
+    overrides = {
+        "paths.train": str(tmp_path / "data.spacy"),
+        "paths.dev": str(tmp_path / "data.spacy"),
+        "paths.log": str(tmp_path / "log.jsonl"),
+        "training.max_steps": 2,
+        "training.eval_frequency": 1,
+        "training.logger.@loggers": "ner_lstm_component.TensorBoardLogger.v1",
+        "training.logger.log_dir": str(tmp_path / "runs"),
+        "components.tok2vec.model.encode.width": 16,
+        "components.tok2vec.model.embed.rows": [100, 100, 100, 100],
+    }
+    options = [str(part) for name, value in overrides.items() for part in (f"--{name}", value)]
+    result = CliRunner().invoke(cli, ["train", str(CONFIG), *options])
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert {step for step, _ in scalars(tmp_path / "runs")} == {0, 1, 2}
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 3
+
+
+def test_our_log_has_settings_scores_and_end(nlp, tmp_path):
+    make = registry.loggers.get("ner_lstm_component.Logger.v1")
+    set_up = make(console_output=False, log_file=tmp_path / "logs" / "app.log")
+    log_step, finalize = set_up(nlp, io.StringIO(), io.StringIO())
+    log_step(None)
+    log_step(INFO)
+    finalize()
+    start, evaluation, end = _records(tmp_path / "logs" / "app.log")
+    assert start["message"] == "Start"
+    assert start["training"]["eval_frequency"] == 250
+    assert evaluation["step"] == 250
+    assert evaluation["scores/ents_f"] == 0.75
+    assert evaluation["types_f1/geo"] == 0.667
+    assert end["message"] == "End"
+
+
+def test_our_log_has_the_error_that_ended_training(nlp, tmp_path):
+    set_up = training_logger(console_output=False, log_file=tmp_path / "app.log")
+    _, finalize = set_up(nlp, io.StringIO(), io.StringIO())
+
+    def train() -> None:
+        # As spaCy's loop does.
+        try:
+            raise ValueError("no more disk")
+        finally:
+            finalize()
+
+    with pytest.raises(ValueError, match="no more disk"):
+        train()
+    _, failed = _records(tmp_path / "app.log")
+    assert failed["level"] == "error"
+    assert "no more disk" in failed["exception"]
+
+
+def _records(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
