@@ -39,7 +39,7 @@ from .features.ngram_tags import lexicon_of
 from .network.architectures import Annotated, check_weights, restore_settings
 from .network.settings import check_saved
 from .tensorflow_wrapper import gradient_sum, runtimes, set_runtime
-from .text.segments import split
+from .text.sentences import split
 from .training.gold import Gold
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from spacy.tokens import Doc
 
 from .component import LSTMEntityRecognizer
 from .decoding import crf
-from .text.segments import read
+from .text.sentences import read_docs
 
 KERAS, H5, ONNX, TRANSITIONS, SETTINGS, SAMPLE = (
     "model.keras",
@@ -177,7 +177,7 @@ def _sample(
     """
     lengths = np.array([len(doc) for doc in docs])
     mask = np.arange(lengths.max()) < lengths[:, None]
-    features = component.model.layers[0].predict(read(docs))
+    features = component.model.layers[0].predict(read_docs(docs))
     padded = np.zeros((*mask.shape, features.shape[1]), features.dtype)
     padded[mask] = features
     tags = np.full(mask.shape, -1)

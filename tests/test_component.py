@@ -26,7 +26,7 @@ from ner_lstm_component.app import create_app
 from ner_lstm_component.component import LSTMEntityRecognizer
 from ner_lstm_component.decoding.iob2 import find_invalid
 from ner_lstm_component.features.ngram_tags import lexicon_of
-from ner_lstm_component.text.segments import read
+from ner_lstm_component.text.sentences import read_docs
 
 TRAIN = [
     ("Who is Shaka Khan?", [(7, 17, "PERSON")]),
@@ -861,7 +861,7 @@ def test_settings_that_are_free_take_effect(trained_nlp, tmp_path):
     nlp = spacy.load(tmp_path, config={"components": {"ner_lstm": {"model": changed}}})
     model = nlp.get_pipe("ner_lstm").model
     network = model.layers[1].shims[0].keras_model
-    found = {name: getattr(model.attrs["reading"], name) for name in list(changed)[:3]}
+    found = {name: getattr(model.attrs["windowing"], name) for name in list(changed)[:3]}
     found["runtime"] = nlp.get_pipe("ner_lstm").runtime
     found |= {name: getattr(network, name) for name in list(changed)[4:]}
     assert found == changed
@@ -1083,7 +1083,7 @@ def test_config_decides_after_loading(trained_nlp, tmp_path):
     trained_nlp.to_disk(tmp_path)
     config = {"components.ner_lstm.model.batch_tokens": 77}
     nlp = spacy.load(tmp_path, config=config)
-    assert nlp.get_pipe("ner_lstm").model.attrs["reading"].batch_tokens == 77
+    assert nlp.get_pipe("ner_lstm").model.attrs["windowing"].batch_tokens == 77
     assert entities(nlp("Anna Berg lives in Oslo .")) == [(0, 2, "per"), (4, 5, "geo")]
 
 
@@ -1327,9 +1327,9 @@ def test_the_lexicon_is_learnt_at_initialize_and_saved(small, tmp_path):
     nlp.initialize(lambda: examples)
     ner = nlp.get_pipe("ner_lstm")
     lexicon = lexicon_of(ner.model.get_ref("lexicon"))
-    text = read([nlp.make_doc("I like London and Oslo.")])
+    text = read_docs([nlp.make_doc("I like London and Oslo.")])
     ids = lexicon.ids(text)
-    unseen = lexicon.ids(read([nlp.make_doc("xyz")]))[0]
+    unseen = lexicon.ids(read_docs([nlp.make_doc("xyz")]))[0]
     # The word itself comes first, in two ids: London is known, Oslo is not.
     assert (ids[2, :2] != unseen[:2]).all()
     assert (ids[4, :2] == unseen[:2]).all()
@@ -1343,7 +1343,7 @@ def test_in_training_an_example_does_not_see_its_own_tags(small):
     nlp, examples = small
     nlp.initialize(lambda: examples)
     features = nlp.get_pipe("ner_lstm").model.layers[0]
-    text = read([eg.predicted for eg in examples])
+    text = read_docs([eg.predicted for eg in examples])
     shown, _ = features(text, is_train=True)
     full, _ = features(text, is_train=False)
     assert (shown != full).any()
@@ -1352,7 +1352,7 @@ def test_in_training_an_example_does_not_see_its_own_tags(small):
 def shown_in_training(nlp, examples):
     features = nlp.get_pipe("ner_lstm").model.layers[0]
     docs = [Doc(nlp.vocab, words=[t.text for t in eg.predicted]) for eg in examples]
-    return features(read(docs), is_train=True)[0]
+    return features(read_docs(docs), is_train=True)[0]
 
 
 @pytest.mark.parametrize("way", ["disk", "bytes", "source"])
@@ -1397,7 +1397,7 @@ def test_initialize_learns_from_a_corpus_in_place_of_examples(small):
     ner = nlp.get_pipe("ner_lstm")
     ner.initialize(lambda: examples[:1], nlp=nlp, corpus=lambda nlp: iter(examples))
     assert ner.labels == ("LOC", "PERSON")
-    ids = lexicon_of(ner.model.get_ref("lexicon")).ids(read([nlp.make_doc("London xyz")]))
+    ids = lexicon_of(ner.model.get_ref("lexicon")).ids(read_docs([nlp.make_doc("London xyz")]))
     assert (ids[0, :2] != ids[1, :2]).all()
     with pytest.raises(ValueError, match="'nlp'"):
         ner.initialize(lambda: examples, corpus=lambda nlp: iter(examples))
@@ -1418,7 +1418,7 @@ def test_a_tagger_without_lexicon(small_model):
     nlp.initialize(lambda: examples_of(nlp))
     ner = nlp.get_pipe("ner_lstm")
     assert ner.model.maybe_get_ref("lexicon") is None
-    features = ner.model.layers[0].predict(read([nlp.make_doc("Rome")]))
+    features = ner.model.layers[0].predict(read_docs([nlp.make_doc("Rome")]))
     assert features.shape == (1, 2 * len(small_model["features"]))
 
 

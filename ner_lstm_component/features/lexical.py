@@ -22,7 +22,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from ..kernels import RowIndex, feature_ids
-from ..text.segments import Text
+from ..text.sentences import Text
 
 HASHES = 2
 # Words whose ids are remembered, at most.

@@ -27,7 +27,7 @@ from spacy.tokens import Doc
 from thinc.api import Model, Shim
 
 from ..kernels import NgramTable, plain
-from ..text.segments import Text, read
+from ..text.sentences import Text, read_docs
 from .held_out import FOLDS, HeldOut, vote
 from .lexical import no_gradient
 
@@ -158,7 +158,7 @@ class TagLexicon(Shim):
         tags, folds = [np.zeros(0, np.int16)], [np.zeros(0, np.int8)]
         for docs, columns in batches:
             known = columns >= 0
-            keys.append(self._keys(read(docs))[known])
+            keys.append(self._keys(read_docs(docs))[known])
             tags.append(columns[known].astype(np.int16))
             folds.append(_dealt(docs)[known].astype(np.int8))
         ngrams, row = np.unique(np.concatenate(keys).T, return_inverse=True)

@@ -35,7 +35,9 @@ from ..tensorflow_wrapper import (
     set_runtime,
     uses_onnx,
 )
-from ..text.segments import Batch, Reading, Segments, Text, batches, cut, parts, read
+from ..text.batches import Batch, pad_windows
+from ..text.sentences import Text, chunks, read_docs
+from ..text.windows import Windowing, Windows, split_windows
 from . import onnx as onnx  # registers how the network is exported
 from .settings import NetworkSettings, TaggerSettings, check_saved
 
@@ -53,7 +55,7 @@ class Annotated(NamedTuple):
         none. *Shape:* ``(n_tokens, n_tags)`` a Doc, bool
     :param pos: part-of-speech tags, -1 where unknown; None to learn none.
         *Shape:* ``(n_tokens,)`` a Doc
-    :param text: what `segments.read` gives for the Docs, where they were read already.
+    :param text: what `sentences.read_docs` gives for the Docs, where they were read already.
     """
 
     docs: Sequence[Doc]
@@ -116,11 +118,11 @@ def build_keras_lstm_tagger(
         pos_weight=pos_weight,
         features=tuple(features),
     )
-    reading = Reading(window, context, batch_tokens, _TOKENS_AT_ONCE)
+    windowing = Windowing(window, context, batch_tokens, _TOKENS_AT_ONCE)
     lexical = LexicalFeatures(features, rows)
     lexicon = Lexicon(ngrams or [])
     embedding = _side_by_side(lexical, lexicon) if ngrams else lexical
-    model = _tagger("keras_lstm_tagger", embedding, _init_lexical, settings, reading, nO)
+    model = _tagger("keras_lstm_tagger", embedding, _init_lexical, settings, windowing, nO)
     model.set_ref("lexicon", lexicon if ngrams else None)
     return set_runtime(model, runtime)
 
@@ -166,9 +168,9 @@ def build_tok2vec_keras_lstm_tagger(
     :raises ValueError: for a value out of range, naming the argument.
     """
     settings = TaggerSettings(hidden_width, depth)
-    reading = Reading(window, context, batch_tokens)
+    windowing = Windowing(window, context, batch_tokens)
     vectors: Model = Model("word_vectors", _forward_vectors, layers=[tok2vec])
-    model = _tagger("tok2vec_keras_lstm_tagger", vectors, _init_tok2vec, settings, reading, nO)
+    model = _tagger("tok2vec_keras_lstm_tagger", vectors, _init_tok2vec, settings, windowing, nO)
     model.set_ref("tok2vec", tok2vec)
     return set_runtime(model, runtime)
 
@@ -196,7 +198,7 @@ def _tagger(
     embedding: Model,
     init: Callable,
     settings: NetworkSettings | TaggerSettings,
-    reading: Reading,
+    windowing: Windowing,
     nO: int | None,
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     network = TensorFlowWrapper(
@@ -211,7 +213,7 @@ def _tagger(
         layers=[embedding, network],
         dims={"nO": nO},
         # Objects, which Thinc does not serialize: the config decides, also after loading.
-        attrs={"reading": reading, "settings": settings, "n_pos": 0},
+        attrs={"windowing": windowing, "settings": settings, "n_pos": 0},
     )
 
 
@@ -290,16 +292,16 @@ def _forward(
     if isinstance(X, Annotated):
         return _loss(model, X, is_train)
     if is_train:
-        return _potentials(model, read(X))
-    return _predict(model, read(X)), no_gradient
+        return _potentials(model, read_docs(X))
+    return _predict(model, read_docs(X)), no_gradient
 
 
 def _predict(model: Model, text: Text) -> Potentials:
     """The CRF's factors, some thousands of tokens at a time, whatever the Docs' lengths."""
     embedding, network = model.layers
-    reading = model.attrs["reading"]
+    windowing = model.attrs["windowing"]
     n_tokens = len(text.orths)
-    if len(text.lengths) == 1 and n_tokens <= reading.window:
+    if len(text.lengths) == 1 and n_tokens <= windowing.window:
         # One short sentence, as a request has: without what gathers and parts many.
         features = embedding.predict(text)
         mask = np.empty((1, n_tokens), bool)
@@ -308,13 +310,13 @@ def _predict(model: Model, text: Text) -> Potentials:
         scores, transitions = network.predict(inputs)
         return Potentials(scores[0], transitions, text.lengths)
     if uses_onnx(network):
-        reading = replace(reading, batch_tokens=min(reading.batch_tokens, _ONNX_TOKENS))
+        windowing = replace(windowing, batch_tokens=min(windowing.batch_tokens, _ONNX_TOKENS))
     emissions, transitions = _nothing(model, n_tokens)
     start = 0
-    for part in parts(text, reading.tokens_at_once or n_tokens):
+    for part in chunks(text, windowing.tokens_at_once or n_tokens):
         features = embedding.predict(part)
         end = start + len(features)
-        for batch in batches(cut(part.lengths, reading), reading):
+        for batch in pad_windows(split_windows(part.lengths, windowing), windowing):
             inputs = ArgsKwargs((features[batch.tokens], batch.mask), {})
             scores, transitions = network.predict(inputs)
             batch.put(scores, emissions[start:end])
@@ -329,15 +331,15 @@ def _nothing(model: Model, n_tokens: int) -> tuple[NDArray[np.float32], NDArray[
     return np.empty((n_tokens, n_tags), np.float32), transitions
 
 
-def _annotated(segments: Segments, targets: NDArray[np.bool_]) -> Segments:
-    """The segments with annotation on what they tag; the others have no gradient."""
+def _annotated(windows: Windows, targets: NDArray[np.bool_]) -> Windows:
+    """The windows with annotation on what they tag; the others have no gradient."""
     known = np.cumsum(np.append(0, ~targets.all(axis=1)))
-    chosen = known[segments.core_end] > known[segments.core_start]
-    return Segments(
-        segments.start[chosen],
-        segments.end[chosen],
-        segments.core_start[chosen],
-        segments.core_end[chosen],
+    chosen = known[windows.core_end] > known[windows.core_start]
+    return Windows(
+        windows.start[chosen],
+        windows.end[chosen],
+        windows.core_start[chosen],
+        windows.core_end[chosen],
     )
 
 
@@ -348,8 +350,8 @@ def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potenti
         return Potentials(emissions, transitions, text.lengths), no_gradient
     embedding, network = model.layers
     features, backprop_features = embedding(text, True)
-    reading = model.attrs["reading"]
-    batched = list(batches(cut(text.lengths, reading), reading))
+    windowing = model.attrs["windowing"]
+    batched = list(pad_windows(split_windows(text.lengths, windowing), windowing))
     callbacks = []
     for batch in batched:
         inputs = ArgsKwargs((features[batch.tokens], batch.mask), {})
@@ -378,15 +380,17 @@ def _loss(
     A window's context counts as not annotated: its tags are summed over, so that every
     annotated token counts once, and an entity may be cut.
     """
-    text = annotated.text or read(annotated.docs)
+    text = annotated.text or read_docs(annotated.docs)
     if not len(text.orths):
         return 0.0, no_gradient
     embedding, network = model.layers
     features, backprop_features = embedding(text, is_train)
     targets = np.concatenate(annotated.targets)
     pos = None if annotated.pos is None else np.concatenate(annotated.pos)
-    reading = model.attrs["reading"]
-    batched = list(batches(_annotated(cut(text.lengths, reading), targets), reading))
+    windowing = model.attrs["windowing"]
+    batched = list(
+        pad_windows(_annotated(split_windows(text.lengths, windowing), targets), windowing)
+    )
     losses, callbacks = [], []
     for batch in batched:
         allowed = targets[batch.tokens] | ~batch.core[:, :, None]

@@ -41,7 +41,7 @@ from thinc.types import ArgsKwargs
 from thinc.util import convert_recursive, is_xp_array
 
 from .. import kernels
-from .onnx_export import Exported, NotExpressible, export
+from .onnx_export import Exported, UnsupportedNetwork, export
 from .onnx_runtime import OnnxNetwork, is_installed
 from .optimizer import adam_step, is_adam, own_state
 from .placement import (
@@ -197,7 +197,7 @@ def uses_onnx(model: Model) -> bool:
     """Whether a wrapper, as it is now, predicts with ONNX Runtime."""
     try:
         return _shim(model)._onnx_network() is not None
-    except NotExpressible:
+    except UnsupportedNetwork:
         return False
 
 
@@ -532,7 +532,7 @@ class TensorFlowShim(Shim):
     def call_parameters(self) -> list[str]:
         """Names of the parameters of the network's ``call``, without any ``**kwargs``."""
         if self._model is None:
-            with contextlib.suppress(NotExpressible):
+            with contextlib.suppress(UnsupportedNetwork):
                 if (network := self._onnx_network()) is not None:
                     return network.call_parameters
         parameters = inspect.signature(self.keras_model.call).parameters.values()
@@ -573,7 +573,7 @@ class TensorFlowShim(Shim):
         try:
             if (network := self._onnx_network(inputs)) is not None:
                 return network.predict(inputs.args, inputs.kwargs)
-        except NotExpressible as error:
+        except UnsupportedNetwork as error:
             if self.runtime == "onnx":
                 raise _no_onnx_form(error) from error
             logger.info("Not ONNX Runtime but TensorFlow predicts, because of %s.", error)
@@ -586,7 +586,7 @@ class TensorFlowShim(Shim):
         """The network as ONNX Runtime runs it, of the present weights; None for TensorFlow.
 
         :param inputs: of a call, to build what is not built.
-        :raises NotExpressible: if the network has no ONNX form.
+        :raises UnsupportedNetwork: if the network has no ONNX form.
         """
         if self.runtime == "tensorflow" or self.is_empty:
             return None
@@ -901,7 +901,7 @@ class TensorFlowShim(Shim):
             raise ValueError("This TensorFlowWrapper holds no network yet: initialize it first.")
         try:
             exported = _export(state)
-        except NotExpressible as error:
+        except UnsupportedNetwork as error:
             raise _no_onnx_form(error) from error
         return exported.graph.to_bytes(exported.results, with_arrays=True)
 
@@ -1044,7 +1044,7 @@ def _export(state: dict[str, Any], *, embeds: bool = False) -> Exported:
     return export(state["config"], weights, embeds=embeds)
 
 
-def _no_onnx_form(error: NotExpressible) -> ValueError:
+def _no_onnx_form(error: UnsupportedNetwork) -> ValueError:
     return ValueError(
         f"This network cannot run with runtime='onnx', because of {error}. Expected: layers, and "
         "calls, that ner_lstm_component.onnx_export expresses. With runtime='auto' or "

@@ -3,7 +3,7 @@
 What `TensorFlowShim` saves, Keras' JSON config and the weights as plain arrays, says
 everything about a network of Keras' own layers. `export` reads functional and Sequential
 networks of the layers and operations that taggers are made of; `exporter` adds networks
-of other classes. What is not known is refused with `NotExpressible`: never approximated.
+of other classes. What is not known is refused with `UnsupportedNetwork`: never approximated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .onnx_graph import Graph, Input
 Config = dict[str, Any]
 
 
-class NotExpressible(ValueError):
+class UnsupportedNetwork(ValueError):
     """A network, or a call of one, that has no ONNX form here. The message says why."""
 
 
@@ -97,14 +97,14 @@ def export(
     :param weights: path and array of each weight, in Keras' order.
     :param embeds: whether the graph may begin after the embedding of ids, which are
         remembered then, see :class:`Embedded`; else it is the whole network.
-    :raises NotExpressible: naming the layer that has no ONNX form here.
+    :raises UnsupportedNetwork: naming the layer that has no ONNX form here.
     """
     network = json.loads(config)
     if network["class_name"] in ("Functional", "Sequential"):
         return _export_layers(network, Weights(weights))
     name = network.get("registered_name") or network["class_name"]
     if name not in _exporters:
-        raise NotExpressible(f"there is no exporter for networks of the class {name}")
+        raise UnsupportedNetwork(f"there is no exporter for networks of the class {name}")
     return _exporters[name](network["config"], Weights(weights), embeds)
 
 
@@ -124,7 +124,7 @@ class Weights:
         process to process; those that equal another's have its number after ``#``.
 
         :param shape: what it must have, None for an axis of any size.
-        :raises NotExpressible: if there is none, as before the network is built, or of
+        :raises UnsupportedNetwork: if there is none, as before the network is built, or of
             another shape.
         """
         wanted = re.compile(rf"(.*/)?{re.escape(f'{layer}/{name}')}(#\d+)?")
@@ -133,10 +133,10 @@ class Weights:
                 if len(array.shape) != len(shape) or not all(
                     size in (None, n) for size, n in zip(shape, array.shape, strict=True)
                 ):
-                    raise NotExpressible(f"the weight {path!r} of shape {array.shape}")
+                    raise UnsupportedNetwork(f"the weight {path!r} of shape {array.shape}")
                 del self._weights[: i + 1]
                 return array
-        raise NotExpressible(f"the layer {layer!r} has no weight {name!r}")
+        raise UnsupportedNetwork(f"the layer {layer!r} has no weight {name!r}")
 
 
 # ---------------------------------------------------------------- networks
@@ -174,7 +174,7 @@ class Layers:
         self.graph = Graph()
         self.config = _functional(network)
         self._layers = {layer["name"]: layer for layer in self.config["layers"]}
-        self._weights: dict[str, list[NDArray] | NotExpressible] = {}
+        self._weights: dict[str, list[NDArray] | UnsupportedNetwork] = {}
         for layer in self.config["layers"]:
             self._weights[layer["name"]] = _take_weights(layer, weights)
         self._results: dict[tuple[str, int], str] = {}
@@ -308,7 +308,7 @@ class Layers:
 
     def _weights_of(self, layer: Config) -> list[NDArray]:
         weights = self._weights[layer["name"]]
-        if isinstance(weights, NotExpressible):
+        if isinstance(weights, UnsupportedNetwork):
             raise weights
         return weights
 
@@ -360,11 +360,11 @@ def _functional(network: Config) -> Config:
     for layer in config["layers"]:
         name = layer["config"]["name"]
         if not layers and layer["class_name"] != "InputLayer":
-            raise NotExpressible("a Sequential network that is not built")
+            raise UnsupportedNetwork("a Sequential network that is not built")
         args = [_keras_tensor(layers[-1]["name"])] if layers else []
         layers.append({**layer, "name": name, "inbound_nodes": [{"args": args, "kwargs": {}}]})
     if not layers:
-        raise NotExpressible("a Sequential network without layers")
+        raise UnsupportedNetwork("a Sequential network without layers")
     first, last = layers[0]["name"], layers[-1]["name"]
     return {"layers": layers, "input_layers": [first, 0, 0], "output_layers": [last, 0, 0]}
 
@@ -414,8 +414,8 @@ def _kind(layer: Config) -> str:
     return f"layer {name}" if module == "keras.layers" else f"{module}.{name}"
 
 
-def _refused(layer: Config, what: str) -> NotExpressible:
-    return NotExpressible(f"the layer {layer['name']!r} ({layer['class_name']}): {what}")
+def _refused(layer: Config, what: str) -> UnsupportedNetwork:
+    return UnsupportedNetwork(f"the layer {layer['name']!r} ({layer['class_name']}): {what}")
 
 
 def _check_dtype(layer: Config) -> None:
@@ -445,11 +445,11 @@ def _relaxed_shape(config: Config) -> list[int | None]:
 # ---------------------------------------------------------------- weights
 
 
-def _take_weights(layer: Config, weights: Weights) -> list[NDArray] | NotExpressible:
+def _take_weights(layer: Config, weights: Weights) -> list[NDArray] | UnsupportedNetwork:
     """A layer's weights; what is wrong with them matters only if the layer is needed."""
     try:
         return [weights.take(*one) for one in _weights_of(layer)(layer["config"])]
-    except NotExpressible as error:
+    except UnsupportedNetwork as error:
         return error
 
 

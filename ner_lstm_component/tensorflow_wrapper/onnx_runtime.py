@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .onnx_export import Embedded, Exported, NotExpressible, Output
+from .onnx_export import Embedded, Exported, Output, UnsupportedNetwork
 from .onnx_graph import Graph, Input
 
 THREADS_VARIABLE = "NER_LSTM_THREADS"
@@ -56,7 +56,7 @@ class OnnxNetwork:
 
     :param export: makes the graph. It is called again in each forked process, so that
         nothing but sessions need be held.
-    :raises NotExpressible: if the network has no ONNX form.
+    :raises UnsupportedNetwork: if the network has no ONNX form.
     :raises ImportError: if ONNX Runtime is not installed.
     """
 
@@ -82,7 +82,7 @@ class OnnxNetwork:
         :param args: arrays or tensors, as the Keras network takes them.
         :param kwargs: the same, by name.
         :return: what it gives, as arrays.
-        :raises NotExpressible: for a call that the graph does not cover.
+        :raises UnsupportedNetwork: for a call that the graph does not cover.
         """
         exported = self._exported
         found: dict[int, Any] = {}
@@ -110,7 +110,7 @@ class OnnxNetwork:
         given = {name: value for name, value in given.items() if value is not None}
         wanted = exported.parameters[: len(exported.arguments)]
         if len(args) > len(exported.parameters) or given.keys() != set(wanted):
-            raise NotExpressible(f"a call with {', '.join(given) or 'nothing'}")
+            raise UnsupportedNetwork(f"a call with {', '.join(given) or 'nothing'}")
         return [given[name] for name in wanted]
 
     def _session(self) -> Any:
@@ -167,7 +167,7 @@ def _start(exported: Exported) -> _Session:
             exported.graph.to_bytes(exported.results), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # of classes that ONNX Runtime makes up as it is loaded
-        raise NotExpressible(f"ONNX Runtime refuses it: {error}") from error
+        raise UnsupportedNetwork(f"ONNX Runtime refuses it: {error}") from error
     return _Session(session, [weights, *arrays.values()])
 
 
@@ -178,11 +178,11 @@ def _match(structure: Any, value: Any, inputs: Sequence[Input], found: dict[int,
     """Find the value of each input in an argument of the network's structure."""
     if isinstance(structure, int):
         if isinstance(value, (dict, list, tuple)):
-            raise NotExpressible(f"a {type(value).__name__} as {inputs[structure].name!r}")
+            raise UnsupportedNetwork(f"a {type(value).__name__} as {inputs[structure].name!r}")
         found[structure] = value
     elif isinstance(structure, dict):
         if not isinstance(value, dict) or value.keys() != structure.keys():
-            raise NotExpressible(f"an argument that is not a dict of {', '.join(structure)}")
+            raise UnsupportedNetwork(f"an argument that is not a dict of {', '.join(structure)}")
         for key, part in structure.items():
             _match(part, value[key], inputs, found)
     else:
@@ -190,7 +190,7 @@ def _match(structure: Any, value: Any, inputs: Sequence[Input], found: dict[int,
             names = [inputs[part].name for part in structure if isinstance(part, int)]
             value = [value[name] for name in names] if set(names) == value.keys() else []
         if not isinstance(value, (list, tuple)) or len(value) != len(structure):
-            raise NotExpressible(f"an argument that is not a list of {len(structure)}")
+            raise UnsupportedNetwork(f"an argument that is not a list of {len(structure)}")
         for part, one in zip(structure, value, strict=True):
             _match(part, one, inputs, found)
 
@@ -213,13 +213,13 @@ def _fit(one: Input, value: Any) -> NDArray:
         if size == 0 or (wanted is not None and wanted != size):
             fits = False
     if not fits:
-        raise NotExpressible(f"the input {one.name!r} of shape {shape}")
+        raise UnsupportedNetwork(f"the input {one.name!r} of shape {shape}")
     return array
 
 
 def _check_right_padded(one: Input, mask: NDArray[np.bool_]) -> None:
     if np.count_nonzero(mask) < mask.size and (mask[:, 1:] > mask[:, :-1]).any():
-        raise NotExpressible(f"the mask {one.name!r}, which is not padded on the right")
+        raise UnsupportedNetwork(f"the mask {one.name!r}, which is not padded on the right")
 
 
 def _fill(structure: Any, results: list[NDArray]) -> Any:

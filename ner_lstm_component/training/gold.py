@@ -19,7 +19,7 @@ from spacy.training import Example
 
 from ..decoding.iob2 import tag_of_bilou, tags_of_entities
 from ..errors import naming
-from ..text.segments import Text, read, split
+from ..text.sentences import Text, read_docs, split
 
 _ALIGNING = "Aligning the annotation with the pipeline's tokens"
 
@@ -32,7 +32,7 @@ class Gold:
 
     def __init__(self, examples: Sequence[Example]) -> None:
         self.examples = examples
-        self.text: Text = read([eg.predicted for eg in examples])
+        self.text: Text = read_docs([eg.predicted for eg in examples])
         has_words = [_has_words_of_reference(eg) for eg in examples]
         self._by_character = [
             same or _characters(eg.predicted) == _characters(eg.reference)

@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 
 from ner_lstm_component.features import lexical as features
 from ner_lstm_component.features.lexical import HASHES, FeatureTable, LexicalFeatures
-from ner_lstm_component.text.segments import read
+from ner_lstm_component.text.sentences import read_docs
 
 NAMES = ["LOWER", "SHAPE", "PREFIX2", "SUFFIX3", "ORTH"]
 ROWS = [50, 20, 10, 30, 40]
@@ -24,7 +24,7 @@ def table():
 
 
 def test_ids_have_rows_of_their_own(nlp, table):
-    ids = table(read([nlp("Some words, among them U.S. and Größe 2-year-old 😀 .")]))
+    ids = table(read_docs([nlp("Some words, among them U.S. and Größe 2-year-old 😀 .")]))
     assert ids.dtype == np.int32
     assert ids.shape[1] == len(NAMES) * HASHES
     starts = np.cumsum([0, *ROWS])
@@ -35,14 +35,14 @@ def test_ids_have_rows_of_their_own(nlp, table):
 
 
 def test_ids_follow_the_text_alone(nlp, table):
-    tokenized = table(read([nlp("The U.S. economy")]))
-    given = table(read([Doc(spacy.blank("de").vocab, words=["The", "U.S.", "economy"])]))
-    fresh = FeatureTable(NAMES, ROWS)(read([nlp("x y z"), nlp("The U.S. economy")]))[3:]
+    tokenized = table(read_docs([nlp("The U.S. economy")]))
+    given = table(read_docs([Doc(spacy.blank("de").vocab, words=["The", "U.S.", "economy"])]))
+    fresh = FeatureTable(NAMES, ROWS)(read_docs([nlp("x y z"), nlp("The U.S. economy")]))[3:]
     assert tokenized.tolist() == given.tolist() == fresh.tolist()
 
 
 def test_features_see_what_they_should(nlp, table):
-    ids = table(read([Doc(nlp.vocab, words=["Walking", "walking", "Talking"])]))
+    ids = table(read_docs([Doc(nlp.vocab, words=["Walking", "walking", "Talking"])]))
     columns = {name: ids[:, k * HASHES : (k + 1) * HASHES] for k, name in enumerate(NAMES)}
     assert (columns["LOWER"][0] == columns["LOWER"][1]).all()
     assert (columns["ORTH"][0] != columns["ORTH"][1]).any()
@@ -54,7 +54,7 @@ def test_features_see_what_they_should(nlp, table):
 
 def test_nothing_to_read(nlp, table):
     for docs in ([], [Doc(nlp.vocab)]):
-        assert table(read(docs)).shape == (0, len(NAMES) * HASHES)
+        assert table(read_docs(docs)).shape == (0, len(NAMES) * HASHES)
 
 
 def test_memory_is_bounded(nlp, monkeypatch):
@@ -63,15 +63,15 @@ def test_memory_is_bounded(nlp, monkeypatch):
     reference = FeatureTable(NAMES, ROWS)
     for start in range(0, 60, 3):
         doc = Doc(nlp.vocab, words=[f"w{n}" for n in range(start, start + 3)])
-        assert small(read([doc])).tolist() == reference(read([doc])).tolist()
+        assert small(read_docs([doc])).tolist() == reference(read_docs([doc])).tolist()
         assert len(small._index) <= 8 + 3
     big = Doc(nlp.vocab, words=[f"v{n}" for n in range(30)])
-    assert small(read([big])).tolist() == reference(read([big])).tolist()
-    assert small(read([big])).tolist() == reference(read([big])).tolist()
+    assert small(read_docs([big])).tolist() == reference(read_docs([big])).tolist()
+    assert small(read_docs([big])).tolist() == reference(read_docs([big])).tolist()
 
 
 def test_a_word_that_failed_is_computed_again(nlp, table, monkeypatch):
-    text = read([nlp("some words")])
+    text = read_docs([nlp("some words")])
     with monkeypatch.context() as patched:
         patched.setattr(table, "_compute", lambda words: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -80,7 +80,7 @@ def test_a_word_that_failed_is_computed_again(nlp, table, monkeypatch):
 
 
 def test_pickle(nlp, table):
-    text = read([nlp("The same ids")])
+    text = read_docs([nlp("The same ids")])
     assert pickle.loads(pickle.dumps(table))(text).tolist() == table(text).tolist()  # noqa: S301
 
 

@@ -18,7 +18,7 @@ from ner_lstm_component.features.ngram_tags import (
     n_lexicon_rows,
 )
 from ner_lstm_component.kernels import plain
-from ner_lstm_component.text.segments import read
+from ner_lstm_component.text.sentences import read_docs
 
 NGRAMS = [[0], [-1, 0], [0, 1]]
 N_TAGS = 5
@@ -67,7 +67,7 @@ def named(vocab):
 def leak(lexicon, docs, tags, is_train=True):
     """The share of names whose tag one of their n-grams tells."""
     columns = np.concatenate(tags)
-    levels = lexicon.ids(read(docs), is_train)[:, ::2] - lexicon._first_rows[:, 0]
+    levels = lexicon.ids(read_docs(docs), is_train)[:, ::2] - lexicon._first_rows[:, 0]
     tells = (levels > 0) & ((levels - 1) // 5 == columns[:, None])
     return float(tells.any(axis=1)[columns > 0].mean())
 
@@ -75,7 +75,7 @@ def leak(lexicon, docs, tags, is_train=True):
 def level(lexicon, doc, token, kind):
     """What the lexicon says of one n-gram: (tag, level of count, level of share), or None."""
     step = n_lexicon_rows(1, N_TAGS)
-    first, second = lexicon.ids(read([doc]))[token, 2 * kind : 2 * kind + 2] - kind * step
+    first, second = lexicon.ids(read_docs([doc]))[token, 2 * kind : 2 * kind + 2] - kind * step
     second -= step // 2
     if first == 0:
         assert second == 0
@@ -101,7 +101,7 @@ def test_unknown_tags_are_not_counted(vocab):
 
 
 def test_ids_tell_tag_count_and_share_and_are_within_their_rows(lexicon, vocab, data):
-    ids = lexicon.ids(read(data[0]))
+    ids = lexicon.ids(read_docs(data[0]))
     assert ids.shape == (sum(map(len, data[0])), 2 * len(NGRAMS))
     assert ids.min() >= 0
     assert ids.max() < n_lexicon_rows(len(NGRAMS), N_TAGS)
@@ -110,7 +110,7 @@ def test_ids_tell_tag_count_and_share_and_are_within_their_rows(lexicon, vocab, 
     assert all(
         set(a).isdisjoint(b) for k, a in enumerate(ids.T.tolist()) for b in ids.T.tolist()[k + 1 :]
     )
-    unseen = lexicon.ids(read([Doc(vocab, words=["Paris"])]))
+    unseen = lexicon.ids(read_docs([Doc(vocab, words=["Paris"])]))
     step = n_lexicon_rows(1, N_TAGS)
     assert unseen[0, ::2].tolist() == [0, step, 2 * step]
 
@@ -123,18 +123,18 @@ def test_in_training_a_document_is_looked_up_without_its_fold(lexicon, data):
         others = np.flatnonzero(fold != fold[k])
         rest = learnt([docs[i] for i in others], [tags[i] for i in others])
         np.testing.assert_array_equal(
-            lexicon.ids(read([doc]), is_train=True), rest.ids(read([doc]))
+            lexicon.ids(read_docs([doc]), is_train=True), rest.ids(read_docs([doc]))
         )
-    together = lexicon.ids(read(docs), is_train=True)
-    apart = [lexicon.ids(read([doc]), is_train=True) for doc in docs]
+    together = lexicon.ids(read_docs(docs), is_train=True)
+    apart = [lexicon.ids(read_docs([doc]), is_train=True) for doc in docs]
     np.testing.assert_array_equal(together, np.concatenate(apart))
-    assert (together != lexicon.ids(read(docs))).any()
+    assert (together != lexicon.ids(read_docs(docs))).any()
 
 
 def test_a_documents_own_tags_do_not_show_in_training(vocab, data):
     docs, tags = data
     lexicons = [learnt(docs, tags), learnt(docs, [(tags[0] + 2) % N_TAGS, *tags[1:]])]
-    first, second = (lexicon.ids(read(docs[:1]), is_train=True) for lexicon in lexicons)
+    first, second = (lexicon.ids(read_docs(docs[:1]), is_train=True) for lexicon in lexicons)
     np.testing.assert_array_equal(first, second)
 
 
@@ -182,7 +182,9 @@ def test_loaded_counts_do_not_tell_tags(named, vocab):
     loaded = TagLexicon(lexicon.ngrams).from_bytes(lexicon.to_bytes())
     assert leak(loaded, docs, tags, is_train=False) == 1.0
     for other in (loaded, loaded.copy(), copy.deepcopy(loaded)):
-        np.testing.assert_array_equal(other.ids(read(docs), True), lexicon.ids(read(docs), True))
+        np.testing.assert_array_equal(
+            other.ids(read_docs(docs), True), lexicon.ids(read_docs(docs), True)
+        )
 
 
 def test_counts_of_version_0_1(named, vocab, caplog):
@@ -192,13 +194,13 @@ def test_counts_of_version_0_1(named, vocab, caplog):
     state = srsly.msgpack_loads(lexicon.to_bytes())
     del state["held_out"]
     old = TagLexicon(lexicon.ngrams).from_bytes(srsly.msgpack_dumps({**state, "format": 3}))
-    np.testing.assert_array_equal(old.ids(read(docs)), lexicon.ids(read(docs)))
+    np.testing.assert_array_equal(old.ids(read_docs(docs)), lexicon.ids(read_docs(docs)))
     again = TagLexicon(lexicon.ngrams).from_bytes(old.to_bytes())
     for older in (old, again):
         caplog.clear()
         with caplog.at_level(logging.WARNING, "ner_lstm_component"):
             assert leak(older, docs, tags) < 0.02
-            older.ids(read(docs), is_train=True)
+            older.ids(read_docs(docs), is_train=True)
         (record,) = caplog.records
         assert "nlp.initialize()" in record.getMessage()
 
@@ -214,14 +216,14 @@ def test_folds_are_alike(named):
 def test_another_tokenization_of_a_document_is_that_document(lexicon, vocab):
     words, spaces = ["in", "Rome", "to", "day"], [True, True, False, False]
     doc = Doc(vocab, words=words, spaces=spaces)
-    assert (lexicon.ids(read([doc]), is_train=True) != lexicon.ids(read([doc]))).any()
+    assert (lexicon.ids(read_docs([doc]), is_train=True) != lexicon.ids(read_docs([doc]))).any()
 
 
 def test_ngrams_end_at_a_sentence(lexicon, vocab):
     apart = lexicon.ids(
-        read([Doc(vocab, words=["go", "in", "."]), Doc(vocab, words=["Rome", "fell"])])
+        read_docs([Doc(vocab, words=["go", "in", "."]), Doc(vocab, words=["Rome", "fell"])])
     )
-    together = lexicon.ids(read([Doc(vocab, words=["go", "in", ".", "Rome", "fell"])]))
+    together = lexicon.ids(read_docs([Doc(vocab, words=["go", "in", ".", "Rome", "fell"])]))
     np.testing.assert_array_equal(apart, together)
 
 
@@ -229,10 +231,10 @@ def test_an_empty_lexicon_and_no_docs(lexicon, vocab):
     empty = TagLexicon(NGRAMS)
     empty.learn([], N_TAGS)
     empty = TagLexicon(NGRAMS).from_bytes(empty.to_bytes())
-    assert empty.ids(read([Doc(vocab, words=["a"])]), is_train=True).shape == (1, 6)
-    assert empty.ids(read([Doc(vocab, words=["a"])])).shape == (1, 6)
-    assert lexicon.ids(read([])).shape == (0, 6)
-    assert lexicon.ids(read([Doc(vocab)]), is_train=True).shape == (0, 6)
+    assert empty.ids(read_docs([Doc(vocab, words=["a"])]), is_train=True).shape == (1, 6)
+    assert empty.ids(read_docs([Doc(vocab, words=["a"])])).shape == (1, 6)
+    assert lexicon.ids(read_docs([])).shape == (0, 6)
+    assert lexicon.ids(read_docs([Doc(vocab)]), is_train=True).shape == (0, 6)
 
 
 @pytest.mark.parametrize("way", ["bytes", "copy", "deepcopy"])
@@ -241,7 +243,7 @@ def test_copies_are_equal(lexicon, data, way):
         other = TagLexicon(NGRAMS).from_bytes(lexicon.to_bytes())
     else:
         other = lexicon.copy() if way == "copy" else copy.deepcopy(lexicon)
-    np.testing.assert_array_equal(other.ids(read(data[0])), lexicon.ids(read(data[0])))
+    np.testing.assert_array_equal(other.ids(read_docs(data[0])), lexicon.ids(read_docs(data[0])))
 
 
 def test_other_bytes_are_refused(lexicon):
@@ -279,7 +281,7 @@ def test_damaged_held_out_counts_are_refused(lexicon, data, damage):
     state = srsly.msgpack_loads(lexicon.to_bytes())
     state["held_out"] = damage(*state["held_out"])
     damaged = TagLexicon(NGRAMS).from_bytes(srsly.msgpack_dumps(state))
-    text = read(data[0])
+    text = read_docs(data[0])
     np.testing.assert_array_equal(damaged.ids(text), lexicon.ids(text))
     with pytest.raises(ValueError, match="damaged"):
         damaged.ids(text, is_train=True)

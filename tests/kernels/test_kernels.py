@@ -14,7 +14,7 @@ from thinc.api import NumpyOps
 from ner_lstm_component import kernels
 from ner_lstm_component.decoding.crf import FORBIDDEN, iob2_allowed
 from ner_lstm_component.kernels import plain
-from ner_lstm_component.text import segments
+from ner_lstm_component.text import sentences
 
 needs_compiled = pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
 LABELS = 3
@@ -233,7 +233,7 @@ def test_sentence_lengths(seed):
     """Of words, punctuation that ends a sentence, opens and closes; some Docs with boundaries."""
     rng = np.random.default_rng(seed)
     marks = [get_string_id(mark) for mark in ".!)(“”,"]
-    orths = np.array([segments._QUOTE, *marks, 1, 2, 3], np.uint64)
+    orths = np.array([sentences._QUOTE, *marks, 1, 2, 3], np.uint64)
     doc_lengths = rng.integers(0, 30, rng.integers(1, 5))
     kind = rng.integers(0, len(orths), doc_lengths.sum())
     is_punct = kind < 8
@@ -243,7 +243,7 @@ def test_sentence_lengths(seed):
         sent_start = rng.integers(-1, 2, len(kind))
     columns = [orths[kind], is_punct, is_lower, sent_start.view(np.uint64)]
     attributes = np.stack([column.astype(np.uint64) for column in columns], axis=1)
-    sets = (segments._TERMINATORS, segments._OPENING, segments._QUOTE)
+    sets = (sentences._TERMINATORS, sentences._OPENING, sentences._QUOTE)
     found = kernels.sentence_lengths(attributes, doc_lengths, *sets)
     assert found.sum() == doc_lengths.sum()
     assert found.tolist() == plain.sentence_lengths(attributes, doc_lengths, *sets).tolist()

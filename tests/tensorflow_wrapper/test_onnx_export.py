@@ -13,7 +13,7 @@ keras = pytest.importorskip("keras")
 
 from keras import layers, ops  # noqa: E402
 
-from ner_lstm_component.tensorflow_wrapper.onnx_export import NotExpressible, Weights, export  # noqa: E402
+from ner_lstm_component.tensorflow_wrapper.onnx_export import UnsupportedNetwork, Weights, export  # noqa: E402
 from ner_lstm_component.tensorflow_wrapper.onnx_runtime import OnnxNetwork  # noqa: E402
 
 LENGTHS = np.array([5, 3, 1, 4])
@@ -214,19 +214,19 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
 
 @pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED)
 def test_refuses_by_name(make, message):
-    with pytest.raises(NotExpressible, match=message):
+    with pytest.raises(UnsupportedNetwork, match=message):
         export(*saved(make()))
 
 
 def test_refuses_masks_made_by_the_network():
     ids = keras.Input((None,), dtype="int32")
     network = keras.Model(ids, lstm()(layers.Embedding(7, 3, mask_zero=True, name="table")(ids)))
-    with pytest.raises(NotExpressible, match=r"'table'.*mask_zero"):
+    with pytest.raises(UnsupportedNetwork, match=r"'table'.*mask_zero"):
         export(*saved(network))
 
 
 def test_refuses_what_is_not_built():
-    with pytest.raises(NotExpressible, match="not built"):
+    with pytest.raises(UnsupportedNetwork, match="not built"):
         export(*saved(keras.Sequential([layers.Dense(2)])))
 
 
@@ -236,11 +236,11 @@ def test_weights_are_taken_in_order_and_by_name():
     weights = Weights(list(zip(paths, arrays, strict=True)))
     taken = [weights.take("dense", name, (2,)) for name in ("kernel", "kernel", "bias")]
     assert [array[0] for array in taken] == [0, 2, 4]
-    with pytest.raises(NotExpressible, match="'dense' has no weight 'bias'"):
+    with pytest.raises(UnsupportedNetwork, match="'dense' has no weight 'bias'"):
         weights.take("dense", "bias", (2,))
 
 
 def test_weight_of_wrong_shape():
     weights = Weights([("dense/kernel", np.zeros((3, 4), np.float32))])
-    with pytest.raises(NotExpressible, match=r"'dense/kernel' of shape \(3, 4\)"):
+    with pytest.raises(UnsupportedNetwork, match=r"'dense/kernel' of shape \(3, 4\)"):
         weights.take("dense", "kernel", (None, 5))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ner_lstm_component.tensorflow_wrapper.onnx_export import Exported, NotExpressible, Output
+from ner_lstm_component.tensorflow_wrapper.onnx_export import Exported, Output, UnsupportedNetwork
 from ner_lstm_component.tensorflow_wrapper.onnx_graph import Graph
 from ner_lstm_component.tensorflow_wrapper.onnx_runtime import (
     THREADS_VARIABLE,
@@ -75,7 +75,7 @@ def test_arguments_are_bound_as_python_does(network, args, kwargs):
     ],
 )
 def test_other_calls_are_refused(network, args, kwargs, message):
-    with pytest.raises(NotExpressible, match=message):
+    with pytest.raises(UnsupportedNetwork, match=message):
         network.predict(args, kwargs)
 
 
@@ -91,7 +91,7 @@ def test_graphs_that_onnx_runtime_refuses():
         result = graph.add("NoSuchOperator", ["x"])
         return Exported(graph, [result], ("x",), (0,), frozenset(), Output(0))
 
-    with pytest.raises(NotExpressible, match="NoSuchOperator"):
+    with pytest.raises(UnsupportedNetwork, match="NoSuchOperator"):
         OnnxNetwork(export)
 
 

@@ -5,9 +5,11 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from ner_lstm_component.text.segments import Reading, Segments, batches, cut, read
+from ner_lstm_component.text.batches import pad_windows
+from ner_lstm_component.text.sentences import read_docs
+from ner_lstm_component.text.windows import Windowing, Windows, split_windows
 
-READING = Reading(window=10, context=2, batch_tokens=40)
+WINDOWING = Windowing(window=10, context=2, batch_tokens=40)
 
 
 @pytest.fixture(scope="module")
@@ -25,50 +27,50 @@ def vocab():
 )
 def test_reading_refuses(kwargs):
     with pytest.raises(ValueError, match="Received"):
-        Reading(**kwargs)
+        Windowing(**kwargs)
 
 
 def test_sentence_lengths(vocab):
     words = list("abcdef")
     plain = Doc(vocab, words=words)
     with_sentences = Doc(vocab, words=words, sent_starts=[True, False, True, False, False, True])
-    assert read([plain, Doc(vocab), with_sentences]).lengths.tolist() == [6, 2, 3, 1]
-    assert read([]).lengths.tolist() == []
-    assert read([Doc(vocab)]).lengths.tolist() == []
+    assert read_docs([plain, Doc(vocab), with_sentences]).lengths.tolist() == [6, 2, 3, 1]
+    assert read_docs([]).lengths.tolist() == []
+    assert read_docs([Doc(vocab)]).lengths.tolist() == []
 
 
 @pytest.mark.parametrize("lengths", [[1], [10], [11], [3, 25, 10, 1], [100], [6, 7, 12, 13, 60]])
 def test_cut_covers_every_token_once_with_context(lengths):
-    segments = cut(np.array(lengths), READING)
+    windows = split_windows(np.array(lengths), WINDOWING)
     covered = np.concatenate(
-        [np.arange(a, b) for a, b in zip(segments.core_start, segments.core_end, strict=True)]
+        [np.arange(a, b) for a, b in zip(windows.core_start, windows.core_end, strict=True)]
     )
     assert covered.tolist() == list(range(sum(lengths)))
-    assert segments.lengths.max() <= READING.window
+    assert windows.lengths.max() <= WINDOWING.window
     sentence_of = np.repeat(np.arange(len(lengths)), lengths)
     ends = np.cumsum(lengths)
     for start, end, core_start, core_end in zip(
-        segments.start, segments.end, segments.core_start, segments.core_end, strict=True
+        windows.start, windows.end, windows.core_start, windows.core_end, strict=True
     ):
         sentence = sentence_of[core_start]
         first, last = ends[sentence] - lengths[sentence], ends[sentence]
         assert sentence_of[end - 1] == sentence == sentence_of[start]
         # Context on both sides, as far as the sentence goes.
-        assert core_start - start in (READING.context, core_start - first)
-        assert end - core_end in (READING.context, last - core_end)
+        assert core_start - start in (WINDOWING.context, core_start - first)
+        assert end - core_end in (WINDOWING.context, last - core_end)
 
 
 def test_short_sentences_are_not_cut():
-    segments = cut(np.array([10, 2]), READING)
-    assert segments.lengths.tolist() == [10, 2]
-    assert segments.core_end.tolist() == segments.end.tolist()
+    windows = split_windows(np.array([10, 2]), WINDOWING)
+    assert windows.lengths.tolist() == [10, 2]
+    assert windows.core_end.tolist() == windows.end.tolist()
 
 
 def test_batches_hold_every_core_token_once():
     lengths = np.array([3, 25, 10, 1, 7, 7, 7, 2])
     seen = []
-    for batch in batches(cut(lengths, READING), READING):
-        assert batch.mask.size <= READING.batch_tokens
+    for batch in pad_windows(split_windows(lengths, WINDOWING), WINDOWING):
+        assert batch.mask.size <= WINDOWING.batch_tokens
         assert batch.mask.any(axis=0).all(), "no column of padding alone"
         assert not (batch.core & ~batch.mask).any()
         # Right-padded: a place that holds a token has one on its left.
@@ -78,8 +80,10 @@ def test_batches_hold_every_core_token_once():
 
 
 def test_a_segment_longer_than_a_batch_is_a_batch():
-    reading = Reading(window=100, context=10, batch_tokens=5)
-    assert [b.mask.shape for b in batches(cut(np.array([50, 2]), reading), reading)] == [
+    windowing = Windowing(window=100, context=10, batch_tokens=5)
+    assert [
+        b.mask.shape for b in pad_windows(split_windows(np.array([50, 2]), windowing), windowing)
+    ] == [
         (1, 50),
         (1, 2),
     ]
@@ -98,26 +102,26 @@ def test_a_segment_longer_than_a_batch_is_a_batch():
     ],
 )
 def test_punctuation_tells_where_sentences_end(vocab, text, sentences):
-    assert read([Doc(vocab, words=text.split())]).lengths.tolist() == sentences
+    assert read_docs([Doc(vocab, words=text.split())]).lengths.tolist() == sentences
 
 
 def test_boundaries_of_the_doc_are_kept(vocab):
     words = ["He", "left", ".", "She", "stayed", "."]
     one = Doc(vocab, words=words, sent_starts=[True, False, False, False, False, False])
-    assert read([one]).lengths.tolist() == [6]
+    assert read_docs([one]).lengths.tolist() == [6]
 
 
 def test_punctuation_of_a_doc_with_boundaries_says_nothing_of_the_next(vocab):
     words = ["Go", ".", "Stay", ".", "Now"]
     own = Doc(vocab, words=words, sent_starts=[True, False, False, False, False])
     judged = Doc(vocab, words=words)
-    assert read([own, judged, own]).lengths.tolist() == [5, 2, 2, 1, 5]
+    assert read_docs([own, judged, own]).lengths.tolist() == [5, 2, 2, 1, 5]
 
 
 def test_a_window_alone_in_its_batch_tags_its_core_only():
-    reading = Reading(window=10, context=2, batch_tokens=100)
-    whole = cut(np.array([20]), reading)
-    second = Segments(*(getattr(whole, f.name)[1:2] for f in fields(whole)))
-    (batch,) = batches(second, reading)
+    windowing = Windowing(window=10, context=2, batch_tokens=100)
+    whole = split_windows(np.array([20]), windowing)
+    second = Windows(*(getattr(whole, f.name)[1:2] for f in fields(whole)))
+    (batch,) = pad_windows(second, windowing)
     assert batch.tokens.tolist() == [list(range(4, 14))]
     assert batch.tokens[batch.core].tolist() == list(range(6, 12))
