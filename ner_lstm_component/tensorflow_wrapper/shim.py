@@ -440,8 +440,8 @@ class TensorFlowShim(Shim):
         for name, variable in variables:
             key, gradient = (self.id, name), gradients[name]
             if name in fused:
-                weights = np.array(variable.value.numpy(), order="C")
-                adam_step(optimizer, key, weights, gradient.numpy())
+                weights = variable.value.numpy()  # a copy
+                adam_step(optimizer, key, weights, np.asarray(memoryview(gradient)))
             else:
                 updated, _ = optimizer(key, to_floats(ops, variable), to_floats(ops, gradient))
                 weights = to_numpy(updated).reshape(variable.shape)
