@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import logging
 import os
+import sys
+import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from thinc.compat import cupy, has_cupy_gpu
@@ -15,6 +18,9 @@ from thinc.compat import cupy, has_cupy_gpu
 logger = logging.getLogger(__name__)
 
 CPU = "/CPU:0"
+
+# How lines of absl's log begin, before it is initialized and at the level INFO.
+_NOTICES = (b"WARNING: All log messages before absl::InitializeLog()", b"I0000 ")
 
 _start_lock = threading.Lock()
 # The process that started TensorFlow; a forked child inherits this number.
@@ -33,7 +39,8 @@ def import_tensorflow() -> Any:
     global _started_in
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        import tensorflow as tf
+        with _without_notices():
+            import tensorflow as tf
     except ImportError as error:
         raise ImportError(
             "Training a network, and running one that has no ONNX form, needs TensorFlow, which "
@@ -52,6 +59,29 @@ def import_tensorflow() -> Any:
             "and load it again: one that was only loaded predicts without TensorFlow."
         )
     return tf
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Hold back what TensorFlow's C++ code notes on stderr when it is first imported.
+
+    Its notices about oneDNN and CUDA ignore ``TF_CPP_MIN_LOG_LEVEL``. They are shown only if that
+    is 0. Anything else is printed after the import.
+    """
+    if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
+        yield
+        return
+    with _start_lock, tempfile.TemporaryFile() as held_back:
+        stderr = os.dup(2)
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held_back.seek(0)
+            lines = [line for line in held_back if not line.startswith(_NOTICES)]
+            os.write(2, b"".join(lines))
 
 
 def _prepare(tf: Any) -> None:

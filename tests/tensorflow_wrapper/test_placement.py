@@ -64,6 +64,15 @@ def test_a_gpu_that_tensorflow_does_not_see(gpus, seen):
         check_device(tensorflow_with(*gpus), "/GPU:1")
 
 
+def test_the_import_hides_notices_only(monkeypatch, capfd):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    with placement._without_notices():
+        os.write(2, b"I0000 00:00:1.2 3 port.cc:153] oneDNN\nE0000 cuda.cc:52] failed\n")
+    os.write(2, b"I0000 later\n")
+    assert capfd.readouterr().err == "E0000 cuda.cc:52] failed\nI0000 later\n"
+
+
 def test_the_warning_comes_once(caplog):
     placement.warn_that_onnx_stands_in.cache_clear()
     with caplog.at_level(logging.WARNING):
