@@ -32,7 +32,7 @@ def test_notes(sentences):
         ("Oslo", "May"), (Entity(0, 1, "geo"),), (Entity(0, 1, "geo"),), frozenset({1})
     )
     (note,) = summarize([unknown], "m", "d").notes
-    assert note.startswith("1 tokens have no annotation")
+    assert note.startswith("Tokens without annotation: 1.")
 
 
 def test_silent_pipeline_scores_nothing(sentences):
