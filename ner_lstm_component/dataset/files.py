@@ -18,6 +18,10 @@ _ZIP, _GZIP, _OLE = b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\x
 _WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
 # What the zip of a workbook holds: Excel, OpenDocument, Numbers.
 _WORKBOOK_MEMBERS = ("xl/", "content.xml", "Index/Document.iwa")
+_IS_WORKBOOK = (
+    "found a workbook of a spreadsheet program; expected a CSV. Open it there, save the sheet as "
+    "'CSV UTF-8' (File > Save As), and give that file."
+)
 _MAX_LAYERS = 3
 
 
@@ -48,7 +52,7 @@ def read_text(path: Path, encoding: str = AUTO) -> tuple[str, str, str]:
 
 def _unpack(name: str, data: bytes, *, is_zip: bool = False, layer: int = 0) -> tuple[str, bytes]:
     if data.startswith(_OLE):
-        raise _is_workbook(name)
+        raise DatasetError(f"{name}: {_IS_WORKBOOK}")
     is_zip = is_zip or data.startswith(_ZIP)
     if not is_zip and not data.startswith(_GZIP):
         return name, data
@@ -74,13 +78,13 @@ def _member(name: str, data: bytes) -> tuple[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         if any(member.startswith(_WORKBOOK_MEMBERS) for member in names):
-            raise _is_workbook(name)
+            raise DatasetError(f"{name}: {_IS_WORKBOOK}")
         # macOS adds a "._" companion of each file to the zips it makes.
         files = [member for member in names if not member.rpartition("/")[2].startswith("._")]
         found = [m for m in files if m.lower().removesuffix(".gz").endswith(SUFFIXES)]
         workbooks = [member for member in files if member.lower().endswith(_WORKBOOKS)]
         if workbooks and not found:
-            raise _is_workbook(f"{name}:{workbooks[0]}")
+            raise DatasetError(f"{name}:{workbooks[0]}: {_IS_WORKBOOK}")
         if len(found) != 1:
             listed = shorten(found or names) if names else "no member at all"
             raise DatasetError(
@@ -88,13 +92,6 @@ def _member(name: str, data: bytes) -> tuple[str, bytes]:
                 "expected exactly one CSV. Unpack it and give the right file."
             )
         return f"{name}:{found[0]}", archive.read(found[0])
-
-
-def _is_workbook(name: str) -> DatasetError:
-    return DatasetError(
-        f"{name}: found a workbook of a spreadsheet program; expected a CSV. Open it there, save "
-        "the sheet as 'CSV UTF-8' (File > Save As), and give that file."
-    )
 
 
 def shorten(names: Sequence[str], most: int = 5) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from ..decoding.iob2 import find_invalid, repair
 from .docs import Sentence
 from .files import AUTO, SUFFIXES, DatasetError, counted, read_text
-from .rows import ID, Row, Rows, read_rows
+from .rows import ID, Row, read_rows
 from .splits import PARTS
 
 
@@ -58,7 +59,7 @@ def read_csv(path: Path, *, encoding: str = AUTO, repair_tags: bool = False) -> 
         )
     read = [_sentence(name, rows, repair_tags) for rows in _group(name, found.rows)]
     sentences = tuple(sentence for sentence, _ in read)
-    remarks = tuple(_remarks(found, sentences))
+    remarks = _remarks(found.counts, sentences)
     return Source(name, used, sentences, sum(n for _, n in read), found.separator, remarks)
 
 
@@ -87,43 +88,39 @@ def read_folder(
     return sources
 
 
-def _remarks(found: Rows, sentences: Sequence[Sentence]) -> Iterator[str]:
-    if found.words or found.tags:
-        yield (
-            "removed blanks or invisible characters at the ends of "
-            f"{counted(found.words, 'word')} and {counted(found.tags, 'tag')}"
-        )
-    if found.empty:
-        yield f"left out {counted(found.empty, 'row')} without content"
-    if found.invisible:
-        yield f"left out {counted(found.invisible, 'row')} without a visible character in the word"
-    repeated = len(sentences) - len({sentence.id for sentence in sentences})
-    if repeated:
-        yield (
-            f"found {counted(repeated, 'sentence')} with the id of an earlier one, "
-            "and did not join them"
-        )
+def _remarks(counts: Counter[str], sentences: Sequence[Sentence]) -> tuple[str, ...]:
+    words, tags = counted(counts["words"], "word"), counted(counts["tags"], "tag")
+    empty, invisible = (counted(counts[key], "row") for key in ("empty", "invisible"))
+    n_repeated = len(sentences) - len({sentence.id for sentence in sentences})
+    repeated = counted(n_repeated, "sentence")
+    remarks = {
+        f"removed blanks or invisible characters at the ends of {words} and {tags}": (
+            counts["words"] + counts["tags"]
+        ),
+        f"left out {empty} without content": counts["empty"],
+        f"left out {invisible} without a visible character in the word": counts["invisible"],
+        f"found {repeated} with the id of an earlier one, and did not join them": n_repeated,
+    }
+    return tuple(remark for remark, n in remarks.items() if n)
 
 
-def _group(name: str, rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _group(name: str, rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows of each sentence."""
+    if not rows[0].id:
+        raise DatasetError(
+            f"{name}, line {rows[0].line}: the first row has no sentence id; expected one in "
+            f"the column {ID!r} on each sentence's first row. Fill it in."
+        )
     # With ids on first rows only, most rows have none. With ids on every row, most rows repeat
     # the id of the row before, and a row that lost its id changes nothing for the others.
     without = sum(not row.id for row in rows)
     same = sum(bool(a.id) and a.id == b.id for a, b in pairwise(rows))
-    on_first_rows = without > same
-    group: list[Row] = []
-    for row in rows:
-        if not row.id and not group:
-            raise DatasetError(
-                f"{name}, line {row.line}: the first row has no sentence id; expected one in "
-                f"the column {ID!r} on each sentence's first row. Fill it in."
-            )
-        if row.id and group and (on_first_rows or row.id != group[0].id):
-            yield group
-            group = []
-        group.append(row)
-    if group:
-        yield group
+    groups = [[rows[0]]]
+    for row in rows[1:]:
+        if row.id and (without > same or row.id != groups[-1][0].id):
+            groups.append([])
+        groups[-1].append(row)
+    return groups
 
 
 def _sentence(name: str, rows: Sequence[Row], repair_tags: bool) -> tuple[Sentence, int]:

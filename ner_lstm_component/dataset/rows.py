@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -30,10 +31,6 @@ _TAG_LIKE = re.compile(r"O|[A-Z]-\S+")
 _BARE_QUOTE = re.compile(r'(^|\t)"(\t|$)', re.MULTILINE)
 # A running number, or a sentence's id such as "Sentence: 1".
 _NUMBER = re.compile(r"(.*\W)?\d+")
-_OTHER_FORMATS = (
-    "A CoNLL file has the word in the first column and the IOB2 tag in the last, without a "
-    "header; other formats are converted by `spacy convert`, which writes .spacy files."
-)
 
 
 class Row(NamedTuple):
@@ -55,18 +52,13 @@ class Rows:
     """The tokens of a file, and what was changed or left out in reading them.
 
     :param separator: what separates the columns, in words.
-    :param words: how many words were stripped of blanks or invisible characters.
-    :param tags: how many tags were stripped of them.
-    :param empty: how many rows without content were left out.
-    :param invisible: how many rows were left out because no character of the word is visible.
+    :param counts: of ``words`` and ``tags`` stripped of blanks or invisible characters, and of
+        rows left out without content (``empty``) or without a visible word (``invisible``).
     """
 
     separator: str
     rows: list[Row] = field(default_factory=list)
-    words: int = 0
-    tags: int = 0
-    empty: int = 0
-    invisible: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 def read_rows(name: str, text: str) -> Rows:
@@ -90,15 +82,13 @@ def read_rows(name: str, text: str) -> Rows:
         found, rows = Rows(_DELIMITERS[delimiter]), _table_rows(name, text, delimiter)
     pending_id = ""
     for row in rows:
-        stripped = _strip(name, row, found)
-        if stripped is None:
-            # The row that is left out may be the one that has the sentence's id.
-            pending_id = row.id or pending_id
-            continue
         if pending_id:
-            stripped = stripped._replace(id=stripped.id or pending_id)
-            pending_id = ""
-        found.rows.append(stripped)
+            row = row._replace(id=row.id or pending_id)
+        stripped = _strip(name, row, found.counts)
+        # A row that is left out passes its sentence id on to the next one.
+        pending_id = row.id if stripped is None else ""
+        if stripped is not None:
+            found.rows.append(stripped)
     if (
         found.separator == _CONLL
         and found.rows
@@ -112,11 +102,11 @@ def read_rows(name: str, text: str) -> Rows:
     return found
 
 
-def _strip(name: str, row: Row, found: Rows) -> Row | None:
-    """Strip a row's word and tag, and count that in ``found``; None if the row is left out."""
+def _strip(name: str, row: Row, counts: Counter[str]) -> Row | None:
+    """Strip a row's word and tag, and count that; None if the row is left out."""
     if not row.word:
         if not row.pos and not row.tag:
-            found.empty += 1
+            counts["empty"] += 1
             return None
         raise DatasetError(
             f"{name}, line {row.line}: found the empty word {row.word!r}; expected one token "
@@ -138,12 +128,12 @@ def _strip(name: str, row: Row, found: Rows) -> Row | None:
                 "the tag to the entity's first visible word, or name the file's encoding in "
                 "encoding (--encoding)."
             )
-        found.invisible += 1
+        counts["invisible"] += 1
         return None
     if word == row.word and tag == row.tag:
         return row
-    found.words += word != row.word
-    found.tags += tag != row.tag
+    counts["words"] += word != row.word
+    counts["tags"] += tag != row.tag
     return row._replace(word=word, tag=tag)
 
 
@@ -223,7 +213,9 @@ def _check_header(name: str, line: int, header: list[str]) -> None:
             f"{name}, line {line}: the header lacks the column {shorten(missing)}; found "
             f"{shorten(header)}; expected {ID!r}, {WORD!r}, {TAG!r} and optionally {POS!r}, "
             "separated by commas, tabs or semicolons. Rename the columns or, if their names look "
-            f"garbled, name the file's encoding in encoding (--encoding). {_OTHER_FORMATS}"
+            "garbled, name the file's encoding in encoding (--encoding). A CoNLL file has the "
+            "word in the first column and the IOB2 tag in the last, without a header; other "
+            "formats are converted by `spacy convert`, which writes .spacy files."
         )
     twice = [column for column in (ID, WORD, POS, TAG) if header.count(column) > 1]
     if twice:

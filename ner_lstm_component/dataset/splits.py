@@ -52,6 +52,7 @@ def split_sentences(
         raise DatasetError(f"seed: found {seed}; expected a number from 0 to {MAX_SEED}.")
     keys: list[tuple[str, ...]]
     test_size: float
+    dev_size: float
     if split == Split.deduplicated:
         keys, what = [sentence.words for sentence in sentences], "distinct texts"
         distinct = list(dict.fromkeys(keys))  # in a fixed order: the draw depends on it

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ner_lstm_component.decoding.iob2 import tag_names
-from ner_lstm_component.evaluation.predictions import Sentence, tags_of
+from ..decoding.iob2 import tag_names
+from .predictions import Sentence, tags_of
 
 MISSED = "(missed)"
 SPURIOUS = "(spurious)"

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ner_lstm_component.decoding.iob2 import OUTSIDE
-from ner_lstm_component.evaluation.alignment import Outcome, Pair
-from ner_lstm_component.evaluation.predictions import Sentence
+from ..decoding.iob2 import OUTSIDE
+from .alignment import Outcome, Pair
+from .predictions import Sentence
 
 # The annotation of words that overlap an entity with other boundaries.
 PART = "part of another entity"

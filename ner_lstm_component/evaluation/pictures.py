@@ -16,9 +16,9 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ner_lstm_component.evaluation.scores import MEASURES, Score
-from ner_lstm_component.evaluation.summary import Calibration, Comparison, Evaluation
-from ner_lstm_component.evaluation.training_log import LogStep
+from .scores import MEASURES, Score
+from .summary import Calibration, Comparison, Evaluation
+from .training_log import LogStep
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#6E6E6E"
 _LIGHT = "#DDDDDD"
@@ -134,11 +134,10 @@ def draw_comparison(comparison: Comparison) -> Figure:
     """F1 of two pipelines, for each type and overall."""
     names = ["all", *comparison.types]
     figure, ax = _figure(max(6.0, 1.6 + 0.85 * len(names)), 4.4)
-    sides = ((comparison.first, BLUE), (comparison.second, ORANGE))
-    for k, (evaluation, color) in enumerate(sides):
+    for k, evaluation in enumerate((comparison.first, comparison.second)):
         scores = {"all": evaluation.micro, **evaluation.types}
         places = np.array([names.index(name) for name in scores]) + (k - 0.5) * 0.38
-        _bars(ax, places, list(scores.values()), "f1", 0.38, color, evaluation.model)
+        _bars(ax, places, list(scores.values()), "f1", 0.38, (BLUE, ORANGE)[k], evaluation.model)
     _percent_axis(ax, names)
     ax.axvline(0.5, color=GREY, linewidth=0.8)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)
@@ -158,8 +157,8 @@ def draw_learning_curve(log: Sequence[LogStep], title: str) -> Figure:
     names = [("ents_p", "precision", "o"), ("ents_r", "recall", "s"), ("ents_f", "f1", "D")]
     drawn = [curve for curve in names if curve[0] in scores and scores[curve[0]].notna().all()]
     for name, measure, marker in drawn:
-        style = {"color": _COLORS[measure], "marker": marker, "label": _NAMES[measure]}
-        upper.plot(steps, scores[name], markersize=4, **style)
+        color, label = _COLORS[measure], _NAMES[measure]
+        upper.plot(steps, scores[name], color=color, marker=marker, markersize=4, label=label)
     if not drawn:
         values = [100 * entry.score for entry in trained]
         upper.plot(steps, values, color=GREEN, marker="D", markersize=4, label="score")

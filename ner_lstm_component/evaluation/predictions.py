@@ -15,9 +15,9 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import minibatch
 
-from ner_lstm_component.decoding.confidence import CONFIDENCE
-from ner_lstm_component.decoding.iob2 import ENT_MISSING, OUTSIDE
-from ner_lstm_component.evaluation.alignment import Entity, Pair, align
+from ..decoding.confidence import CONFIDENCE
+from ..decoding.iob2 import ENT_MISSING, OUTSIDE
+from .alignment import Entity, Pair, align
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,8 @@ class Sentence:
     @property
     def correct(self) -> list[Entity]:
         """The gold entities that were predicted with their tokens and type."""
-        return [
-            gold
-            for gold, predicted in self.pairs
-            if gold and predicted and gold[:3] == predicted[:3]
-        ]
+        predicted = {ent[:3] for ent in self.predicted}
+        return [ent for ent in self.gold if ent[:3] in predicted]
 
     def text(self, entity: Entity) -> str:
         """The words of an entity."""

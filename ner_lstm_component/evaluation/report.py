@@ -11,8 +11,9 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass, replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,14 @@ import pandas as pd
 from markupsafe import Markup
 from spacy.displacy import EntityRenderer
 
-from ner_lstm_component.evaluation.alignment import Entity, Outcome
-from ner_lstm_component.evaluation.errors import ErrorGroup, Mistake
-from ner_lstm_component.evaluation.predictions import Sentence
-from ner_lstm_component.evaluation.scores import MEASURES, Score
-from ner_lstm_component.evaluation.summary import Comparison, Difference, Evaluation
+from .alignment import Entity
+from .errors import Mistake
+from .predictions import Sentence
+from .summary import Comparison, Evaluation
 
 METRICS, MARKDOWN, HTML = "metrics.json", "report.md", "report.html"
 PICTURES = "report_files"  # the pictures of the Markdown report; replaced as a whole
 
-# Groups of errors in the table; how many of them are shown with examples, and how many examples.
-N_GROUPS, N_GROUPS_SHOWN, N_EXAMPLES = 15, 5, 3
 # Tokens of a long document that are shown on either side of an error.
 CONTEXT = 40
 
@@ -41,9 +39,6 @@ CONTEXT = 40
 _TINTS = ("#9AD0F5", "#F7CF86", "#8FD9BF", "#F3E999", "#F2B8D4", "#F0A882", "#C9C9F5", "#D0D0D0")
 
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
-
-# The first row is the header, the first column names the row.
-Table = list[list[str]]
 
 
 def write_report(
@@ -158,28 +153,13 @@ def render(
         keep_trailing_newline=True,
     )
     colors = {label: _TINTS[k % len(_TINTS)] for k, label in enumerate(evaluation.labels)}
-    environment.filters |= {
-        "markdown": escape_markdown,
-        "base64": lambda png: base64.b64encode(png).decode("ascii"),
-        "window": window,
-        "brackets": _brackets,
-        "displacy": lambda entities, sentence: _displacy(entities, sentence, colors),
-    }
-    shown = evaluation.groups[:N_GROUPS_SHOWN]
+    environment.filters["markdown"] = escape_markdown
+    environment.filters["base64"] = lambda png: base64.b64encode(png).decode("ascii")
+    environment.filters["window"] = window
+    environment.filters["brackets"] = _brackets
+    environment.filters["displacy"] = partial(_displacy, colors=colors)
     text = environment.get_template(template).render(
-        evaluation=evaluation,
-        comparison=comparison,
-        pictures=pictures,
-        pictures_folder=PICTURES,
-        strict_table=_score_table(
-            {"all, micro": evaluation.micro, "all, macro": evaluation.macro, **evaluation.types}
-        ),
-        relaxed_table=_score_table(
-            {"strict": evaluation.micro, **evaluation.relaxed}, intervals=False
-        ),
-        comparison_table=comparison and _comparison_table(comparison),
-        error_table=_error_table(evaluation.groups),
-        costly=[mistake for group in shown for mistake in group.mistakes[:N_EXAMPLES]],
+        evaluation=evaluation, comparison=comparison, pictures=pictures, pictures_folder=PICTURES
     )
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -187,56 +167,6 @@ def render(
 def escape_markdown(text: str) -> str:
     """Text that Markdown shows as it is."""
     return _MARKDOWN_SPECIAL.sub(r"\\\1", text)
-
-
-# --- tables ----------------------------------------------------------------------------
-
-
-def _score_table(scores: dict[str, Score], *, intervals: bool = True) -> Table:
-    rows = [["", "precision", "recall", "F1", "gold", "predicted", "correct"]]
-    for name, score in scores.items():
-        bounds = score.intervals if intervals else {}
-        values = [_percent(getattr(score, m)) + _within(bounds.get(m)) for m in MEASURES]
-        counts = (score.gold, score.predicted, score.correct)
-        rows.append([name, *values, *(f"{count:,}" for count in counts)])
-    return rows
-
-
-def _comparison_table(comparison: Comparison) -> Table:
-    sides = comparison.first, comparison.second
-    rows = [["", *(evaluation.model for evaluation in sides), "difference", "p"]]
-    for name, row in comparison.overall.items():
-        for measure, difference in row.items():
-            values = [_percent(getattr(getattr(side, name), measure)) for side in sides]
-            rows.append([f"{name} {measure.replace('f1', 'F1')}", *values, *_cells(difference)])
-    for label, difference in comparison.types.items():
-        found = [evaluation.types.get(label) for evaluation in sides]
-        values = [_percent(score.f1) if score else "–" for score in found]
-        rows.append([f"{label} F1", *values, *_cells(difference)])
-    return rows
-
-
-def _error_table(groups: Sequence[ErrorGroup]) -> Table:
-    rows = [["error", "number", "F1"]]
-    for group in groups[:N_GROUPS]:
-        labels = [label for label in (group.gold, group.predicted) if label is not None]
-        types = labels[0] if group.outcome is Outcome.BOUNDARY else " → ".join(labels)
-        n, gain = len(group.mistakes), 100 * group.gain
-        rows.append([f"{group.outcome.value}: {types}", f"{n:,}", f"+{gain:.2f}"])
-    return rows
-
-
-def _cells(difference: Difference) -> list[str]:
-    p = "" if difference.p_value is None else f"{difference.p_value:.4f}"
-    return [f"{100 * difference.value:+.2f}{_within(difference.bounds, sign='+')}", p]
-
-
-def _within(bounds: tuple[float, float] | None, sign: str = "") -> str:
-    return f" ({' to '.join(f'{100 * bound:{sign}.1f}' for bound in bounds)})" if bounds else ""
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f}"
 
 
 # --- errors in their sentences ---------------------------------------------------------

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _CHUNK = 500  # shuffles computed at once; affects only memory
 
-Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+Statistic = Callable[[NDArray[Any]], NDArray[np.float64]]
 
 
 def resample(

@@ -7,15 +7,15 @@ up sentences, types or resamples is to sum over another axis.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_lstm_component.evaluation.alignment import Entity, Outcome, Pair
-from ner_lstm_component.evaluation.predictions import Sentence
-from ner_lstm_component.evaluation.resampling import Statistic, interval, resample
+from .alignment import Outcome, Pair
+from .predictions import Sentence
+from .resampling import Statistic, interval, resample
 
 MEASURES = ("precision", "recall", "f1")
 
@@ -30,9 +30,7 @@ RELAXED: dict[str, dict[Outcome, float]] = {
 # Upper ends of the groups of sentence lengths, in tokens; the last group has none.
 LENGTHS = (10, 15, 20, 25, 30, 40)
 
-SEEN = "seen with this type"
-OTHER_TYPE = "seen with another type"
-UNSEEN = "never seen"
+FAMILIARITY = ("seen with this type", "seen with another type", "never seen")
 
 
 @dataclass(frozen=True)
@@ -116,10 +114,9 @@ def score(
     """
     precision, recall, f1 = np.nan_to_num(statistic(counts)).tolist()
     correct, gold, predicted = (int(count) for count in counts.reshape(-1, 3).sum(0))
-    drawn = None if resampled is None else statistic(resampled)
-    bounds = (
-        {} if drawn is None else {name: interval(drawn[:, k]) for k, name in enumerate(MEASURES)}
-    )
+    bounds = {}
+    if resampled is not None:
+        bounds = dict(zip(MEASURES, map(interval, statistic(resampled).T), strict=True))
     return Score(precision, recall, f1, gold, predicted, correct, bounds)
 
 
@@ -135,18 +132,16 @@ def relaxed_score(pairs: Sequence[Pair], credits: dict[Outcome, float]) -> Score
     return replace(found, correct=values.count(1))
 
 
-def by_length(sentences: Sequence[Sentence], labels: Sequence[str]) -> dict[str, Score]:
+def by_length(sentences: Sequence[Sentence]) -> dict[str, Score]:
     """Score sentences grouped by their length; empty groups are left out."""
     names = [f"{low + 1}–{high}" for low, high in zip((0, *LENGTHS), LENGTHS, strict=False)]
     names.append(f"over {LENGTHS[-1]}")
     groups = np.searchsorted(LENGTHS, [len(sentence.words) for sentence in sentences])
-    counts = strict_counts(sentences, labels).sum(1)
+    counts = np.array([[len(s.correct), len(s.gold), len(s.predicted)] for s in sentences])
     return _group_scores({name: counts[groups == k] for k, name in enumerate(names)})
 
 
-def by_familiarity(
-    sentences: Sequence[Sentence], training: Sequence[Sentence], labels: Sequence[str]
-) -> dict[str, Score]:
+def by_familiarity(sentences: Sequence[Sentence], training: Sequence[Sentence]) -> dict[str, Score]:
     """Score entities grouped by whether they occur in the training data with their type.
 
     Each gold or predicted entity belongs to the group of its own words and type.
@@ -155,31 +150,16 @@ def by_familiarity(
     for sentence in training:
         for ent in sentence.gold:
             known[sentence.text(ent)].add(ent.label)
-
-    def group(sentence: Sentence, ent: Entity) -> str:
-        types = known.get(sentence.text(ent), ())
-        return SEEN if ent.label in types else OTHER_TYPE if types else UNSEEN
-
-    return _group_scores(
-        {
-            name: strict_counts([_only(s, group, name) for s in sentences], labels).sum(1)
-            for name in (SEEN, OTHER_TYPE, UNSEEN)
-        }
-    )
-
-
-def _only(sentence: Sentence, group: Callable[[Sentence, Entity], str], name: str) -> Sentence:
-    """A sentence with only the entities of one group."""
-    gold, predicted = (
-        tuple(ent for ent in entities if group(sentence, ent) == name)
-        for entities in (sentence.gold, sentence.predicted)
-    )
-    return replace(sentence, gold=gold, predicted=predicted)
+    counts = {name: np.zeros((len(sentences), 3), np.int64) for name in FAMILIARITY}
+    for row, sentence in enumerate(sentences):
+        for column, entities in enumerate((sentence.correct, sentence.gold, sentence.predicted)):
+            for ent in entities:
+                types = known.get(sentence.text(ent), ())
+                group = 0 if ent.label in types else 1 if types else 2
+                counts[FAMILIARITY[group]][row, column] += 1
+    return _group_scores(counts)
 
 
 def _group_scores(groups: dict[str, NDArray[np.int64]]) -> dict[str, Score]:
-    return {
-        name: score(counts.sum(0), resample(counts))
-        for name, counts in groups.items()
-        if counts.any()
-    }
+    known = {name: counts for name, counts in groups.items() if counts.any()}
+    return {name: score(counts.sum(0), resample(counts)) for name, counts in known.items()}

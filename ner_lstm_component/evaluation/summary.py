@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ner_lstm_component.evaluation import errors, scores
-from ner_lstm_component.evaluation.alignment import Outcome
-from ner_lstm_component.evaluation.confusion import entity_confusion, tag_confusion
-from ner_lstm_component.evaluation.errors import ErrorGroup, Mistake
-from ner_lstm_component.evaluation.predictions import Sentence
-from ner_lstm_component.evaluation.resampling import approximate_randomization, interval, resample
-from ner_lstm_component.evaluation.scores import MEASURES, RELAXED, Score
-from ner_lstm_component.training.calibration import (
+from ..training.calibration import (
     Reliability,
     expected_calibration_error,
     reliability,
 )
+from . import errors, scores
+from .alignment import Outcome
+from .confusion import entity_confusion, tag_confusion
+from .errors import ErrorGroup, Mistake
+from .predictions import Sentence
+from .resampling import Statistic, approximate_randomization, interval, resample
+from .scores import MEASURES, RELAXED, Score
 
 # How many errors of each list a report shows.
 N_SHOWN = 20
@@ -135,10 +135,8 @@ def summarize(
         relaxed={name: scores.relaxed_score(pairs, credits) for name, credits in RELAXED.items()},
         tags=tag_confusion(sentences, labels),
         entities=entity_confusion(sentences, labels),
-        lengths=scores.by_length(sentences, labels),
-        familiarity=None
-        if training is None
-        else scores.by_familiarity(sentences, training, labels),
+        lengths=scores.by_length(sentences),
+        familiarity=None if training is None else scores.by_familiarity(sentences, training),
         calibration=_calibration(sentences),
         groups=errors.costly_groups(sentences),
         confident=errors.most_confident(sentences, N_SHOWN),
@@ -160,9 +158,9 @@ def compare(
     """
     labels = scores.labels_of([*first[1], *second[1]])
     counts = [scores.strict_counts(sentences, labels) for _, sentences in (first, second)]
-    n = len(MEASURES)
+    drawn = [resample(found) for found in counts]
 
-    def statistic(summed: NDArray[np.int64]) -> NDArray[np.float64]:
+    def overall(summed: NDArray[np.int64]) -> NDArray[np.float64]:
         """Micro and macro measures of ``(n, n_labels, 3)`` counts, as six columns."""
         values = [scores.measures(summed.sum(-2)), scores.macro(summed)]
         return np.nan_to_num(np.concatenate(values, axis=-1))
@@ -171,25 +169,23 @@ def compare(
         """The F1 of each type, of ``(n, n_labels, 3)`` counts."""
         return scores.measures(summed)[..., MEASURES.index("f1")]
 
-    sums = [found.sum(0, keepdims=True) for found in counts]
-    drawn = [resample(found) for found in counts]
-    values = (statistic(sums[1]) - statistic(sums[0]))[0].tolist()
-    spread = statistic(drawn[1]) - statistic(drawn[0])
-    p_values = approximate_randomization(counts[0], counts[1], statistic, n_shuffles).tolist()
-    overall = [Difference(values[k], interval(spread[:, k]), p_values[k]) for k in range(2 * n)]
-    type_values = (np.nan_to_num(f1(sums[1])) - np.nan_to_num(f1(sums[0])))[0].tolist()
-    type_spread = f1(drawn[1]) - f1(drawn[0])
+    def differences(statistic: Statistic, p_values: Sequence[float | None]) -> list[Difference]:
+        one, two = (np.nan_to_num(statistic(found.sum(0)[None])[0]) for found in counts)
+        spread = statistic(drawn[1]) - statistic(drawn[0])
+        values = zip((two - one).tolist(), spread.T, p_values, strict=True)
+        return [Difference(value, interval(sample), p) for value, sample, p in values]
+
+    p_values = approximate_randomization(counts[0], counts[1], overall, n_shuffles)
+    averages = differences(overall, p_values.tolist())
+    n = len(MEASURES)
     return Comparison(
         first=first[0],
         second=second[0],
         overall={
-            "micro": dict(zip(MEASURES, overall[:n], strict=True)),
-            "macro": dict(zip(MEASURES, overall[n:], strict=True)),
+            "micro": dict(zip(MEASURES, averages[:n], strict=True)),
+            "macro": dict(zip(MEASURES, averages[n:], strict=True)),
         },
-        types={
-            label: Difference(type_values[k], interval(type_spread[:, k]), None)
-            for k, label in enumerate(labels)
-        },
+        types=dict(zip(labels, differences(f1, [None] * len(labels)), strict=True)),
         n_shuffles=n_shuffles,
     )
 

@@ -26,21 +26,16 @@ def test_notes(sentences):
     assert "types that the data does not have: org" in note
     assert "never predicted: eve" in other
     silent = [replace(sentence, predicted=()) for sentence in sentences]
-    (note,) = summarize(silent, "m", "d").notes
+    found = summarize(silent, "m", "d", has_confidences=True)
+    (note,) = found.notes
     assert "found no entity at all" in note
+    assert (found.micro.precision, found.micro.recall, found.micro.f1) == (0, 0, 0)
+    assert (found.calibration, found.confident) == (None, [])
     unknown = Sentence(
         ("Oslo", "May"), (Entity(0, 1, "geo"),), (Entity(0, 1, "geo"),), frozenset({1})
     )
     (note,) = summarize([unknown], "m", "d").notes
     assert note.startswith("Tokens without annotation: 1.")
-
-
-def test_silent_pipeline_scores_nothing(sentences):
-    silent = [replace(sentence, predicted=()) for sentence in sentences]
-    found = summarize(silent, "m", "d", has_confidences=True)
-    assert (found.micro.precision, found.micro.recall, found.micro.f1) == (0, 0, 0)
-    assert found.calibration is None
-    assert found.confident == []
 
 
 def test_compare_with_itself(sentences):
