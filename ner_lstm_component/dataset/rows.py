@@ -89,14 +89,11 @@ def read_rows(name: str, text: str) -> Rows:
         pending_id = row.id if stripped is None else ""
         if stripped is not None:
             found.rows.append(stripped)
-    if (
-        found.separator == _CONLL
-        and found.rows
-        and all(_NUMBER.fullmatch(row.word) for row in found.rows)
-    ):
+    words = [row.word for row in found.rows]
+    if found.separator == _CONLL and words and all(map(_NUMBER.fullmatch, words)):
         raise DatasetError(
             f"{name}, line {found.rows[0].line}: found only numbers in the first column, such as "
-            f"{found.rows[0].word!r}; expected the words. Remove the columns before them, or give "
+            f"{words[0]!r}; expected the words. Remove the columns before them, or give "
             f"the file a header with the columns {ID!r}, {WORD!r} and {TAG!r}."
         )
     return found

@@ -44,36 +44,26 @@ def test_encoding_is_recognized(read, written, line_end):
     assert (source.encoding, source.sentences[0].words) == (written, WORDS)
 
 
-@pytest.mark.parametrize(
-    ("written", "encoding"),
-    [
-        ("latin-1", "latin-1"),
-        ("cp1251", "cp1251"),
-        ("utf-16", "utf-16"),
-        ("utf-16-le", "utf-16-le"),
-        ("utf-8-sig", "utf-8"),
-        ("utf-8-sig", "utf-8-sig"),
-    ],
-)
-def test_named_encoding(read, written, encoding):
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1251", "utf-16", "utf-16-le", "utf-8-sig"])
+def test_named_encoding(read, encoding):
     word = "Ж" if encoding == "cp1251" else "é"
-    source = read(f"Sentence #,Word,Tag\n1,{word},O\n".encode(written), encoding=encoding)
+    source = read(f"Sentence #,Word,Tag\n1,{word},O\n".encode(encoding), encoding=encoding)
     assert (source.encoding, source.sentences[0].words) == (encoding, (word,))
+
+
+def test_byte_order_mark_is_no_part_of_the_header(read):
+    assert read(TEXT.encode("utf-8-sig"), encoding="utf-8").sentences[0].words == WORDS
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(
-    ("mark", "wrong", "encoding"),
-    [
-        (b"", b"\xe9", "utf-8"),
-        (b"", b"\xe9", "ascii"),
-        (b"", b"\x81", "auto"),
-        (b"", b"\x8d", "cp1252"),
-        (b"\xef\xbb\xbf", b"\xe9", "auto"),
-        (b"\xef\xbb\xbf", b"\xe9", "utf-8-sig"),
-    ],
+    ("wrong", "encoding"),
+    [(b"\xe9", "utf-8"), (b"\xe9", "ascii"), (b"\x81", "auto"), (b"\x8d", "cp1252")],
 )
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_undecodable_bytes_are_refused_with_their_line(read, mark, wrong, encoding, line_end):
+    if encoding == "ascii":
+        mark = b""
     text = mark + b"Sentence #,Word,Tag\n1,a,O\n,b" + wrong + b",O\n,c,O\n"
     with pytest.raises(DatasetError) as error:
         read(text.replace(b"\n", line_end.encode()), encoding=encoding)
@@ -123,13 +113,9 @@ def test_workbooks_are_refused_with_the_way_out(read, tmp_path, name, kind):
     with pytest.raises(DatasetError, match=r"workbook.*CSV UTF-8") as error:
         read(gzip.compress(data) if name.endswith(".gz") else data, name)
     assert str(error.value).startswith(f"{tmp_path / name}: ")
-
-
-@pytest.mark.parametrize("member", ["book.xlsx", "data.csv"])
-def test_workbook_in_a_zip(read, tmp_path, member):
-    with pytest.raises(DatasetError, match=r"workbook.*CSV UTF-8") as error:
-        read(zipped(**{member: EXCEL}), "data.zip")
-    assert str(error.value).startswith(f"{tmp_path / 'data.zip'}:{member}: ")
+    for member in ("book.xlsx", "data.csv"):
+        with pytest.raises(DatasetError, match=rf"data\.zip:{member}: found a workbook"):
+            read(zipped(**{member: EXCEL}), "data.zip")
 
 
 @pytest.mark.parametrize(
@@ -145,22 +131,18 @@ def test_zip_without_exactly_one_csv(read, members, message):
         read(zipped(**members), "data.zip")
 
 
-def damaged_zips() -> dict[str, bytes]:
-    data = zipped(ner__csv=DATA)
-    middle = data.index(b"ner.csv") + len(b"ner.csv") + 5
-    directory = data.index(b"PK\x01\x02")
-    return {
-        "cut": data[: len(data) // 2],
-        "content": data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :],
-        # The flag in the local header and in the directory.
-        "encrypted": b"".join(
-            [data[:6], b"\x01", data[7 : directory + 8], b"\x01", data[directory + 9 :]]
-        ),
-        "other": b"no zip at all",
-    }
+ZIP = zipped(ner__csv=DATA)
+MIDDLE, DIRECTORY = ZIP.index(b"ner.csv") + len(b"ner.csv") + 5, ZIP.index(b"PK\x01\x02")
+DAMAGED = {
+    "cut": ZIP[: len(ZIP) // 2],
+    "content": ZIP[:MIDDLE] + bytes([ZIP[MIDDLE] ^ 0xFF]) + ZIP[MIDDLE + 1 :],
+    # The flag in the local header and in the directory.
+    "encrypted": ZIP[:6] + b"\1" + ZIP[7 : DIRECTORY + 8] + b"\1" + ZIP[DIRECTORY + 9 :],
+    "other": b"no zip at all",
+}
 
 
-@pytest.mark.parametrize("data", damaged_zips().values(), ids=damaged_zips())
+@pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
 def test_damaged_zip(read, data):
     with pytest.raises(DatasetError, match=r"data\.zip: cannot be unpacked \(.*intact zip"):
         read(data, "data.zip")

@@ -33,17 +33,15 @@ def test_reads_what_spacys_logger_writes(tmp_path):
     assert last.score == 0.75
 
 
-@pytest.mark.parametrize(
-    "content", ["{", "[]", "1", "{}", json.dumps({"step": 1, "losses": 2}), "\n", "\0"]
+WRONG = dict.fromkeys(
+    ["{", "[]", "1", "{}", json.dumps({"step": 1, "losses": 2}), "\n", "\0"],
+    r"log\.jsonl, line 1: not an evaluation",
 )
-def test_something_else(tmp_path, content):
+
+
+@pytest.mark.parametrize(("content", "message"), [*WRONG.items(), ("", "holds no evaluation")])
+def test_something_else(tmp_path, content, message):
     path = tmp_path / "log.jsonl"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"log\.jsonl, line 1: not an evaluation"):
+    with pytest.raises(ValueError, match=message):
         read_training_log(path)
-
-
-def test_empty(tmp_path):
-    (tmp_path / "log.jsonl").touch()
-    with pytest.raises(ValueError, match="holds no evaluation"):
-        read_training_log(tmp_path / "log.jsonl")
