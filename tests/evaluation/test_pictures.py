@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 
 from ner_lstm_component.evaluation import pictures
 from ner_lstm_component.evaluation.confusion import tag_confusion
-from ner_lstm_component.evaluation.summary import compare, summarize
+from ner_lstm_component.evaluation.summary import summarize
 from ner_lstm_component.evaluation.training_log import LogStep
 
 LOG = [
@@ -20,18 +20,12 @@ LOG = [
 ALWAYS = ["types", "tags_counts", "tags_normalized", "entities", "lengths"]
 
 
-@pytest.fixture(scope="module")
-def evaluation(sentences):
-    return summarize(sentences, "some model", "some data", training=sentences, has_confidences=True)
-
-
 def texts(figure) -> list[str]:
     return [text.get_text() for ax in figure.axes for text in ax.texts]
 
 
-def test_all(evaluation, sentences):
-    side = evaluation, sentences
-    drawn = pictures.draw_all(evaluation, log=LOG, comparison=compare(side, side, 10))
+def test_all(evaluation, with_itself):
+    drawn = pictures.draw_all(evaluation, log=LOG, comparison=with_itself)
     assert list(drawn) == [*ALWAYS, "familiarity", "reliability", "comparison", "learning_curve"]
     for png in drawn.values():
         height, width, _ = image.imread(io.BytesIO(png)).shape

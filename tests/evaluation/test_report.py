@@ -9,7 +9,7 @@ import pytest
 from ner_lstm_component.evaluation import report
 from ner_lstm_component.evaluation.alignment import Entity
 from ner_lstm_component.evaluation.predictions import Sentence
-from ner_lstm_component.evaluation.summary import compare, summarize
+from ner_lstm_component.evaluation.summary import summarize
 
 PICTURES = {"types": b"\x89PNG"}
 HOSTILE = "<script>alert(1)</script>"
@@ -31,15 +31,9 @@ class Page(HTMLParser):
         self.content += data
 
 
-@pytest.fixture(scope="module")
-def evaluation(sentences):
-    return summarize(sentences, "some model", "some data", has_confidences=True)
-
-
 @pytest.fixture
-def written(evaluation, sentences, tmp_path):
-    side = evaluation, sentences
-    report.write_report(evaluation, PICTURES, tmp_path, compare(side, side, 10))
+def written(evaluation, with_itself, tmp_path):
+    report.write_report(evaluation, PICTURES, tmp_path, with_itself)
     return tmp_path
 
 
