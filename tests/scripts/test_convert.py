@@ -195,8 +195,10 @@ def test_what_was_done_to_read_the_data_is_printed(data, out):
     result = run(data, out)
     assert result.exit_code == 0, result.output
     assert f"{data}: 50 sentences, read as utf-8, separated by semicolons\n" in result.output
-    assert f"{data}: 50 words and 0 tags had blanks or invisible characters" in result.output
-    assert f"{data}: 1 rows without content were left out\n" in result.output
+    assert (
+        f"{data}: removed blanks or invisible characters at the ends of 50 words" in result.output
+    )
+    assert f"{data}: left out 1 row without content\n" in result.output
     assert docs(out / "test.spacy")[0][1].text == "sleeps"
 
 
