@@ -71,8 +71,7 @@ def test_generator_writes_the_committed_files(tmp_path, content):
 def test_seed_and_size(tmp_path):
     made = {}
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        result = generate(tmp_path / name, "--seed", seed, "--sentences", 50)
-        assert result.returncode == 0, result.stderr
+        generate(tmp_path / name, "--seed", seed, "--sentences", 50)
         made[name] = (tmp_path / name / "train.csv").read_bytes()
     assert made["a"] == made["b"] != made["c"]
     assert len(read_csv(tmp_path / "a" / "train.csv").sentences) == 40
@@ -170,9 +169,8 @@ def test_train_has_the_traps_of_gmb(content, corpus):
     assert {"é", "ü", "ñ"} <= set("".join(counts))
     assert sum(s.words[0] == "None" for s in corpus["train"]) >= 5
     assert not any(word == "None" for s in corpus["train"] for word in s.words[1:])
-    # One token a word.
+    # Tokens are words.
     assert not any(" " in word for word in counts)
-    assert any("-" in word.strip("-") for word in counts)
     for word in counts:
         assert word in {"'s", "’s"} or not word.endswith(("'s", "’s")), word
         assert len(word) == 1 or not word.endswith((",", ";", '"')), word
