@@ -30,10 +30,10 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from thinc.api import Config
 
+from benchmarks.pages import ROOT, commit, fill, markdown
 from ner_lstm_component.dataset import PARTS
 from ner_lstm_component.training.calibration import annotated
 from ner_lstm_component.training.raw_text import with_spaces
-from result_pages import ROOT, commit, fill, markdown
 
 RUNS = ROOT / "docs" / "results" / "runs.jsonl"
 PAGE = ROOT / "docs" / "accuracy.md"
