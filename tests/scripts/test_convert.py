@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -81,14 +80,6 @@ def test_writes_three_files_and_a_summary(data, out):
         assert [token.tag_ for token in doc] == ["NNP", "VBZ"]
         assert [token.ent_iob_ for token in doc] == ["B", "O"]
         assert [ent.label_ for ent in doc.ents] == ["geo"]
-
-
-def test_zip_gives_the_same_as_its_csv(tmp_path, data, out):
-    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
-        archive.write(data, "data.csv")
-    assert run(data, out).exit_code == 0
-    assert run(tmp_path / "data.zip", tmp_path / "other").exit_code == 0
-    assert contents(tmp_path / "other") == contents(out)
 
 
 def test_same_seed_writes_the_same_bytes(tmp_path, data):
@@ -176,7 +167,6 @@ def test_earlier_files_are_replaced_and_others_stay(data, out):
         (None, [], ": no such file"),
         ("Sentence #,Word,Tag\n1,a,X\n", [], ", line 2: found the tag 'X'"),
         (HEADER + rows(2), [], ": too few sentences to split: found 2 distinct texts"),
-        (HEADER + rows(2), ["--split", "community"], ": too few sentences to split: found 2 sent"),
     ],
 )
 def test_bad_input_leaves_earlier_files(tmp_path, data, out, content, options, message):
@@ -192,20 +182,6 @@ def test_bad_input_leaves_earlier_files(tmp_path, data, out, content, options, m
     assert contents(out) == before
     assert run(path, tmp_path / "other", *options).exit_code == 1
     assert not (tmp_path / "other").exists()
-
-
-def test_folder_without_a_part(folder, out):
-    (folder / "test.csv").unlink()
-    result = run(folder, out)
-    assert result.exit_code == 1
-    assert f"Error: {folder / 'test.csv'}: no such file" in result.output
-    assert not out.exists()
-
-
-def test_unknown_encoding(data, out):
-    result = run(data, out, "--encoding", "utf-99")
-    assert result.exit_code == 1
-    assert "encoding (--encoding): 'utf-99' cannot decode" in result.output
 
 
 def test_targets_that_cannot_be_replaced(tmp_path, data, out):

@@ -129,6 +129,16 @@ def test_a_threshold_is_set_in_the_scored_pipeline(data, untrained, tmp_path):
     assert "dev" not in row
 
 
+def test_a_larger_sample_contains_the_smaller(data, tmp_path):
+    texts = []
+    for n in (1, 2):
+        experiment.write_subset(data / "train.spacy", n, tmp_path / "subset.spacy")
+        docs = DocBin().from_disk(tmp_path / "subset.spacy").get_docs(spacy.blank("en").vocab)
+        texts.append([doc.text for doc in docs])
+    assert texts[1][:1] == texts[0]
+    assert len(texts[1]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
