@@ -78,30 +78,17 @@ def test_table_and_file(model, data, tmp_path):
     result = run(model, data, "--output", tmp_path / "new" / "metrics")
     assert result.exit_code == 0, result.output
     metrics = json.loads((tmp_path / "new" / "metrics" / "metrics.json").read_text())
-    known = {
-        "ents_p": pytest.approx(2 / 6),
-        "ents_r": pytest.approx(2 / 5),
-        "ents_f": pytest.approx(4 / 11),
-        "ents_per_type": {
-            "per": {"p": pytest.approx(1 / 2), "r": pytest.approx(1 / 3), "f": pytest.approx(0.4)},
-            "geo": {"p": pytest.approx(1 / 3), "r": pytest.approx(1.0), "f": pytest.approx(0.5)},
-            "org": {"p": 0.0, "r": 0.0, "f": 0.0},
-            "tim": {"p": 0.0, "r": 0.0, "f": 0.0},
-        },
-        "documents": 5,
-        "tokens": 18,
-        "entities": {"per": 3, "geo": 1, "org": 1},
-    }
-    assert {name: metrics[name] for name in known} == known
+    assert (metrics["documents"], metrics["tokens"]) == (5, 18)
+    assert metrics["entities"] == {"per": 3, "geo": 1, "org": 1}
+    scores = [metrics[name] for name in ("ents_p", "ents_r", "ents_f")]
+    assert scores == pytest.approx([2 / 6, 2 / 5, 4 / 11])
+    expected = {"p": pytest.approx(1 / 3), "r": 1.0, "f": 0.5}
+    assert metrics["ents_per_type"]["geo"] == expected
     table = flat(result.output)
     assert "per 50.00 33.33 40.00 3 geo 33.33 100.00 50.00 1" in table
     assert "all 33.33 40.00 36.36 5" in table
-    assert sorted(path.name for path in (tmp_path / "new" / "metrics").iterdir()) == [
-        "metrics.json",
-        "report.html",
-        "report.md",
-        "report_files",
-    ]
+    written = sorted(path.name for path in (tmp_path / "new" / "metrics").iterdir())
+    assert written == ["metrics.json", "report.html", "report.md", "report_files"]
 
 
 def test_without_output_nothing_is_written(model, data, tmp_path, monkeypatch):
