@@ -327,13 +327,6 @@ def test_bad_arguments_are_refused_first(folder, monkeypatch, arguments, message
     assert "".join(message.split()) in "".join(result.output.replace("│", "").split())
 
 
-def test_without_tensorflow_it_says_what_to_do(folder, monkeypatch):
-    monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
-    result = run_on(folder, "--sentences 4 --only pipe")
-    assert result.exit_code == 2
-    assert "--no-tensorflow" in result.output
-
-
 def test_only_components_that_find_entities_are_loaded(folder, tmp_path):
     assert inputs.unneeded(folder / "ours", "MODEL") == ()
     assert inputs.unneeded(folder / "peer", "--peer") == ("sentencizer",)
@@ -392,7 +385,7 @@ def test_a_pipeline_runs_in_its_own_process(folder, tmp_path):
     assert len(median["values"]) == 1
 
 
-def test_a_failed_measurement_is_an_error(folder, tmp_path, in_process, monkeypatch):
+def test_failed_and_impossible_measurements(folder, tmp_path, in_process, monkeypatch):
     def fail(setup):
         raise processes.WorkerError("out of order")
 
@@ -401,6 +394,10 @@ def test_a_failed_measurement_is_an_error(folder, tmp_path, in_process, monkeypa
     result = run_on(folder, options, tmp_path / "results.json")
     assert result.exit_code == 1
     assert "pipe could not be measured. out of order" in result.output
+    monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
+    result = run_on(folder, "--sentences 4 --only pipe")
+    assert result.exit_code == 2
+    assert "--no-tensorflow" in result.output
 
 
 def test_a_run_gives_results_tables_and_a_picture(folder, tmp_path, in_process):
