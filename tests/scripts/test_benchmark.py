@@ -249,17 +249,15 @@ def test_a_worker_tags(folder, tmp_path):
     assert seen[1001].text.rstrip() == "rained for two days. Anna Berg"
 
 
-def test_processor_time_does_not_pass_while_waiting():
+def test_clocks_and_memory():
+    worker.forget_peak()
+    held = bytearray(50_000_000)
+    assert worker.peak_memory() >= worker.memory() > len(held)
+    # Processor time does not pass while waiting.
     wall, processor = worker.Worker("wall").clock, worker.Worker("cpu").clock
     wall_start, start = wall(), processor()
     time.sleep(0.1)
     assert processor() - start < wall() - wall_start
-
-
-def test_memory_and_its_peak():
-    worker.forget_peak()
-    held = bytearray(50_000_000)
-    assert worker.peak_memory() >= worker.memory() > len(held)
 
 
 # ---------------------------------------------------------------- training
