@@ -525,7 +525,7 @@ def test_string_store_stays_flat(client, nlp):
 
 
 def test_vocab_stays_small(client, nlp, monkeypatch):
-    monkeypatch.setattr("ner_lstm_component.service.tagger._FORGOTTEN_WORDS", 200)
+    monkeypatch.setattr("ner_lstm_component.service.tagger._MAX_NEW_WORDS", 200)
     before, strings = predict(client, text=TEXT, probabilities=True), set(nlp.vocab.strings)
     for i in range(100):
         predict(client, text=f"new{i} words{i} of{i} every{i} request{i}")
