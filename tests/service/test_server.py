@@ -209,31 +209,19 @@ def test_killed_worker_and_stop(model, start_server):
 
 
 def test_drain_loses_no_request(model, start_server):
-    """Clients that ask /readyz, as load balancers do, have time to turn away."""
-    server = start_server(str(model), "--drain-seconds", "2").wait_until_ready()
+    """Clients that ask /readyz, as load balancers do, turn away. A second SIGTERM ends the wait."""
+    server = start_server(str(model), "--drain-seconds", "600").wait_until_ready()
     loads = [Load(server.url, 2, keeps_connection) for keeps_connection in (False, True)]
     with loads[0].running(), loads[1].running():
-        for load in loads:
-            load.wait_for(50)
         server.process.terminate()
         while httpx.get(f"{server.url}/readyz").status_code == 200:
             time.sleep(0.02)
         not_ready = httpx.get(f"{server.url}/readyz")
         assert (not_ready.status_code, not_ready.json()) == (503, {"status": "stopping"})
         for load in loads:
-            load.wait_for(25)
+            load.wait_for(50)
             load.stopping.set()
-        assert server.process.poll() is None
     assert [load.failures for load in loads] == [([], [], 0)] * 2
-    assert server.process.wait(timeout=60) == 0
-
-
-def test_second_sigterm_ends_the_drain(model, start_server):
-    server = start_server(str(model), "--drain-seconds", "600").wait_until_ready()
-    server.process.terminate()
-    while httpx.get(f"{server.url}/readyz").status_code == 200:
-        time.sleep(0.02)
-    check_answer(server.url)
     assert server.stop() == 0
 
 
@@ -253,7 +241,9 @@ def test_log_file_and_folder_of_metrics(model, start_server, tmp_path):
     (folder / "other").touch()
     environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
     server = start_server(
-        str(model), "--log-file", "logs/app.log", cwd=tmp_path, env=environment
+        *(str(model), "--log-file", "logs/app.log", "--drain-seconds", "0.5"),
+        cwd=tmp_path,
+        env=environment,
     ).wait_until_ready()
     assert _requests(server.url) == 0
     check_answer(server.url)
