@@ -18,15 +18,8 @@ from typer.testing import CliRunner
 
 from ner_lstm_component.training.calibration import fit_temperature
 
+# Completed by `write_config`.
 CONFIG = """
-[paths]
-train = null
-dev = null
-
-[system]
-seed = 0
-gpu_allocator = null
-
 [nlp]
 lang = "en"
 pipeline = ["ner_lstm"]
@@ -36,30 +29,13 @@ pipeline = ["ner_lstm"]
 [components.ner_lstm]
 factory = "ner_lstm"
 
-[corpora]
-
-[corpora.train]
-@readers = "spacy.Corpus.v1"
-path = ${paths.train}
-
-[corpora.dev]
-@readers = "spacy.Corpus.v1"
-path = ${paths.dev}
-
 [training]
-seed = ${system.seed}
 max_steps = 30
-max_epochs = 0
 eval_frequency = 30
-train_corpus = "corpora.train"
-dev_corpus = "corpora.dev"
 
 [training.optimizer]
 @optimizers = "Adam.v1"
 learn_rate = 0.01
-
-[training.score_weights]
-ents_f = 1.0
 """
 
 CONLL = """-DOCSTART- -X- O O
@@ -259,11 +235,8 @@ def assert_round_trip(folder, docs):
 def test_shared_listener(tmp_path, folder, train_examples, tok2vec_model, small_tok2vec_model):
     """ner_lstm and spaCy's ner share one tok2vec, which learns from both."""
     text = CONFIG.replace('["ner_lstm"]', '["tok2vec", "ner", "ner_lstm"]')
-    text = text.replace(
-        "[corpora]",
-        '[components.tok2vec]\nfactory = "tok2vec"\n\n[components.ner]\nfactory = "ner"\n\n'
-        "[corpora]",
-    )
+    others = '[components.tok2vec]\nfactory = "tok2vec"\n\n[components.ner]\nfactory = "ner"\n\n'
+    text = text.replace("[training]", f"{others}[training]")
     full = Config().from_str(text, interpolate=False)
     full["components"]["tok2vec"]["model"] = tok2vec_model
     full["components"]["ner"]["model"] = {
