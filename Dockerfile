@@ -1,7 +1,7 @@
-# The service with the trained pipeline, in stages of which the image keeps the last only:
-#   builder      this package's wheel, with a compiler, which the slim image has not
-#   pipeline     the pipeline's wheel: that of packages/, else trained on the embedded corpus
-#   environment  what serving needs, at the versions of requirements.txt; no TensorFlow is among it
+# The service with the trained pipeline. The image keeps only the last of these stages:
+#   builder      builds this package's wheel, with a compiler that the slim image lacks
+#   pipeline     takes the pipeline's wheel from packages/, or trains it on the embedded corpus
+#   environment  installs what serving needs, as pinned in requirements.txt, without TensorFlow
 ARG PYTHON=python:3.12
 
 FROM ${PYTHON} AS builder
@@ -13,7 +13,7 @@ COPY LICENSE README.md pyproject.toml setup.cfg setup.py ./
 COPY ner_lstm_component ner_lstm_component
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels .
 
-# The first file is there for sure: COPY fails where none is, but may well find no wheel.
+# The wheel may be missing. COPY fails only if none of its sources exists, and the first one does.
 FROM builder AS pipeline
 COPY requirements.txt packages/en_ner_lstm-*.whl packages/
 COPY configs configs
@@ -27,7 +27,7 @@ RUN set -e; \
     fi; \
     mv packages/en_ner_lstm-*.whl wheels
 
-# The last line is a first try: what is missing, or does not fit together, fails the build.
+# The last line loads the service, so that missing or conflicting packages fail the build.
 FROM pipeline AS environment
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --constraint requirements.txt \
@@ -41,7 +41,7 @@ COPY --from=environment /opt/venv /opt/venv
 WORKDIR /app
 USER 10001:10001
 EXPOSE 5000
-# Without a proxy, which Docker may have been told to use for what is outside.
+# Bypasses a proxy that Docker may have been configured to use.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", "from urllib.request import ProxyHandler, build_opener; build_opener(ProxyHandler({})).open('http://127.0.0.1:5000/healthz', timeout=4)"]
 # Options of the server follow the image's name: docker run IMAGE --workers 4
 ENTRYPOINT ["ner-lstm", "serve", "en_ner_lstm", "--host", "0.0.0.0", "--port", "5000"]

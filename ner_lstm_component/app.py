@@ -1,7 +1,7 @@
-"""The HTTP service as a Flask application, for WSGI servers; `service` has its parts.
+"""The HTTP service as a Flask application, for WSGI servers. `service` implements it.
 
-``flask run`` finds it through ``wsgi.py``, ``ner-lstm serve`` puts it behind gunicorn, and other
-servers call :func:`create_app`. Needs what the extra ``serve`` installs.
+``flask run`` finds it through ``wsgi.py``, and other servers call :func:`create_app`. Requires the
+extra ``serve``.
 """
 
 from __future__ import annotations

@@ -17,6 +17,9 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if "PYTEST_XDIST_WORKER" in os.environ:  # pytest -n: the workers already occupy the cores
+    for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(variable, "1")
 
 
 # Entities of each type in the real ner_dataset.csv, as its description counts them.

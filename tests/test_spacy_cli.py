@@ -10,20 +10,16 @@ from spacy.cli._util import app
 from spacy.cli.find_threshold import find_threshold
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus
+from spacy.training.initialize import init_nlp
+from spacy.util import load_config
+from spacy.vocab import Vocab
 from thinc.api import Config
 from typer.testing import CliRunner
 
 from ner_lstm_component.training.calibration import fit_temperature
 
+# Completed by `write_config`.
 CONFIG = """
-[paths]
-train = null
-dev = null
-
-[system]
-seed = 0
-gpu_allocator = null
-
 [nlp]
 lang = "en"
 pipeline = ["ner_lstm"]
@@ -33,30 +29,13 @@ pipeline = ["ner_lstm"]
 [components.ner_lstm]
 factory = "ner_lstm"
 
-[corpora]
-
-[corpora.train]
-@readers = "spacy.Corpus.v1"
-path = ${paths.train}
-
-[corpora.dev]
-@readers = "spacy.Corpus.v1"
-path = ${paths.dev}
-
 [training]
-seed = ${system.seed}
 max_steps = 30
-max_epochs = 0
 eval_frequency = 30
-train_corpus = "corpora.train"
-dev_corpus = "corpora.dev"
 
 [training.optimizer]
 @optimizers = "Adam.v1"
 learn_rate = 0.01
-
-[training.score_weights]
-ents_f = 1.0
 """
 
 CONLL = """-DOCSTART- -X- O O
@@ -77,7 +56,7 @@ IOB = "Anna|NNP|B-PER Berg|NNP|I-PER lives|VBZ|O in|IN|O Oslo|NNP|B-LOC .|.|O\n"
 
 
 def run(*arguments):
-    """Run a spaCy command; its output. Fails where it fails."""
+    """Run a spaCy command, check that it succeeds, and return its output."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, (result.output, result.exception)
     return result.output
@@ -92,7 +71,7 @@ def folder(tmp_path_factory, train_examples):
 
 
 def write_config(path, text, model=None):
-    """A complete config at ``path``, its gaps filled with spaCy's defaults."""
+    """Write a config to ``path``, completed with spaCy's defaults."""
     config = Config().from_str(text, interpolate=False)
     if model is not None:
         config["components"]["ner_lstm"]["model"] = model
@@ -120,81 +99,66 @@ def model(config, folder):
 
 
 def weights(path):
-    return spacy.load(path).get_pipe("ner_lstm").model.layers[1].shims[0].keras_model.get_weights()
+    return network_weights(spacy.load(path))
 
 
-def test_train_and_load(model):
-    doc = spacy.load(model)("Anna Berg lives in Oslo .")
-    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Anna Berg", "per"), ("Oslo", "geo")]
+def network_weights(nlp):
+    return nlp.get_pipe("ner_lstm").model.layers[1].shims[0].keras_model.get_weights()
 
 
-def test_seed(model, config, folder):
-    for name, seed in (("again", 0), ("other", 1)):
-        train(config, folder / "data.spacy", folder / name, "--system.seed", seed)
-    first, again, other = (
-        weights(path) for path in (model, folder / "again/model-last", folder / "other/model-last")
+def assert_equal(a, b):
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def assert_finds_entities(path, person="per", place="geo"):
+    nlp = spacy.load(path)
+    doc = nlp(Doc(nlp.vocab, words=["Anna", "Berg", "lives", "in", "Oslo", "."]))
+    found = [(ent.text, ent.label_) for ent in doc.ents]
+    assert found == [("Anna Berg", person), ("Oslo", place)]
+
+
+def test_init_labels_and_train_again(model, config, folder):
+    """Labels from a file, the same seed: the same pipeline."""
+    labels, data = folder / "labels", folder / "data.spacy"
+    run("init", "labels", config, labels, "--paths.train", data, "--paths.dev", data)
+    assert json.loads((labels / "ner_lstm.json").read_text()) == ["geo", "org", "per"]
+    filled = Config().from_disk(config, interpolate=False)
+    reader = {"@readers": "spacy.read_labels.v1", "path": str(labels / "ner_lstm.json")}
+    filled["initialize"] = {"components": {"ner_lstm": {"labels": reader}}}
+    filled.to_disk(folder / "labels.cfg")
+    train(folder / "labels.cfg", data, folder / "again")
+    assert_finds_entities(folder / "again" / "model-last")
+    assert_equal(weights(model), weights(folder / "again" / "model-last"))
+
+
+def test_seed(config, folder):
+    paths = dict.fromkeys(("paths.train", "paths.dev"), str(folder / "data.spacy"))
+    one, same, other = (
+        network_weights(init_nlp(load_config(config, overrides={**paths, "system.seed": seed})))
+        for seed in (0, 0, 1)
     )
-    for a, b in zip(first, again, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert any((a != b).any() for a, b in zip(first, other, strict=True))
-
-
-def test_train_with_averages(model, config, folder):
-    train(
-        config,
-        folder / "data.spacy",
-        folder / "averaged",
-        "--training.optimizer.use_averages",
-        "true",
-    )
-    averaged = folder / "averaged" / "model-last"
-    assert all((a != b).any() for a, b in zip(weights(model), weights(averaged), strict=True))
-    assert spacy.load(averaged)("Anna Berg lives in Oslo .").ents
+    assert_equal(one, same)
+    assert any((a != b).any() for a, b in zip(one, other, strict=True))
 
 
 def test_train_with_gradient_accumulation(config, folder):
-    train(
-        config,
-        folder / "data.spacy",
-        folder / "accumulated",
-        "--training.accumulate_gradient",
-        3,
-    )
+    option = ("--training.accumulate_gradient", 3)
+    train(config, folder / "data.spacy", folder / "accumulated", *option)
     meta = json.loads((folder / "accumulated/model-best/meta.json").read_text(encoding="utf-8"))
     assert meta["performance"]["ents_f"] > 0.8
 
 
-@pytest.mark.parametrize(("name", "text"), [("data.conll", CONLL), ("data.iob", IOB)])
-def test_train_on_converted_files(tmp_path, config, name, text):
-    (tmp_path / name).write_text(text * 3, encoding="utf-8")
-    run("convert", tmp_path / name, tmp_path, "-n", 10)
-    train(config, tmp_path / "data.spacy", tmp_path / "out")
-    nlp = spacy.load(tmp_path / "out" / "model-last")
-    assert set(nlp.get_pipe("ner_lstm").labels) == {"PER", "LOC"}
-    doc = nlp(Doc(nlp.vocab, words=["Anna", "Berg", "lives", "in", "Oslo", "."]))
-    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Anna Berg", "PER"), ("Oslo", "LOC")]
-
-
-def test_init_labels_and_use_them(config, folder):
-    labels = folder / "labels"
-    data = folder / "data.spacy"
-    run("init", "labels", config, labels, "--paths.train", data, "--paths.dev", data)
-    assert json.loads((labels / "ner_lstm.json").read_text()) == ["geo", "org", "per"]
-    filled = Config().from_disk(config, interpolate=False)
-    filled["initialize"] = {
-        "components": {
-            "ner_lstm": {
-                "labels": {
-                    "@readers": "spacy.read_labels.v1",
-                    "path": str(labels / "ner_lstm.json"),
-                }
-            }
-        }
-    }
-    filled.to_disk(folder / "labels.cfg")
-    train(folder / "labels.cfg", folder / "data.spacy", folder / "from-labels")
-    nlp = spacy.load(folder / "from-labels" / "model-last")
-    assert nlp.get_pipe("ner_lstm").labels == ("geo", "org", "per")
+def test_train_on_converted_files(tmp_path, config):
+    converted = []
+    for name, text in (("one.conll", CONLL), ("other.iob", IOB)):
+        (tmp_path / name).write_text(text * 3, encoding="utf-8")
+        run("convert", tmp_path / name, tmp_path, "-n", 10)
+        docs = DocBin().from_disk((tmp_path / name).with_suffix(".spacy")).get_docs(Vocab())
+        converted.append([(ent.text, ent.label_) for doc in docs for ent in doc.ents])
+    assert converted[0] == converted[1] == [("Anna Berg", "PER"), ("Oslo", "LOC")] * 3
+    train(config, tmp_path / "one.spacy", tmp_path / "out")
+    assert_finds_entities(tmp_path / "out" / "model-last", "PER", "LOC")
 
 
 def test_fill_and_debug_config(tmp_path, folder):
@@ -210,12 +174,11 @@ def test_assemble(model, config, folder):
     text = CONFIG.replace('factory = "ner_lstm"', f'source = "{model}"')
     sourced = write_config(folder / "assemble.cfg", text)
     run("assemble", sourced, folder / "assembled")
-    doc = spacy.load(folder / "assembled")("Anna Berg lives in Oslo .")
-    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Anna Berg", "per"), ("Oslo", "geo")]
+    assert_finds_entities(folder / "assembled")
 
 
 def test_frozen_and_sourced(model, folder):
-    """Sourced and frozen, its predictions annotating: nothing learns, nothing is lost."""
+    """A sourced, frozen and annotating component keeps its weights."""
     text = CONFIG.replace('factory = "ner_lstm"', f'source = "{model}"')
     text = text.replace('["ner_lstm"]', '["ner_lstm", "textcat"]')
     text = text.replace(
@@ -229,21 +192,17 @@ def test_frozen_and_sourced(model, folder):
     for doc, cat in zip(docs, (1.0, 0.0), strict=True):
         doc.cats = {"a": cat, "b": 1 - cat}
     DocBin(docs=docs).to_disk(folder / "cats.spacy")
-    train(
-        folder / "frozen.cfg", folder / "cats.spacy", folder / "frozen", "--training.max_steps", 3
-    )
-    for a, b in zip(weights(model), weights(folder / "frozen/model-last"), strict=True):
-        np.testing.assert_array_equal(a, b)
+    steps = ("--training.max_steps", 3)
+    train(folder / "frozen.cfg", folder / "cats.spacy", folder / "frozen", *steps)
+    assert_equal(weights(model), weights(folder / "frozen/model-last"))
 
 
-def test_evaluate(model, folder):
+def test_evaluate_and_benchmark(model, folder):
+    assert_finds_entities(model)
     run("evaluate", model, folder / "data.spacy", "--output", folder / "scores.json")
     scores = json.loads((folder / "scores.json").read_text())
     assert scores["ents_f"] > 0.9
     assert set(scores["ents_per_type"]) == {"geo", "org", "per"}
-
-
-def test_benchmark_speed(model, folder):
     shown = run("benchmark", "speed", model, folder / "data.spacy", "--batches", 30, "--warmup", 1)
     assert "Mean" in shown
 
@@ -255,33 +214,29 @@ LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": 24, "upstream
 
 
 def predictions(nlp, docs):
-    """Emissions and entities, from words alone."""
+    """Predict emissions and entities from the words."""
     found = [nlp(Doc(nlp.vocab, words=[token.text for token in doc])) for doc in docs]
     entities = [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in found]
     return nlp.get_pipe("ner_lstm").model.predict(found).emissions, entities
 
 
-def assert_saved_as_it_is(folder, docs):
-    """What was loaded, saved and loaded again predicts the same, and something."""
+def assert_round_trip(folder, docs):
+    """Check that a pipeline predicts well, and the same after saving and loading."""
     nlp = spacy.load(folder)
     nlp.to_disk(folder / "again")
     emissions, entities = predictions(nlp, docs)
     others, same = predictions(spacy.load(folder / "again"), docs)
     assert entities == same
-    for a, b in zip(emissions, others, strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_equal(emissions, others)
     expected = [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in docs]
     assert sum(a == b for a, b in zip(entities, expected, strict=True)) > 0.8 * len(docs)
 
 
 def test_shared_listener(tmp_path, folder, train_examples, tok2vec_model, small_tok2vec_model):
-    """One tok2vec under ner_lstm and spaCy's ner: it learns from both, and serves both."""
+    """ner_lstm and spaCy's ner share one tok2vec, which learns from both."""
     text = CONFIG.replace('["ner_lstm"]', '["tok2vec", "ner", "ner_lstm"]')
-    text = text.replace(
-        "[corpora]",
-        '[components.tok2vec]\nfactory = "tok2vec"\n\n[components.ner]\nfactory = "ner"\n\n'
-        "[corpora]",
-    )
+    others = '[components.tok2vec]\nfactory = "tok2vec"\n\n[components.ner]\nfactory = "ner"\n\n'
+    text = text.replace("[training]", f"{others}[training]")
     full = Config().from_str(text, interpolate=False)
     full["components"]["tok2vec"]["model"] = tok2vec_model
     full["components"]["ner"]["model"] = {
@@ -299,9 +254,9 @@ def test_shared_listener(tmp_path, folder, train_examples, tok2vec_model, small_
     assert "LOSS TOK2VEC" in shown
     docs = [eg.reference for eg in train_examples]
     nlp = spacy.load(tmp_path / "out/model-last")
-    nlp.remove_pipe("ner")  # whose entities would stay
+    nlp.remove_pipe("ner")  # its entities would be kept
     nlp.to_disk(tmp_path / "alone")
-    assert_saved_as_it_is(tmp_path / "alone", docs)
+    assert_round_trip(tmp_path / "alone", docs)
     before = predictions(nlp, docs)
     nlp.replace_listeners("tok2vec", "ner_lstm", ["model.tok2vec"])
     nlp.remove_pipe("tok2vec")
@@ -324,8 +279,8 @@ def test_static_vectors(tmp_path, folder, train_examples, small_tok2vec_model):
     path = write_config(tmp_path / "static.cfg", CONFIG, model)
     options = ("--initialize.vectors", tmp_path / "vectors")
     train(path, folder / "data.spacy", tmp_path / "out", *options)
-    assert_saved_as_it_is(tmp_path / "out/model-last", docs)
-    # They are read: without them the emissions are others.
+    assert_round_trip(tmp_path / "out/model-last", docs)
+    # Without the vectors, the emissions change.
     nlp = spacy.load(tmp_path / "out/model-last")
     emissions, _ = predictions(nlp, docs)
     nlp.vocab.vectors.data[:] = 0
@@ -336,14 +291,17 @@ def test_static_vectors(tmp_path, folder, train_examples, small_tok2vec_model):
 # ---------------------------------------------------------------- confidence
 
 
-def test_training_calibrates(config, folder, tmp_path):
-    """As ``[training.before_to_disk]`` the calibration is in what is saved, averages in use."""
+def test_averages_and_calibration(model, config, folder, tmp_path):
+    """``[training.before_to_disk]`` calibrates the averaged weights that are saved."""
     full = Config().from_disk(config, interpolate=False)
     callback = {"@callbacks": "ner_lstm_component.calibration.v1", "path": "${paths.dev}"}
     full["training"]["before_to_disk"] = callback
     full["training"]["optimizer"]["use_averages"] = True
     full.to_disk(tmp_path / "calibrated.cfg")
     train(tmp_path / "calibrated.cfg", folder / "data.spacy", tmp_path / "out")
+    assert_finds_entities(tmp_path / "out/model-best")
+    averaged = weights(tmp_path / "out/model-last")
+    assert all((a != b).any() for a, b in zip(weights(model), averaged, strict=True))
     ner = spacy.load(tmp_path / "out/model-best").get_pipe("ner_lstm")
     assert ner.temperature != 1
     examples = list(Corpus(folder / "data.spacy")(spacy.blank("en")))
@@ -351,7 +309,7 @@ def test_training_calibrates(config, folder, tmp_path):
 
 
 def test_find_threshold(model, folder):
-    """spaCy's own search over the setting; its scores fall where everything is dropped."""
+    """spaCy's search finds the scores of each threshold."""
     arguments = ("ner_lstm", "threshold", "ents_f")
     shown = run("find-threshold", model, folder / "data.spacy", *arguments, "--n_trials", 3)
     assert "Best threshold" in shown

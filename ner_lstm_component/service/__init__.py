@@ -1,9 +1,9 @@
-"""The HTTP service: one module a concern, put together by `application`."""
+"""The HTTP service: a module for each concern, put together by `application`."""
 
 # The defaults of `ner-lstm serve`.
 HOST, PORT = "127.0.0.1", 5000
 WORKERS, THREADS = 2, 16
 TIMEOUT, GRACEFUL_TIMEOUT, KEEP_ALIVE, CLIENT_TIMEOUT = 60, 30, 15, 30.0
 
-# Names the folder where workers put their figures; prometheus_client reads it when imported.
+# The folder through which workers share their metrics. prometheus_client reads it on import.
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"

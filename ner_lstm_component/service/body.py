@@ -1,4 +1,4 @@
-"""Reading the body of a request: its encoding, its length, and how long it may take."""
+"""Reading the body of a request: its encoding, its length, and the time it takes to arrive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .limits import Limits, TooLarge
 from .problems import InvalidBody
 from .schema import PredictRequest
 
-# Where gunicorn keeps the connection of a request. Servers that buffer bodies need no deadline.
+# The WSGI variable with gunicorn's connection.
 CONNECTION = "gunicorn.socket"
 
 _UTF_8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
@@ -24,10 +24,10 @@ _UTF_8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 def read_request(limits: Limits, deadlines: Deadlines) -> PredictRequest:
     """Read and validate the body of `POST /predict`.
 
-    :raises werkzeug.exceptions.HTTPException: 400, 408, 413 or 415, which say why.
+    :raises werkzeug.exceptions.HTTPException: 400, 408, 413 or 415, with the reason.
     """
     _check_headers()
-    body = _decoded(_read(limits, deadlines))
+    body = _check_encoding(_read(limits, deadlines))
     try:
         return PredictRequest.model_validate_json(body)
     except ValidationError as error:
@@ -45,7 +45,7 @@ def _check_headers() -> None:
             f"Content-Encoding: expected a body that is not compressed. Received: {coding[:100]}"
         )
     charset = request.mimetype_params.get("charset", "")
-    # Not by codecs.lookup(), which remembers every name that it is asked for.
+    # codecs.lookup() would cache every name that clients send.
     if charset.lower() not in _UTF_8:
         raise InvalidBody(f"expected UTF-8. Received: charset={charset[:100]}")
 
@@ -55,32 +55,27 @@ def _read(limits: Limits, deadlines: Deadlines) -> bytes:
     if length is not None and length > limits.body_bytes:
         raise TooLarge("body", limits.body_bytes, "bytes", length)
     connection = request.environ.get(CONNECTION)
-    if connection is not None:
-        deadlines.watch(connection, socket.SHUT_RD)
+    deadlines.watch(connection, socket.SHUT_RD)
+    problem, cause = "", None
     try:
         body = request.get_data(cache=False)
-    # Each server has errors of its own for a body that breaks off or is malformed.
+    # Servers raise exceptions of their own for a body that is cut off or malformed.
     except Exception as error:
-        _check_time(connection, deadlines)
-        raise InvalidBody("it is malformed, or broke off") from error
+        body, problem, cause = b"", "it is malformed, or was cut off", error
+    in_time = deadlines.forget(connection)
     if len(body) > limits.body_bytes:
         raise TooLarge("body", limits.body_bytes, "bytes")
     if length is not None and len(body) < length:
-        _check_time(connection, deadlines)
-        raise InvalidBody(f"expected {length:,} bytes. Received: {len(body):,}")
-    if connection is not None:
-        deadlines.forget(connection)
+        problem = problem or f"expected {length:,} bytes. Received: {len(body):,}"
+    if problem and not in_time:
+        raise RequestTimeout(f"body: expected within {deadlines.seconds:g} seconds")
+    if problem:
+        raise InvalidBody(problem) from cause
     return body
 
 
-def _check_time(connection: socket.socket | None, deadlines: Deadlines) -> None:
-    """Tell a body that was cut off at its deadline from one that the client broke off."""
-    if connection is not None and not deadlines.forget(connection):
-        raise RequestTimeout(f"body: expected within {deadlines.seconds:g} seconds")
-
-
-def _decoded(body: bytes) -> bytes:
-    """The body in UTF-8, without a byte order mark."""
+def _check_encoding(body: bytes) -> bytes:
+    """Return a body that is valid UTF-8, without its byte order mark."""
     encoding = json.detect_encoding(body)
     if encoding == "utf-8-sig":
         return body.removeprefix(codecs.BOM_UTF8)

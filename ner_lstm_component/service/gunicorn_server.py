@@ -1,4 +1,4 @@
-"""gunicorn with its own ``gthread`` worker: settings, hooks, log, and the way it stops."""
+"""gunicorn with its ``gthread`` worker: settings, hooks, logging, and shutdown."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from flask import Flask
 from gunicorn.app.base import Application
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
+from prometheus_client.multiprocess import mark_process_dead
 
 from . import GRACEFUL_TIMEOUT, KEEP_ALIVE, METRICS_VARIABLE, THREADS, TIMEOUT, WORKERS
 from .server import ServerSettings, address
@@ -25,11 +26,12 @@ _LINGER_SECONDS = 1.0
 
 
 class GunicornServer(Application):
-    """gunicorn with our defaults; its ``run()`` serves until a signal ends it.
+    """gunicorn with the defaults of this package.
 
-    Options of ``ner-lstm serve`` go before ``GUNICORN_CMD_ARGS``, and that before the file.
+    Options of ``ner-lstm serve`` override ``GUNICORN_CMD_ARGS``, which overrides the file.
 
-    :param create: makes the application in a worker; its argument tells whether to stop.
+    :param create: creates the application in a worker; called with the function that tells
+        whether the server has begun to stop.
     """
 
     def __init__(self, create: Callable[..., Flask], settings: ServerSettings) -> None:
@@ -39,7 +41,7 @@ class GunicornServer(Application):
         super().__init__("ner-lstm", prog="ner-lstm serve")
 
     def load_config(self) -> None:
-        """Set gunicorn's settings."""
+        """Load all settings."""
         self._set(
             bind=address(None, None),
             workers=WORKERS,
@@ -51,36 +53,31 @@ class GunicornServer(Application):
             logger_class=_Logger,
             loglevel=logging.getLevelName(logging.getLogger(LOGGER).getEffectiveLevel()).lower(),
             control_socket_disable=True,
-            # Nobody's headers tell what only a proxy knows; see --proxies.
+            # Forwarded headers count only with --proxies.
             secure_scheme_headers={},
             forwarder_headers="",
         )
-        of_environment = vars(self.cfg.parser().parse_args(self.cfg.get_cmd_args_from_env()))
-        file = self._settings.gunicorn_conf or of_environment.get("config")
+        environment = vars(self.cfg.parser().parse_args(self.cfg.get_cmd_args_from_env()))
+        file = self._settings.gunicorn_conf or environment.get("config")
         if file is not None:
             self.load_config_from_file(str(file))
-        del of_environment["args"]
-        self._set(**of_environment)
+        del environment["args"]
+        self._set(**environment)
         self._set(**self._settings.gunicorn)
-        if not self.cfg.max_requests_jitter:  # Not all workers at once.
+        if not self.cfg.max_requests_jitter:  # so that workers are not all replaced at once
             self._set(max_requests_jitter=self.cfg.max_requests // 10)
-        self._chain_hooks()
         os.chdir(self.cfg.chdir)
-
-    def _chain_hooks(self) -> None:
-        """Call hooks of ours before the user's."""
-        users_when_ready, users_child_exit = self.cfg.when_ready, self.cfg.child_exit
+        # The user's hooks are called after this package's.
+        user_when_ready, user_child_exit = self.cfg.when_ready, self.cfg.child_exit
 
         def when_ready(server: Any) -> None:
             self._drain.install()
-            users_when_ready(server)
+            user_when_ready(server)
 
         def child_exit(server: Any, worker: Any) -> None:
             if METRICS_VARIABLE in os.environ:
-                from prometheus_client.multiprocess import mark_process_dead
-
                 mark_process_dead(worker.pid)
-            users_child_exit(server, worker)
+            user_child_exit(server, worker)
 
         self._set(when_ready=when_ready, child_exit=child_exit)
 
@@ -90,36 +87,36 @@ class GunicornServer(Application):
                 self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """Create the application, in a worker."""
+        """Create the application in a worker."""
         return self._create(self._drain.has_begun)
 
 
 class _Worker(ThreadWorker):
-    """gunicorn's worker with threads, whose main thread does not wait for clients.
+    """gunicorn's threaded worker, whose main thread does not wait for clients.
 
-    Before gunicorn closes a connection it waits up to two seconds for the client's end, in the
-    thread that also accepts connections. Here the thread of the request waits.
+    Before gunicorn closes a connection, it waits up to two seconds for the client to close it, in
+    the thread that also accepts connections. Here, the thread of the request waits.
     """
 
     def accept(self, listener: Any) -> None:
-        """Accept a connection, unless another worker that has fewer comes first."""
+        """Accept a connection, after giving less busy workers the chance to."""
         time.sleep(min(self.nr_conns * 0.00005, 0.001))
         super().accept(listener)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Accept or not; when stopping, let clients be refused at once, not reset later."""
+        """Start or stop accepting. At shutdown, refuse clients rather than reset them later."""
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:
                 listener.close()
 
     def handle(self, conn: Any) -> Any:
-        """Answer a request, and wait for the client's end of a connection that is not kept."""
+        """Answer a request, and wait for the client to close a connection that is not kept."""
         kept = super().handle(conn)
         if kept is False:
             end = time.monotonic() + _LINGER_SECONDS
             with contextlib.suppress(OSError):
-                # Below TLS, if there is any.
+                # The methods of the raw connection, also under TLS.
                 socket.socket.shutdown(conn.sock, socket.SHUT_WR)
                 while (seconds := end - time.monotonic()) > 0:
                     conn.sock.settimeout(seconds)
@@ -130,19 +127,19 @@ class _Worker(ThreadWorker):
 
 
 class _Drain:
-    """The seconds from SIGTERM until the server stops; a second SIGTERM ends them."""
+    """Delays the shutdown after SIGTERM. A second SIGTERM ends the delay."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        # Anonymous memory that forked workers share.
+        # Anonymous memory, shared with the forked workers.
         self._flag = mmap.mmap(-1, 1)
 
     def has_begun(self) -> bool:
-        """Whether the server has been told to stop."""
+        """Return whether the server has received SIGTERM."""
         return self._flag[0] != 0
 
     def install(self) -> None:
-        """Come before gunicorn's own handler of SIGTERM, in the process over the workers."""
+        """Handle SIGTERM before gunicorn's own handler, in the master process."""
         process = os.getpid()
         handler: Any = signal.getsignal(signal.SIGTERM)
 
@@ -150,11 +147,11 @@ class _Drain:
             handler(signal.SIGTERM, None)
 
         def terminate(*_: Any) -> None:
-            # A worker that has just been forked has this handler, too.
+            # A worker has inherited this handler until it sets its own.
             if os.getpid() != process or self.has_begun() or self._seconds == 0:
                 stop()
             else:
-                # A timer of the system's: a thread would not be safe beside fork().
+                # A system timer, because threads and fork() do not mix safely.
                 signal.setitimer(signal.ITIMER_REAL, self._seconds)
             self._flag[0] |= os.getpid() == process
 
@@ -163,19 +160,19 @@ class _Drain:
 
 
 class _Logger(Logger):
-    """gunicorn's messages in this package's log, its access log where the user sets it."""
+    """Sends gunicorn's messages to this package's log, and its access log where the user says."""
 
     def setup(self, cfg: Any) -> None:
-        """Set the logs up, also after a reload."""
+        """Set up the logs, at the start and after a reload."""
         super().setup(cfg)
-        if cfg.errorlog == "-":  # The default: what this package's configuration says.
+        if cfg.errorlog == "-":  # the default; this package's handlers do the rest
             self.error_log.handlers.clear()
         self.error_log.propagate = True
-        self.error_log.addFilter(_without_clients_bytes)
+        self.error_log.addFilter(_remove_request_bytes)
 
 
-def _without_clients_bytes(record: logging.LogRecord) -> bool:
-    """Cut what gunicorn repeats of a malformed request, which may be a text."""
+def _remove_request_bytes(record: logging.LogRecord) -> bool:
+    """Remove the bytes of a malformed request, which may contain a text, from the log."""
     message = record.getMessage()
     if message.startswith("Invalid request from"):
         record.msg, record.args = message.partition(": ")[0], ()

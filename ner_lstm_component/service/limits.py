@@ -1,34 +1,33 @@
-"""How much one request may ask for. Requests beyond a limit are answered with 413."""
+"""The limits of a request. Requests beyond a limit are answered with 413."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
-# How often the tokenizer looks at a character of which nothing comes, as measured: a character
-# of a plain word takes it about eight times as long as one more piece of punctuation beside it.
-_LOOKS = 8
+# Measured: per character, the tokenizer takes about eight times as long for a plain word as for
+# one more punctuation mark of the same word.
+_PLAIN_COST = 8
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that one request may hold.
+    """The maximum size of a request.
 
-    The last two bound the time that spaCy's tokenizer takes. It looks at each character of a
-    word for several kinds of affixes, strips punctuation piece by piece, and begins anew with
-    what is left: its time grows with the square of a run of brackets, quotes or emoji.
+    The last two limits bound the time of spaCy's tokenizer. It searches each word for several
+    kinds of affixes, strips one punctuation mark, and starts again with the rest, so its time
+    grows with the square of the length of a run of brackets, quotes or emoji.
 
     :param body_bytes: bytes of the body.
     :param texts: texts or sentences in a list.
     :param tokens: tokens of all inputs together.
-    :param word_characters: characters of a word, which is what stands between white space.
-    :param scanned_characters: characters that the tokenizer may have to look at. A word of
-        ``n`` characters, ``k`` of which are neither letters nor digits, counts
-        ``n * (k + 8)``.
+    :param word_characters: characters between white space.
+    :param scanned_characters: characters that the tokenizer may have to scan. A word of ``n``
+        characters, ``k`` of them neither letters nor digits, counts ``n * (k + 8)``.
     :raises ValueError: for a limit below 1.
     """
 
@@ -39,11 +38,9 @@ class Limits:
     scanned_characters: int = 2_000_000
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if getattr(self, field.name) < 1:
-                raise ValueError(
-                    f"{field.name!r} must be at least 1. Received: {getattr(self, field.name)}"
-                )
+        for name, limit in asdict(self).items():
+            if limit < 1:
+                raise ValueError(f"{name!r} must be at least 1. Received: {limit}")
 
 
 class TooLarge(RequestEntityTooLarge):
@@ -60,14 +57,12 @@ class TooLarge(RequestEntityTooLarge):
 def check_inputs(
     field: str, inputs: Sequence[str] | Sequence[Sequence[str]], limits: Limits, max_length: int
 ) -> None:
-    """Refuse inputs that would take too long, before anything is done with them.
-
-    The check reads each character once or twice.
+    """Refuse inputs that would take too long, before they are processed.
 
     :param field: the name of the input, for the error.
     :param inputs: texts, or sentences as tokens.
-    :param max_length: characters of a text that the pipeline takes.
-    :raises TooLarge: if they are beyond a limit.
+    :param max_length: the maximum length of a text in characters, as set by the pipeline.
+    :raises TooLarge: if a limit is exceeded.
     """
     if len(inputs) > limits.texts:
         raise TooLarge(field, limits.texts, field, len(inputs))
@@ -80,7 +75,7 @@ def check_inputs(
         if len(given) > max_length:
             raise TooLarge(field, max_length, "characters a text", len(given))
         words = given.split()
-        # Each word becomes one token at least.
+        # Each word becomes at least one token.
         n_words += len(words)
         check_tokens(field, n_words, limits)
         for word in words:
@@ -88,7 +83,7 @@ def check_inputs(
                 unit = "characters without white space between"
                 raise TooLarge(field, limits.word_characters, unit, len(word))
             n_others = 0 if word.isalnum() else len(_LETTER_OR_DIGIT.sub("", word))
-            n_scanned += len(word) * (n_others + _LOOKS)
+            n_scanned += len(word) * (n_others + _PLAIN_COST)
         n_scanned += len(given) - sum(map(len, words))
         if n_scanned > limits.scanned_characters:
             unit = "characters to be scanned for punctuation"
@@ -96,10 +91,6 @@ def check_inputs(
 
 
 def check_tokens(field: str, n_tokens: int, limits: Limits) -> None:
-    """Refuse too many tokens.
-
-    :param n_tokens: tokens of the request, as far as they have been counted.
-    :raises TooLarge: if they are beyond the limit.
-    """
+    """Raise `TooLarge` if the tokens of the request counted so far are too many."""
     if n_tokens > limits.tokens:
         raise TooLarge(field, limits.tokens, "tokens in a request")

@@ -1,4 +1,4 @@
-"""Figures for Prometheus, of all workers. Labels have few values, whatever clients send."""
+"""Metrics for Prometheus, summed over workers. No label takes its values from clients."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from prometheus_client.process_collector import ProcessCollector
 from . import METRICS_VARIABLE
 from .tagger import Tagged
 
-METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
-OTHER = "other"
+_METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
+_OTHER = "other"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Metrics:
-    """The figures of one application."""
+    """The metrics of one application."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
+        labels = ["method", "endpoint", "status"]
         self._requests = Counter(
-            "ner_lstm_requests",
-            "Requests answered.",
-            ["method", "endpoint", "status"],
-            registry=registry,
+            "ner_lstm_requests", "Requests answered.", labels, registry=registry
         )
         self._seconds = Histogram(
             "ner_lstm_request_seconds",
@@ -49,18 +47,15 @@ class Metrics:
         if METRICS_VARIABLE not in os.environ:
             ProcessCollector(registry=registry)
 
-    def answered(self, method: str, endpoint: str | None, status: int, seconds: float) -> None:
-        """Count a request.
-
-        :param endpoint: the rule that matched it, if any.
-        """
-        endpoint = endpoint or OTHER
-        method = method if method in METHODS else OTHER
+    def count_request(self, method: str, rule: str | None, status: int, seconds: float) -> None:
+        """Count an answered request; ``rule`` is the route that matched, if any."""
+        endpoint = rule or _OTHER
+        method = method if method in _METHODS else _OTHER
         self._requests.labels(method, endpoint, str(status)).inc()
         self._seconds.labels(endpoint).observe(seconds)
 
-    def tagged(self, tagged: Tagged) -> None:
-        """Count the texts of a request, their tokens and entities."""
+    def count_tagged(self, tagged: Tagged) -> None:
+        """Count the texts of a request, with their tokens and entities."""
         self._texts.inc(tagged.sizes["texts"])
         self._tokens.inc(tagged.sizes["tokens"])
         found = Counts(ent["label"] for one in tagged.predictions for ent in one["ents"])
@@ -68,7 +63,7 @@ class Metrics:
             self._entities.labels(label).inc(number)
 
     def exposition(self) -> bytes:
-        """Give all figures in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         registry = self._registry
         if METRICS_VARIABLE in os.environ:
             registry = CollectorRegistry()

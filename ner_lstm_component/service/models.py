@@ -1,9 +1,11 @@
-"""Which pipeline is served: finding, checking and loading it."""
+"""The pipeline to serve: where to find it, how to check it, and what to say about it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import platform
+import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from spacy.glossary import GLOSSARY
 from spacy.language import Language
 from spacy.util import is_package
 
+from .. import __version__
 from ..component import LSTMEntityRecognizer
 from ..tensorflow_wrapper import TensorFlowShim, uses_onnx
 
@@ -22,31 +25,32 @@ FACTORY = "ner_lstm"
 
 
 class ModelError(ValueError):
-    """There is no pipeline to serve. The message says what was looked for, and what to do."""
+    """There is no pipeline to serve. The message says what was tried, and what to do."""
 
 
 def load_pipeline(model: str | Path | None = None) -> Language:
     """Load a pipeline with a component ``ner_lstm``.
 
-    :param model: as of `application.create_app`.
+    :param model: as for `application.create_app`.
     :raises ModelError: if there is none, it cannot be loaded, or it lacks the component.
     """
     source = model or os.environ.get(MODEL_VARIABLE) or _default_model()
     try:
         nlp = spacy.load(source)
-    # Whatever is wrong with a folder's files comes out of the libraries that read them.
+    # The libraries that read the folder's files raise exceptions of many kinds.
     except Exception as error:
         raise ModelError(
             f"The pipeline {str(source)!r} cannot be loaded. Expected: the folder of a trained "
-            "pipeline, such as spacy train writes to model-best, or the name of an installed one; "
-            f"see also {MODEL_VARIABLE}. Received: {error} (Working folder: {str(Path.cwd())!r})"
+            "pipeline, such as model-best written by spacy train, or the name of an installed "
+            f"one; see also {MODEL_VARIABLE}. Received: {error} "
+            f"(Working folder: {str(Path.cwd())!r})"
         ) from error
     find_component(nlp)
     return nlp
 
 
 def find_component(nlp: Language) -> LSTMEntityRecognizer:
-    """The component made by the factory ``ner_lstm``, whatever its name.
+    """Return the component made by the factory ``ner_lstm``, under any name.
 
     :raises ModelError: if there is none.
     """
@@ -71,23 +75,31 @@ def _default_model() -> str | Path:
     )
 
 
-def network_runtime(component: LSTMEntityRecognizer) -> str:
-    """What a component that has been run predicts with: ``onnx`` or ``tensorflow``."""
+def describe(nlp: Language, component: LSTMEntityRecognizer) -> dict[str, Any]:
+    """Describe a pipeline that has been run, for ``/version``."""
     wrappers = [
         node
         for node in component.model.walk()
         if any(isinstance(shim, TensorFlowShim) for shim in node.shims)
     ]
-    return "onnx" if all(map(uses_onnx, wrappers)) else "tensorflow"
+    return {
+        "name": f"{nlp.meta['lang']}_{nlp.meta['name']}",
+        "version": nlp.meta["version"],
+        "package": __version__,
+        "labels": list(component.labels),
+        "legend": _legend(nlp.meta.get("legend") or {}, component.labels),
+        "threshold": component.threshold,
+        "runtime": {
+            "python": platform.python_version(),
+            "spacy": version("spacy"),
+            "onnxruntime": getattr(sys.modules.get("onnxruntime"), "__version__", None),
+            "network": "onnx" if all(map(uses_onnx, wrappers)) else "tensorflow",
+        },
+    }
 
 
-def legend(meta: Mapping[str, Any], labels: Iterable[str]) -> dict[str, str]:
-    """Explain entity types in words.
-
-    :param meta: of the pipeline, whose ``legend`` comes first; else spaCy's glossary.
-    :param labels: the types; those of which neither says anything are left out.
-    """
-    own = dict(meta.get("legend") or {})
+def _legend(own: dict[str, str], labels: tuple[str, ...]) -> dict[str, str]:
+    """Explain entity types by the pipeline's own legend, else by spaCy's glossary."""
     found = {label: own.get(label) or GLOSSARY.get(label.upper(), "") for label in labels}
-    # The glossary also has tags of other kinds ("art": an article), in lower case.
+    # The glossary also explains tags of other kinds ("art": an article), in lower case.
     return {label: str(text) for label, text in found.items() if label in own or text[:1].isupper()}

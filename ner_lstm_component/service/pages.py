@@ -1,7 +1,7 @@
-"""Pages for people: the one at ``/``, and the API's documentation at ``/docs``.
+"""The page at ``/``, and the API's documentation at ``/docs``.
 
-Everything they need is served from here, by relative links: the content security policy allows
-files of this server alone.
+All their files come from this server, by relative links, because the content security policy
+allows no others.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from flask_swagger_ui import get_swaggerui_blueprint
 from werkzeug.wrappers import Response
 
 pages = Blueprint("pages", __name__, static_folder="page", static_url_path="/page")
-# Its own page has a script within: only the files beside it are used.
+# Only its static files are used: its own page has an inline script.
 swagger_ui = get_swaggerui_blueprint("/docs/swagger-ui", "/openapi.json")
 
 
@@ -19,7 +19,7 @@ swagger_ui = get_swaggerui_blueprint("/docs/swagger-ui", "/openapi.json")
 def index() -> Response:
     """Serve the page."""
     if not request.environ["PATH_INFO"]:
-        # Behind a prefix: relative links need the slash.
+        # Behind a prefix, relative links need the slash.
         return redirect(f"{request.script_root}/")
     return pages.send_static_file("index.html")
 

@@ -1,4 +1,4 @@
-"""Answers to requests that fail: problems as JSON (RFC 9457) that name the field."""
+"""Failed requests are answered with a problem as JSON (RFC 9457) that names the field."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import logging
 import traceback
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask
 from pydantic import ValidationError
 from pydantic_core import to_json
 from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
+from werkzeug.wrappers import Response
 
 from ..logs import fields, request_id
 
 MEDIA_TYPE = "application/problem+json"
-_MAX_ERRORS, _MAX_NAME = 10, 100  # So much of what a client sent is repeated in the answer.
+_MAX_ERRORS, _MAX_NAME = 10, 100  # bound how much of a body the answer repeats
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 class InvalidBody(BadRequest):
     """A body that cannot be read, or that the schema does not allow.
 
-    :param error: what is wrong with it.
+    :param error: the reason.
     """
 
     def __init__(self, error: str | ValidationError) -> None:
@@ -37,37 +38,34 @@ class InvalidBody(BadRequest):
 
 
 def _field_name(location: tuple[int | str, ...]) -> str:
-    """A field as ``sentence[2]``; ``body`` is the request as a whole."""
+    """Format a field as ``sentence[2]``, and the whole request as ``body``."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return "".join(parts).removeprefix(".")[:_MAX_NAME] or "body"
 
 
 def register(app: Flask) -> None:
-    """Make an application answer failed requests with problems."""
+    """Have an application answer failed requests with problems."""
     app.register_error_handler(HTTPException, _problem)
     app.register_error_handler(Exception, _unexpected)
 
 
 def _problem(error: HTTPException) -> Response:
-    status = error.code or 500
     problem: dict[str, Any] = {
         "type": "about:blank",
         "title": error.name,
-        "status": status,
+        "status": error.code,
         "detail": error.description or error.name,
         "request_id": request_id.get(),
     }
     if hasattr(error, "errors"):
         problem["errors"] = error.errors
-    response = Response(to_json(problem), status, content_type=MEDIA_TYPE)
-    for name, value in error.get_headers():
-        if name.lower() not in ("content-type", "content-length"):
-            response.headers[name] = value
+    response = error.get_response()
+    response.data, response.content_type = to_json(problem), MEDIA_TYPE
     return response
 
 
 def _unexpected(error: Exception) -> Response:
-    # Without the exception's message, which may hold the user's text.
+    # The exception's message may contain the user's text.
     stack = traceback.format_tb(error.__traceback__)
     logger.error("Failed: %s", type(error).__name__, extra=fields(stack=stack))
     logger.debug("The message of this error", exc_info=error)

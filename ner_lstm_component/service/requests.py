@@ -1,4 +1,4 @@
-"""The frame of every request: its id, its record in the log, its figures, safe headers."""
+"""What every request gets: an id, a log record, metrics, a deadline, and security headers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def register(app: Flask, metrics: Metrics, deadlines: Deadlines) -> None:
-    """Make an application identify, log, count, bound and protect its requests."""
+    """Register the hooks before and after each request of an application."""
 
     @app.before_request
     def begin() -> None:
@@ -40,15 +40,14 @@ def register(app: Flask, metrics: Metrics, deadlines: Deadlines) -> None:
         given = request.headers.get(HEADER, "")
         g.request_id = request_id.set(given if _ID.fullmatch(given) else uuid.uuid4().hex)
         metrics.in_progress.inc()
-        if CONNECTION in request.environ:
-            deadlines.forget(request.environ[CONNECTION])
+        deadlines.forget(request.environ.get(CONNECTION))
 
     @app.after_request
     def finish(response: Response) -> Response:
         seconds = time.perf_counter() - g.start
-        # The rule of the path, not the path itself, which a client may have put a text into.
+        # A client may have put a text into the path, but not into the rule that matches it.
         rule = request.url_rule.rule if request.url_rule else None
-        metrics.answered(request.method, rule, response.status_code, seconds)
+        metrics.count_request(request.method, rule, response.status_code, seconds)
         record = fields(
             method=request.method if rule else None,
             endpoint=rule,
@@ -60,21 +59,14 @@ def register(app: Flask, metrics: Metrics, deadlines: Deadlines) -> None:
         logger.info("Request", extra=record)
         response.headers.extend({HEADER: request_id.get(), **_SECURITY})
         response.headers.setdefault("Cache-Control", "no-store")
-        _bound_sending(response, deadlines)
+        connection = request.environ.get(CONNECTION)
+        deadlines.watch(connection, socket.SHUT_RDWR)
+        response.call_on_close(lambda: deadlines.forget(connection))
+        response.direct_passthrough = False  # a file would be sent without closing the response
         return response
 
     @app.teardown_request
     def end(error: BaseException | None) -> None:
-        # Last and always, also where the client has gone: the thread's next record is another's.
+        # Runs even if the client has gone. The thread's next record belongs to another request.
         metrics.in_progress.dec()
         request_id.reset(g.request_id)
-
-
-def _bound_sending(response: Response, deadlines: Deadlines) -> None:
-    """Cut off a connection whose client does not take its answer in time."""
-    connection = request.environ.get(CONNECTION)
-    if connection is not None:
-        # Else a file would be sent without its response being closed.
-        response.direct_passthrough = False
-        deadlines.watch(connection, socket.SHUT_RDWR)
-        response.call_on_close(lambda: deadlines.forget(connection))

@@ -1,6 +1,6 @@
-"""The body of ``POST /predict``, as it is validated and documented.
+"""The schema of ``POST /predict``'s body, for validation and for the API's documentation.
 
-``openapi.json`` beside this module documents the rest of the API.
+``openapi.json`` documents the rest of the API.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .limits import Limits
 
 INPUTS = ("sentence", "sentences", "text", "texts")
 
-# One error of a list is enough: a million wrong elements would make a million errors.
+# A list of a million wrong elements would otherwise have a million errors.
 Words = Annotated[list[Annotated[str, StringConstraints(min_length=1)]], FailFast()]
 
 
@@ -30,7 +30,6 @@ class PredictRequest(BaseModel):
         json_schema_extra={"oneOf": [{"required": [name]} for name in INPUTS]},
     )
 
-    # The defaults stand for what is not given.
     sentence: Words = Field([], description="One sentence as tokens, which are kept as they are")
     sentences: Annotated[list[Words], FailFast()] = Field(
         [], description="Sentences as tokens, which are kept as they are"
@@ -44,7 +43,7 @@ class PredictRequest(BaseModel):
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="The score below which entities are left out. Default: the pipeline's",
+        description="Leaves out entities with a lower score. Default: the pipeline's threshold",
     )
     probabilities: bool = Field(
         False, description="Whether the answer has `prediction`; for `sentence` it always has"
@@ -67,7 +66,7 @@ class PredictRequest(BaseModel):
 
     @property
     def inputs(self) -> list[list[str]] | list[str]:
-        """What to tag: a list, also of a single input."""
+        """The inputs as a list, even if there is only one."""
         given = getattr(self, self.field)
         return given if self.is_list else [given]
 
@@ -83,7 +82,7 @@ class PredictRequest(BaseModel):
 
 
 def openapi_document(limits: Limits) -> dict[str, Any]:
-    """The API as OpenAPI 3.1, with the limits of this server."""
+    """Return the API as OpenAPI 3.1, with the limits of this server."""
     document = json.loads(Path(__file__).with_name("openapi.json").read_text(encoding="utf-8"))
     document["info"]["version"] = __version__
     predict = document["paths"]["/predict"]["post"]

@@ -1,7 +1,7 @@
-"""The command ``ner-lstm serve``: the service behind gunicorn, or on Windows behind waitress.
+"""The command ``ner-lstm serve``: the service under gunicorn, or on Windows under waitress.
 
-The pipeline is loaded before workers are forked: what is wrong with it is found out before
-there is a server, and a worker that replaces another needs no files.
+The pipeline is loaded before the workers are forked. Errors show before the server starts, and a
+worker that replaces another reads no files.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from .models import ModelError, load_pipeline
 
 logger = logging.getLogger(__name__)
 
-_M_ARENA_MAX = -8  # of glibc's malloc.h
+_M_ARENA_MAX = -8  # from glibc's malloc.h
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """How to serve.
+    """The settings of the server.
 
-    :param gunicorn: settings of gunicorn's by their names, such as ``bind`` and ``workers``.
-        They go before those of ``GUNICORN_CMD_ARGS`` and the configuration file.
-    :param gunicorn_conf: a configuration file of gunicorn's.
-    :param drain_seconds: seconds for which the server goes on after SIGTERM.
-    :param app: arguments of `application.create_app`.
+    :param gunicorn: gunicorn's settings by name, such as ``bind`` and ``workers``. They override
+        ``GUNICORN_CMD_ARGS`` and the configuration file.
+    :param gunicorn_conf: a configuration file for gunicorn.
+    :param drain_seconds: seconds for which the server continues after SIGTERM.
+    :param app: arguments for `application.create_app`.
     """
 
     gunicorn: Mapping[str, Any] = field(default_factory=dict)
@@ -49,19 +49,19 @@ class ServerSettings:
 
 
 def address(host: str | None, port: int | None) -> str:
-    """Host and port as one, an IPv6 address in brackets."""
+    """Join host and port, with an IPv6 address in brackets."""
     host, port = HOST if host is None else host, PORT if port is None else port
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
-    """Serve a pipeline until a signal ends it.
+    """Serve a pipeline until a signal stops it.
 
     :raises .models.ModelError: if it cannot be served.
     """
     logger.info("Start", extra=logs.fields(model=str(model), **vars(settings), **vars(limits)))
-    # Before the pipeline is loaded, part of which may import prometheus_client.
-    with _shared_figures():
+    # Before loading the pipeline, whose components may import prometheus_client.
+    with _shared_metrics():
         nlp = load_pipeline(model)
         if "tensorflow" in sys.modules:
             raise ModelError(
@@ -70,51 +70,46 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
             )
 
         def create(is_stopping: Callable[[], bool] | None = None) -> Flask:
-            # Not at the head: prometheus_client must find where figures go.
+            # Imports prometheus_client, which must find the folder of metrics.
             from .application import create_app
 
             return create_app(nlp, limits=limits, is_stopping=is_stopping, **settings.app)
 
-        if sys.platform == "win32":
-            serve_by_waitress(create(), settings, limits)
+        if sys.platform == "win32":  # which has no fork
+            import waitress
+
+            given = settings.gunicorn
+            waitress.serve(
+                create(),
+                listen=given.get("bind", address(None, None)),
+                threads=given.get("threads", THREADS),
+                channel_timeout=given.get("keepalive", KEEP_ALIVE),
+                max_request_body_size=limits.body_bytes + 1,
+            )
         else:
             from .gunicorn_server import GunicornServer
 
-            gc.freeze()  # What is loaded stays, and need not be looked at again.
+            gc.freeze()  # keeps the collector from writing to memory that workers share
             if hasattr(libc := ctypes.CDLL(None), "mallopt"):
-                # One heap: each thread's would grow to what the largest request needs.
+                # With an arena for each thread, each grows to the size of the largest request.
                 libc.mallopt(_M_ARENA_MAX, 1)
             GunicornServer(create, settings).run()
 
 
-def serve_by_waitress(app: Flask, settings: ServerSettings, limits: Limits) -> None:
-    """Serve in one process, by threads; where there is no fork."""
-    import waitress
-
-    given = settings.gunicorn
-    waitress.serve(
-        app,
-        listen=given.get("bind", address(None, None)),
-        threads=given.get("threads", THREADS),
-        channel_timeout=given.get("keepalive", KEEP_ALIVE),
-        max_request_body_size=limits.body_bytes + 1,
-    )
-
-
 @contextlib.contextmanager
-def _shared_figures() -> Iterator[None]:
-    """Give workers a folder for their figures, unless the user has named one."""
+def _shared_metrics() -> Iterator[None]:
+    """Create a temporary folder for the workers' metrics, unless the user has set one."""
     if os.environ.get(METRICS_VARIABLE) or sys.platform == "win32":
         yield
     elif "prometheus_client" in sys.modules:
         logger.warning(
-            "prometheus_client was imported before %s could be set: /metrics has the figures of "
-            "one worker at a time. Set it to an empty folder before Python starts.",
-            METRICS_VARIABLE,
+            f"prometheus_client was imported before {METRICS_VARIABLE} could be set: /metrics "
+            "shows one worker at a time. Set it to an empty folder before Python starts."
         )
         yield
     else:
-        # tempfile.TemporaryDirectory would be removed by the first worker that ends.
+        # Each worker inherits this. tempfile.TemporaryDirectory would delete the folder as soon
+        # as the first of them ends.
         folder, process = tempfile.mkdtemp(prefix="ner-lstm-metrics-"), os.getpid()
         os.environ[METRICS_VARIABLE] = folder
         try:

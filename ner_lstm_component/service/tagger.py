@@ -1,4 +1,4 @@
-"""The pipeline behind the endpoint, which one thread at a time uses."""
+"""The pipeline behind ``POST /predict``, which threads use one at a time."""
 
 from __future__ import annotations
 
@@ -7,38 +7,35 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 
 from ..component import Analysis
-from ..decoding.iob2 import OUTSIDE, entity_spans
+from ..decoding.iob2 import entity_spans
 from .limits import Limits, check_inputs, check_tokens
 from .models import ModelError, find_component
 from .schema import PredictRequest
 
 DECIMALS = 6
-# About 10 MB of places in the vocab's tables.
-_FORGOTTEN_WORDS = 100_000
+# Words that may accumulate in the vocab before it is rebuilt: about 10 MB.
+_MAX_NEW_WORDS = 100_000
 
 
 class Tagged(NamedTuple):
-    """The answer to a request.
-
-    :param predictions: one for each of its inputs.
-    :param sizes: how many ``texts``, ``tokens`` and ``entities`` that are.
-    """
+    """A prediction for each input, and the number of ``texts``, ``tokens`` and ``entities``."""
 
     predictions: list[dict[str, Any]]
     sizes: dict[str, int]
 
 
 class Tagger:
-    """A loaded pipeline that threads share, one at a time.
+    """A loaded pipeline that threads share.
 
-    Memory zones, after which spaCy forgets the words of a request, belong to the whole vocab.
+    They take turns, because spaCy's memory zones, which free the words of a request, apply to the
+    whole vocab.
 
-    :param nlp: the pipeline, which nobody else may use meanwhile.
-    :param limits: how large a request may be.
-    :raises .models.ModelError: if it has no component ``ner_lstm``.
+    :param nlp: the pipeline; nothing else may use it at the same time.
+    :param limits: the limits of a request.
+    :raises .models.ModelError: if the pipeline has no component ``ner_lstm``.
     """
 
     def __init__(self, nlp: Language, limits: Limits) -> None:
@@ -50,7 +47,7 @@ class Tagger:
         self._n_words = len(nlp.vocab)
 
     def warm_up(self) -> None:
-        """Start the runtime of this process, so that no request has to wait for it."""
+        """Start the network's runtime in this process, so that the first request need not wait."""
         try:
             self.tag(PredictRequest.model_validate({"text": "Hello, world."}))
         except Exception as error:
@@ -62,20 +59,20 @@ class Tagger:
     def tag(self, request: PredictRequest) -> Tagged:
         """Tag a request's inputs.
 
-        :raises .limits.TooLarge: for a request beyond the limits.
+        :raises .limits.TooLarge: if the request is beyond a limit.
         """
         check_inputs(request.field, request.inputs, self.limits, self.nlp.max_length)
         with self._lock:
             with self.nlp.memory_zone():
                 tagged = self._tag(request)
-            if len(self.nlp.vocab) > self._n_words + _FORGOTTEN_WORDS:
-                self._forget_words()
+            if len(self.nlp.vocab) > self._n_words + _MAX_NEW_WORDS:
+                self._rebuild_vocab()
             return tagged
 
-    def _forget_words(self) -> None:
-        """Make the vocab's tables anew: they keep a place for each word that a zone forgot."""
+    def _rebuild_vocab(self) -> None:
+        """Shrink the vocab's tables, which keep a slot for each word that a memory zone freed."""
         vocab, others = self.nlp.vocab, ["vectors", "lookups"]
-        getters = dict(vocab.lex_attr_getters)  # Loading wraps one of them each time.
+        getters = dict(vocab.lex_attr_getters)  # each from_bytes() wraps one of them
         vocab.from_bytes(vocab.to_bytes(exclude=others), exclude=others)
         vocab.lex_attr_getters = getters
         self._n_words = len(vocab)
@@ -88,71 +85,60 @@ class Tagger:
             n_tokens += len(doc)
             check_tokens(request.field, n_tokens, self.limits)
             docs.append(doc)
-        predictions = [
-            self._prediction(doc, analysis, request.wants_probabilities)
-            for doc, analysis in self._run(docs, request)
-        ]
+        predictions = self._run(docs, request)
         n_entities = sum(len(one["ents"]) for one in predictions)
         sizes = {"texts": len(docs), "tokens": n_tokens, "entities": n_entities}
         return Tagged(predictions, sizes)
 
-    def _run(self, docs: list[Doc], request: PredictRequest) -> list[tuple[Doc, Analysis]]:
-        """Run the pipeline's components in their order."""
+    def _run(self, docs: list[Doc], request: PredictRequest) -> list[dict[str, Any]]:
+        """Run all components of the pipeline, and describe what they predict."""
         threshold = self.component.threshold if request.threshold is None else request.threshold
+        has_rows = request.wants_probabilities
         analyses: list[Analysis] = []
         for _, pipe in self.nlp.pipeline:
             if pipe is self.component:
-                analyses = self.component.analyse(
-                    docs,
-                    thresholds=[threshold] * len(docs),
-                    probabilities=request.wants_probabilities,
-                )
-                self.component.set_annotations(docs, [one.prediction for one in analyses])
+                thresholds = [threshold] * len(docs)
+                analyses = pipe.analyse(docs, thresholds=thresholds, probabilities=has_rows)
+                pipe.set_annotations(docs, [one.prediction for one in analyses])
             elif hasattr(pipe, "pipe"):
                 docs = list(pipe.pipe(docs))
             else:
                 docs = [pipe(doc) for doc in docs]
-        return list(zip(docs, analyses, strict=True))
+        return [self._describe(*one, has_rows) for one in zip(docs, analyses, strict=True)]
 
-    def _prediction(self, doc: Doc, analysis: Analysis, with_rows: bool) -> dict[str, Any]:
-        """Describe a tagged Doc."""
+    def _describe(self, doc: Doc, analysis: Analysis, has_rows: bool) -> dict[str, Any]:
         (tags, confidence), rows = analysis
         scores: dict[tuple[int, int, str], float] = {}
         if len(tags) == len(doc):
             assert confidence is not None
             labels = self.component.labels
-            scores = {
-                (start, end, labels[label]): score
-                for (start, end, label), score in zip(
-                    entity_spans(tags).tolist(), confidence.tolist(), strict=True
-                )
-            }
-        elif with_rows:
+            for (start, end, label), score in zip(entity_spans(tags), confidence, strict=True):
+                scores[start, end, labels[label]] = round(float(score), DECIMALS)
+        elif has_rows:
             # A later component has merged or split tokens.
             rows = self.component.probabilities([doc])[0].tags
-        ents = doc.ents
-        iob2 = [OUTSIDE] * len(doc)
-        for ent in ents:
-            iob2[ent.start : ent.end] = [f"B-{ent.label_}"] + [f"I-{ent.label_}"] * (len(ent) - 1)
         prediction: dict[str, Any] = {
             "tokens": [token.text for token in doc],
-            "tags": iob2,
-            "ents": [_entity(e, scores.get((e.start, e.end, e.label_))) for e in ents],
+            # A blocked token has "B" without a type.
+            "tags": [
+                f"{t.ent_iob_}-{t.ent_type_}" if t.ent_iob_ in ("B", "I") and t.ent_type else "O"
+                for t in doc
+            ],
+            "ents": [
+                {
+                    "text": ent.text,
+                    "label": ent.label_,
+                    "start": ent.start_char,
+                    "end": ent.end_char,
+                    "token_start": ent.start,
+                    "token_end": ent.end,
+                    "score": scores.get((ent.start, ent.end, ent.label_)),
+                }
+                for ent in doc.ents
+            ],
             "labels": self._tags,
         }
-        if with_rows:
+        if has_rows:
             assert rows is not None
             prediction["prediction"] = rows.astype(np.float64).round(DECIMALS).tolist()
         return prediction
-
-
-def _entity(ent: Span, score: float | None) -> dict[str, Any]:
-    return {
-        "text": ent.text,
-        "label": ent.label_,
-        "start": ent.start_char,
-        "end": ent.end_char,
-        "token_start": ent.start,
-        "token_end": ent.end,
-        "score": None if score is None else round(score, DECIMALS),
-    }

@@ -42,7 +42,7 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What the server has printed."""
+        """The output of the server so far."""
         return self.log_path.read_text(encoding="utf-8")
 
     @property
@@ -63,13 +63,13 @@ class Server:
         raise AssertionError(f"not ready: {self.log}")
 
     def stop(self) -> int:
-        """Have it end, and give its exit code."""
+        """Stop the server, and return its exit code."""
         self.process.terminate()
         return self.process.wait(timeout=60)
 
     @staticmethod
     def free_port() -> int:
-        """A port that nobody listens at."""
+        """Return a port that nobody listens on."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             return free.getsockname()[1]

@@ -16,11 +16,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-import spacy
 from serving import Server
+from typer.testing import CliRunner
+
+from ner_lstm_component.cli import app
 
 JSON = {"Content-Type": "application/json"}
 BODY = {"text": "Anna Berg lives in Oslo."}
@@ -32,7 +35,7 @@ def ents(answer: dict) -> list[tuple[str, str]]:
 
 
 class Load:
-    """Clients that ask on and on, and how their requests ended.
+    """Clients that send one request after another, and count how they end.
 
     :param keeps_connection: whether each client uses one connection for all its requests.
     """
@@ -41,9 +44,9 @@ class Load:
         self.address = url.removeprefix("http://")
         self.keeps_connection = keeps_connection
         self.answers = 0
-        # Of requests on a connection that had been answered before, which a worker has accepted.
+        # Requests on connections that a worker has accepted, because it has answered before.
         self.lost: list[str] = []
-        # Of requests on new connections: it may be that the system alone has accepted them.
+        # Requests on new connections, which perhaps only the system has accepted.
         self.lost_new: list[str] = []
         self.refused = 0
         self.stopping = threading.Event()
@@ -90,7 +93,7 @@ class Load:
                 thread.join()
 
     def wait_for(self, answers: int) -> None:
-        """Wait until there are so many answers more."""
+        """Wait for this many more answers."""
         wanted = self.answers + answers
         for _ in range(6000):
             if self.answers >= wanted:
@@ -98,23 +101,46 @@ class Load:
             time.sleep(0.01)
         raise AssertionError(f"{self.answers} answers, {self.lost}, {self.refused} refused")
 
+    @property
+    def failures(self) -> tuple[list[str], list[str], int]:
+        return self.lost, self.lost_new, self.refused
 
-def test_workers_share_the_figures(server):
+
+def check_answer(url: str, **options: Any) -> None:
+    response = httpx.post(f"{url}/predict", json=BODY, **options)
+    assert ents(response.json()) == ENTS
+
+
+def first_answer(
+    process: subprocess.Popen, url: str, transport: httpx.BaseTransport | None = None
+) -> dict:
+    """Wait for a server's first answer."""
+    with httpx.Client(transport=transport) as client:
+        for _ in range(600):
+            assert process.poll() is None
+            try:
+                return client.post(f"{url}/predict", json=BODY).json()
+            except httpx.TransportError:
+                time.sleep(0.1)
+    raise AssertionError("no answer")
+
+
+def test_workers_share_their_metrics(server):
     assert len(server.workers) == 2
     before = _requests(server.url)
     for _ in range(20):
-        assert ents(httpx.post(f"{server.url}/predict", json=BODY).json()) == ENTS
+        check_answer(server.url)
     assert _requests(server.url) == before + 20
 
 
 def _requests(url: str) -> float:
-    wanted = 'ner_lstm_requests_total{endpoint="/predict",method="POST",status="200"}'
+    name = 'ner_lstm_requests_total{endpoint="/predict",method="POST",status="200"}'
     lines = httpx.get(f"{url}/metrics").text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(wanted))
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
 
 def test_log_has_a_line_of_json_for_each_request(server):
-    httpx.post(f"{server.url}/predict", json=BODY, headers={"X-Request-ID": "this-one"})
+    check_answer(server.url, headers={"X-Request-ID": "this-one"})
     for _ in range(100):
         lines = [json.loads(line) for line in server.log.splitlines()]
         found = [line for line in lines if line.get("request_id") == "this-one"]
@@ -135,11 +161,11 @@ def test_body_beyond_the_limit(server):
     headers = {"Content-Type": "application/json"}
     answer = httpx.post(f"{server.url}/predict", content=chunks, headers=headers)
     assert answer.status_code == 413
-    assert ents(httpx.post(f"{server.url}/predict", json=BODY).json()) == ENTS
+    check_answer(server.url)
 
 
-def test_a_connection_outlives_a_refused_body(server):
-    """gunicorn reads what is left of a body that the application has refused."""
+def test_connection_is_kept_after_a_refused_body(server):
+    """gunicorn reads the rest of a body that the application has refused."""
     with httpx.Client(base_url=server.url, timeout=60) as client:
         for _ in range(30):
             refused = client.post(
@@ -149,17 +175,17 @@ def test_a_connection_outlives_a_refused_body(server):
             assert ents(client.post("/predict", json=BODY).json()) == ENTS
 
 
-def test_more_connections_than_threads(model, start_server):
-    server = start_server(str(model), "--workers", "1", "--threads", "2").wait_until_ready()
-    with Load(server.url, 1, keeps_connection=True).running() as load, ExitStack() as stack:
-        clients = [stack.enter_context(httpx.Client(base_url=server.url)) for _ in range(5)]
+def test_more_connections_than_threads(impatient):
+    with Load(impatient.url, 1, keeps_connection=True).running() as load, ExitStack() as stack:
+        clients = [stack.enter_context(httpx.Client(base_url=impatient.url)) for _ in range(5)]
         for client in [*clients, *clients]:
             assert ents(client.post("/predict", json=BODY).json()) == ENTS
         load.wait_for(1)
         assert not load.lost
 
 
-def test_killed_worker_is_replaced_and_only_its_own_requests_fail(model, start_server):
+def test_killed_worker_and_stop(model, start_server):
+    """A killed worker is replaced and loses only its own requests. Stopping loses none."""
     server = start_server(str(model)).wait_until_ready()
     clients = 8
     with Load(server.url, clients, keeps_connection=False).running() as load:
@@ -167,7 +193,7 @@ def test_killed_worker_is_replaced_and_only_its_own_requests_fail(model, start_s
         killed, other = server.workers
         os.kill(killed, signal.SIGKILL)
         load.wait_for(300)
-        assert len(load.lost_new) <= clients  # each has one request on its way
+        assert len(load.lost_new) <= clients  # at most the current request of each
         assert not load.refused
         assert len(server.workers) == 2
         assert other in server.workers
@@ -175,46 +201,27 @@ def test_killed_worker_is_replaced_and_only_its_own_requests_fail(model, start_s
         lost = len(load.lost_new)
         load.wait_for(300)
         assert len(load.lost_new) == lost
-    assert server.stop() == 0
-
-
-def test_stop_loses_no_request(model, start_server):
-    """Connections that a worker has accepted are answered, then closed."""
-    server = start_server(str(model)).wait_until_ready()
-    with Load(server.url, 8, keeps_connection=True).running() as load:
+    with Load(server.url, clients, keeps_connection=True).running() as load:
         load.wait_for(200)
         assert server.stop() == 0
         assert not load.lost
         load.stopping.set()
-    assert load.answers >= 200
 
 
-@pytest.mark.parametrize("keeps_connection", [False, True])
-def test_drain_loses_no_request(model, start_server, keeps_connection):
-    """Who asks /readyz, as load balancers do, turns away in time."""
-    server = start_server(str(model), "--drain-seconds", "2").wait_until_ready()
-    with Load(server.url, 4, keeps_connection).running() as load:
-        load.wait_for(100)
+def test_drain_loses_no_request(model, start_server):
+    """Clients that ask /readyz, as load balancers do, turn away. A second SIGTERM ends the wait."""
+    server = start_server(str(model), "--drain-seconds", "600").wait_until_ready()
+    loads = [Load(server.url, 2, keeps_connection) for keeps_connection in (False, True)]
+    with loads[0].running(), loads[1].running():
         server.process.terminate()
         while httpx.get(f"{server.url}/readyz").status_code == 200:
             time.sleep(0.02)
         not_ready = httpx.get(f"{server.url}/readyz")
         assert (not_ready.status_code, not_ready.json()) == (503, {"status": "stopping"})
-        load.wait_for(50)
-        load.stopping.set()
-        assert server.process.poll() is None
-    assert not load.lost
-    assert not load.lost_new
-    assert not load.refused
-    assert server.process.wait(timeout=60) == 0
-
-
-def test_a_second_sigterm_ends_the_drain(model, start_server):
-    server = start_server(str(model), "--drain-seconds", "600").wait_until_ready()
-    server.process.terminate()
-    while httpx.get(f"{server.url}/readyz").status_code == 200:
-        time.sleep(0.02)
-    assert ents(httpx.post(f"{server.url}/predict", json=BODY).json()) == ENTS
+        for load in loads:
+            load.wait_for(50)
+            load.stopping.set()
+    assert [load.failures for load in loads] == [([], [], 0)] * 2
     assert server.stop() == 0
 
 
@@ -225,42 +232,35 @@ def test_recycling_loses_no_request(model, start_server):
         while first & set(server.workers):
             load.wait_for(50)
         load.wait_for(100)
-        assert not load.lost
-        assert not load.lost_new
-        assert not load.refused
+        assert load.failures == ([], [], 0)
 
 
-def test_log_file(model, start_server, tmp_path):
-    server = start_server(str(model), "--log-file", "logs/app.log", cwd=tmp_path)
-    server.wait_until_ready()
-    httpx.post(f"{server.url}/predict", json=BODY)
-    server.stop()
+def test_log_file_and_folder_of_metrics(model, start_server, tmp_path):
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    (folder / "other").touch()
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    server = start_server(
+        *(str(model), "--log-file", "logs/app.log", "--drain-seconds", "0.5"),
+        cwd=tmp_path,
+        env=environment,
+    ).wait_until_ready()
+    assert _requests(server.url) == 0
+    check_answer(server.url)
+    assert _requests(server.url) == 1
+    assert server.stop() == 0
+    assert {"other"} < {path.name for path in folder.iterdir()}
     lines = (tmp_path / "logs" / "app.log").read_text(encoding="utf-8").splitlines()
     messages = [json.loads(line)["message"] for line in lines]
     assert messages.count("Ready") == 2
     assert "Request" in messages
 
 
-def _without_component(tmp_path) -> str:
-    nlp = spacy.blank("en")
-    nlp.add_pipe("sentencizer")
-    nlp.to_disk(tmp_path / "no-ner")
-    return str(tmp_path / "no-ner")
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda path: str(path / "missing"), "missing' cannot be loaded. Expected: the folder"),
-        (lambda path: "no_such_package", "'no_such_package' cannot be loaded"),
-        (str, "cannot be loaded"),
-        (_without_component, "expected a component made by the factory 'ner_lstm'"),
-    ],
-)
-def test_there_is_no_server_without_a_pipeline(start_server, tmp_path, make, message):
-    server = start_server(make(tmp_path))
+def test_missing_pipeline(start_server, tmp_path):
+    """It ends the program before there is a server; `test_application` has the other errors."""
+    server = start_server(str(tmp_path / "missing"))
     assert server.process.wait(timeout=60) == 1
-    assert message in server.log
+    assert "missing' cannot be loaded. Expected: the folder" in server.log
     assert "Listening" not in server.log
     assert "Traceback" not in server.log
 
@@ -281,17 +281,21 @@ def test_port_in_use(server, model, start_server):
         (["--gunicorn-conf", "/"], "is a directory"),
     ],
 )
-def test_wrong_options(model, start_server, arguments, message):
-    server = start_server(str(model), *arguments)
-    assert server.process.wait(timeout=60) != 0
-    assert message in server.log
-    assert "Listening" not in server.log
+def test_wrong_options(arguments, message, monkeypatch):
+    monkeypatch.setattr("ner_lstm_component.service.server.serve", pytest.fail)
+    if "--log-level" not in arguments:
+        monkeypatch.setattr("ner_lstm_component.logs.configure", lambda **_: None)
+    result = CliRunner().invoke(app, ["serve", "model", *arguments])
+    assert result.exit_code != 0
+    assert message in result.output
 
 
 # --- gunicorn's own settings ---------------------------------------------------------------
 
 
 CONF = """
+certfile = "cert.pem"
+keyfile = "key.pem"
 accesslog = "access.log"
 threads = 3
 workers = 2
@@ -308,51 +312,24 @@ def post_request(worker, req, environ, resp):
 """
 
 
-def test_gunicorns_configuration_file(model, start_server, tmp_path):
-    (tmp_path / "conf.py").write_text(CONF)
-    server = start_server(
-        *(str(model), "--gunicorn-conf", "conf.py", "--workers", "1"), cwd=tmp_path
-    ).wait_until_ready()
-    assert ents(httpx.post(f"{server.url}/predict", json=BODY).json()) == ENTS
-    assert len(server.workers) == 1  # an option goes before the file
-    assert server.stop() == 0
-    assert {"when_ready", "child_exit", "post_request"} <= {p.name for p in tmp_path.iterdir()}
-    assert "POST /predict" in (tmp_path / "access.log").read_text()
-
-
-def test_unix_socket_by_gunicorns_variable(model, start_server, tmp_path, monkeypatch):
-    path = tmp_path / "ner.sock"
-    monkeypatch.setenv("GUNICORN_CMD_ARGS", f"--bind unix:{path} --workers 1")
-    server = start_server(str(model), port=None, takes_port=False)
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
-        for _ in range(600):
-            assert server.process.poll() is None, server.log
-            try:
-                answer = client.post("http://localhost/predict", json=BODY)
-                break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        assert ents(answer.json()) == ENTS
-    assert server.stop() == 0
-
-
-def test_tls(model, start_server, tmp_path):
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+def test_configuration_file_and_tls(model, start_server, tmp_path):
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
-            *("-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)),
+            *("-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem"),
         ],
+        cwd=tmp_path,
         check=True,
         capture_output=True,
     )
-    (tmp_path / "tls.py").write_text(f"certfile = {str(certificate)!r}\nkeyfile = {str(key)!r}\n")
+    (tmp_path / "conf.py").write_text(CONF)
     server = start_server(
-        *(str(model), "--gunicorn-conf", str(tmp_path / "tls.py"), "--client-timeout", "1"),
+        *(str(model), "--gunicorn-conf", "conf.py", "--workers", "1", "--client-timeout", "1"),
         scheme="https",
+        cwd=tmp_path,
     ).wait_until_ready()
-    with httpx.Client(base_url=server.url, verify=False) as client:
-        assert ents(client.post("/predict", json=BODY).json()) == ENTS
+    check_answer(server.url, verify=False)
+    assert len(server.workers) == 1  # options override the file
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
@@ -361,24 +338,22 @@ def test_tls(model, start_server, tmp_path):
     ):
         fields = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
         connection.sendall(f"POST /predict HTTP/1.1\r\n{fields}{{".encode())
-        # OpenSSL does not write after the end of what it reads.
+        # At the deadline, OpenSSL cannot write an answer: its connection has been shut down.
         with pytest.raises(ssl.SSLError):
             connection.recv(100)
-    with httpx.Client(base_url=server.url, verify=False) as client:
-        assert ents(client.post("/predict", json=BODY).json()) == ENTS
-
-
-def test_own_folder_of_figures_stays(model, start_server, tmp_path, monkeypatch):
-    folder = tmp_path / "figures"
-    folder.mkdir()
-    (folder / "other").touch()
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(folder))
-    server = start_server(str(model)).wait_until_ready()
-    assert _requests(server.url) == 0
-    httpx.post(f"{server.url}/predict", json=BODY)
-    assert _requests(server.url) == 1
+    check_answer(server.url, verify=False)
     assert server.stop() == 0
-    assert {"other"} < {path.name for path in folder.iterdir()}
+    assert {"when_ready", "child_exit", "post_request"} <= {p.name for p in tmp_path.iterdir()}
+    assert "POST /predict" in (tmp_path / "access.log").read_text()
+
+
+def test_unix_socket_from_the_environment(model, start_server, tmp_path):
+    path = tmp_path / "ner.sock"
+    arguments = {"GUNICORN_CMD_ARGS": f"--bind unix:{path} --workers 1"}
+    server = start_server(str(model), takes_port=False, env=arguments)
+    transport = httpx.HTTPTransport(uds=str(path))
+    assert ents(first_answer(server.process, "http://localhost", transport)) == ENTS
+    assert server.stop() == 0
 
 
 COUNTING = """
@@ -396,7 +371,7 @@ def counting(doc):
 
 
 def test_a_pipeline_that_imports_prometheus_client(model, start_server, tmp_path):
-    """Figures are those of all workers, and the pipeline's own are among them."""
+    """The metrics still cover all workers, and include the pipeline's own."""
     package = tmp_path / "counting"
     shutil.copytree(model, package / "model")
     (package / "__init__.py").write_text(
@@ -411,25 +386,14 @@ def test_a_pipeline_that_imports_prometheus_client(model, start_server, tmp_path
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n")
     server = start_server("counting", env={"PYTHONPATH": str(tmp_path)}).wait_until_ready()
     for _ in range(10):
-        assert ents(httpx.post(f"{server.url}/predict", json=BODY).json()) == ENTS
+        check_answer(server.url)
     assert _requests(server.url) == 10
-    # Each worker was warmed up by a text.
+    # Each worker has tagged a text to warm up.
     assert "counted_docs_total 12.0" in httpx.get(f"{server.url}/metrics").text
 
 
-def first_answer(process: subprocess.Popen, port: int) -> dict:
-    """What a server answers as soon as it answers."""
-    for _ in range(600):
-        assert process.poll() is None
-        try:
-            return httpx.post(f"http://127.0.0.1:{port}/predict", json=BODY).json()
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError("no answer")
-
-
 def test_preload(model, tmp_path):
-    """An application that was made before the fork starts its network anew in each worker."""
+    """Other servers take ``wsgi:app``. After a fork, each worker starts the network again."""
     port = Server.free_port()
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
@@ -443,7 +407,7 @@ def test_preload(model, tmp_path):
             stderr=log,
         )
     try:
-        assert ents(first_answer(process, port)) == ENTS
+        assert ents(first_answer(process, f"http://127.0.0.1:{port}")) == ENTS
         process.terminate()
         assert process.wait(timeout=20) == 0
     finally:
@@ -452,7 +416,7 @@ def test_preload(model, tmp_path):
 
 
 def test_waitress(model, tmp_path):
-    """What Windows gets, as far as it can be run elsewhere."""
+    """The server for Windows, as far as other systems can run it."""
     pytest.importorskip("waitress")
     port = Server.free_port()
     code = (
@@ -464,9 +428,10 @@ def test_waitress(model, tmp_path):
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     try:
-        assert ents(first_answer(process, port)) == ENTS
-        body = httpx.post(f"http://127.0.0.1:{port}/predict", json={"text": "a " * 1_000_000})
-        assert body.status_code == 413
+        url = f"http://127.0.0.1:{port}"
+        assert ents(first_answer(process, url)) == ENTS
+        response = httpx.post(f"{url}/predict", json={"text": "a " * 1_000_000})
+        assert response.status_code == 413
     finally:
         process.kill()
         process.wait()

@@ -1,5 +1,5 @@
-// The page at "/": sends the text to "predict" and shows the entities of the answer. All addresses
-// are relative, so that the page also works behind a proxy that adds a path.
+// The page at "/" sends a text to "predict" and shows the entities in the answer. All addresses are
+// relative, so that it also works behind a proxy that adds a prefix.
 
 const EXAMPLE =
   "On Tuesday, Maria Costa of the World Bank flew from Nairobi to London, where she met Kenyan " +
@@ -9,18 +9,18 @@ const EXAMPLE =
 const $ = (id) => document.getElementById(id);
 
 const state = {
-  request: null, // the AbortController of the request under way
-  text: "", // what the answer is about
+  request: null, // the AbortController of the current request
+  text: "", // the text of the answer
   answer: null,
   hues: new Map(), // label → hue
-  hidden: new Set(), // labels that the reader does not want to see
-  legend: {}, // label → what it means, of some
+  hidden: new Set(), // labels that the reader has unchecked
+  legend: {}, // label → explanation, where there is one
 };
 
-// -- asking
+// -- sending
 
 async function submit() {
-  state.request?.abort(); // a newer text takes the place of an older
+  state.request?.abort(); // a newer text replaces an older one
   const request = (state.request = new AbortController());
   const text = $("text").value;
   setBusy(true);
@@ -40,19 +40,13 @@ async function submit() {
 }
 
 async function predict(text, signal) {
-  let response;
-  try {
-    response = await fetch("predict", {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json" },
-      body: body(text),
-      signal,
-    });
-  } catch (error) {
-    if (signal.aborted) throw error;
+  const headers = { "Content-Type": "application/json", Accept: "application/json" };
+  const body = JSON.stringify({ text });
+  const response = await fetch("predict", { method: "POST", headers, body, signal }).catch(() => {
+    signal.throwIfAborted();
     throw { title: "The server cannot be reached", detail: "Is it running, and are you online?" };
-  }
-  // A proxy in between may answer with a page of its own, or break off.
+  });
+  // A proxy may answer with a page of its own, or cut off the answer.
   const json = await response.json().catch(() => null);
   signal.throwIfAborted();
   if (response.ok && json?.ents) return json;
@@ -64,41 +58,35 @@ async function predict(text, signal) {
   };
 }
 
-function body(text) {
-  return JSON.stringify({ text });
-}
-
 function setBusy(busy) {
-  document.body.classList.toggle("busy", busy);
+  $("waiting").hidden = !busy;
   $("submit").textContent = busy ? "Finding entities…" : "Find entities";
   $("result").setAttribute("aria-busy", busy);
 }
 
 // -- showing
 
-// A problem as RFC 9457 has it: title, detail, and here also errors and a request id.
+// A problem (RFC 9457) with a title and a detail; ours also have errors and a request id.
 function showProblem({ title = "The page has failed", detail, errors, request_id: id }) {
-  // A proxy's problem may have errors of another form.
+  // Errors of a proxy may have another form.
   const known = Array.isArray(errors) ? errors.filter((error) => error?.message) : [];
   const lines = known.map(({ field, message }) => (field ? `${field}: ${message}` : message));
-  const parts = [make("strong", {}, title)];
-  // With a single error, the detail is that error.
-  if (detail && lines.length < 2) parts.push(make("p", {}, detail));
-  if (lines.length > 1 || (lines.length && !detail)) {
-    parts.push(make("ul", {}, ...lines.map((line) => make("li", {}, line))));
-  }
-  if (id) parts.push(make("small", {}, `Request ${id}`));
-  $("problem").replaceChildren(make("div", { className: "problem" }, ...parts));
+  const problem = make("div", { className: "problem" }, make("strong", {}, title));
+  if (lines.length > 1) problem.append(make("ul", {}, ...lines.map((line) => make("li", {}, line))));
+  else problem.append(make("p", {}, detail || (lines[0] ?? "")));
+  if (id) problem.append(make("p", { className: "soft" }, `Request ${id}`));
+  $("problem").replaceChildren(problem);
 }
 
 function showAnswer() {
-  const { answer } = state;
-  const counts = new Map();
-  for (const { label } of answer.ents) counts.set(label, (counts.get(label) ?? 0) + 1);
-  $("labels").replaceChildren(...[...counts.keys()].sort().map((l) => labelBox(l, counts.get(l))));
-  const explained = [...counts.keys()].sort().filter((label) => state.legend[label]);
-  $("legend").textContent = explained.map((l) => `${l}: ${state.legend[l]}`).join(" · ");
-  $("filters").hidden = answer.ents.length === 0;
+  const { answer, legend } = state;
+  const counts = {};
+  for (const { label } of answer.ents) counts[label] = (counts[label] ?? 0) + 1;
+  const labels = Object.keys(counts).sort();
+  $("labels").replaceChildren(...labels.map((label) => labelBox(label, counts[label])));
+  const explained = labels.filter((label) => legend[label]);
+  $("legend").textContent = explained.map((label) => `${label}: ${legend[label]}`).join(" · ");
+  $("filters").hidden = labels.length === 0;
   $("json").textContent = JSON.stringify(answer, null, 2);
   $("curl").textContent = curl(state.text);
   $("copied").textContent = "";
@@ -119,10 +107,10 @@ function showEntities() {
   const { answer, text, hidden } = state;
   const least = Number($("score").value);
   $("score-value").textContent = least.toFixed(2);
-  // What another component of the pipeline found has no score.
+  // Entities set by another component of the pipeline have no score.
   const shown = answer.ents.filter((e) => !hidden.has(e.label) && (e.score ?? 1) >= least);
 
-  // Python counts characters, JavaScript halves of them where they are beyond 16 bits.
+  // Offsets count code points, as in Python; those of JavaScript strings count UTF-16 units.
   const characters = Array.from(text);
   const slice = (start, end) => characters.slice(start, end).join("");
   const parts = [];
@@ -133,23 +121,20 @@ function showEntities() {
   }
   $("marked").replaceChildren(...parts, slice(end));
   $("marked").hidden = text === "";
-  $("status").textContent = summary(shown.length, answer.ents.length);
+  const all = answer.ents.length;
+  const found = all === 0 ? "None found" : `${all} found`;
+  $("status").textContent = shown.length === all ? found : `${shown.length} of ${all} shown`;
 }
 
 function entity(text, { label, score }) {
   const tag = make("span", { className: "tag" }, label);
   if (score !== null) tag.append(" ", make("span", { className: "score" }, score.toFixed(2)));
-  // Read aloud, an entity and its label would otherwise run into the text around them.
+  // Parentheses for screen readers, which would otherwise run the label into the text.
   const spoken = (string) => make("span", { className: "spoken" }, string);
   return coloured(make("mark", {}, text, spoken(" ("), tag, spoken(")")), label);
 }
 
-function summary(shown, all) {
-  if (all === 0) return "None found";
-  return shown === all ? `${all} found` : `${shown} of ${all} shown`;
-}
-
-// Hues as far apart as the number of labels lets them be, whatever the labels are.
+// Spreads the hues evenly over the labels.
 function huesOf(answer) {
   const known = answer.labels.filter((tag) => tag.startsWith("B-")).map((tag) => tag.slice(2));
   const labels = [...new Set([...known, ...answer.ents.map((e) => e.label)])].sort();
@@ -167,27 +152,22 @@ function make(name, properties, ...children) {
   return element;
 }
 
-// -- taking along
+// -- copying
 
 function curl(text) {
-  const quoted = body(text).replaceAll("'", "'\\''");
-  return (
-    `curl -X POST ${new URL("predict", document.baseURI)} ` +
-    `-H "Content-Type: application/json" -d '${quoted}'`
-  );
+  const quoted = JSON.stringify({ text }).replaceAll("'", "'\\''");
+  const url = new URL("predict", document.baseURI);
+  return `curl -X POST ${url} -H "Content-Type: application/json" -d '${quoted}'`;
 }
 
 async function copy(id) {
   const text = $(id).textContent;
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    copyBySelection(text);
-  }
+  // Without HTTPS, browsers have a navigator.clipboard for localhost only.
+  if (navigator.clipboard) await navigator.clipboard.writeText(text);
+  else copyBySelection(text);
   $("copied").textContent = `${id === "json" ? "JSON" : "curl"} copied`;
 }
 
-// Over plain HTTP, browsers have no navigator.clipboard except on the machine itself.
 function copyBySelection(text) {
   const focused = document.activeElement;
   const field = make("textarea", { value: text, className: "spoken" });
@@ -208,7 +188,7 @@ async function showVersion() {
   $("version").textContent = parts.join(" · ");
 }
 
-// -- what the reader does
+// -- events
 
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
