@@ -56,7 +56,7 @@ notebook: $(INSTALLED)
 	$(BIN)/jupyter execute --inplace notebooks/ner-using-lstm-with-iob2.ipynb
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

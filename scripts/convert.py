@@ -32,6 +32,7 @@ from ner_lstm_component.dataset import (
     split_sentences,
     to_docbin,
 )
+from ner_lstm_component.dataset.files import counted
 
 app = typer.Typer(add_completion=False)
 
@@ -162,12 +163,12 @@ def _reading() -> Status:
 
 def _report(source: Source, repair: bool) -> None:
     separator = "" if source.separator == "commas" else f", separated by {source.separator}"
-    sentences = f"{len(source.sentences):,} sentences"
+    sentences = counted(len(source.sentences), "sentence")
     typer.echo(f"{source.name}: {sentences}, read as {source.encoding}{separator}")
     for remark in source.remarks:
         typer.echo(f"{source.name}: {remark}")
     if repair:
-        typer.echo(f"{source.name}: {source.mended:,} tags repaired, I- without B-")
+        typer.echo(f"{source.name}: {counted(source.mended, 'tag')} repaired, I- without B-")
 
 
 def write_bins(bins: dict[str, DocBin], folder: Path) -> None:

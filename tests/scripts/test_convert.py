@@ -105,7 +105,7 @@ def test_folder_keeps_its_own_split(folder, out):
     assert result.exit_code == 0, result.output
     assert sizes(out) == [3, 1, 2]
     assert f"{folder / 'train.csv'}: 3 sentences, read as utf-8" in result.output
-    assert f"{folder / 'dev.csv'}: 1 sentences, read as cp1252" in result.output
+    assert f"{folder / 'dev.csv'}: 1 sentence, read as cp1252" in result.output
 
 
 def test_folder_refuses_split_and_seed_or_ignores_them(folder, out):
