@@ -168,7 +168,8 @@ def _report(source: Source, repair: bool) -> None:
     for remark in source.remarks:
         typer.echo(f"{source.name}: {remark}")
     if repair:
-        typer.echo(f"{source.name}: {counted(source.mended, 'tag')} repaired, I- without B-")
+        repaired = counted(source.mended, "tag")
+        typer.echo(f"{source.name}: {repaired} repaired, I- without B-")
 
 
 def write_bins(bins: dict[str, DocBin], folder: Path) -> None:
