@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import spacy
@@ -61,6 +62,7 @@ def test_files(folder, trained_nlp):
     assert settings["tags"] == list(component.tags)
     assert len(settings["sentences"]) == len(SENTENCES) == 10
     assert settings["model"]["features"] == ["LOWER", "SHAPE", "PREFIX3", "SUFFIX3"]
+    onnx.checker.check_model(folder / "models" / "ner_lstm.onnx", full_check=True)
 
 
 def onnx_snippet() -> str:
