@@ -8,7 +8,7 @@ is refused. This module does not import TensorFlow.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..tensorflow_wrapper.onnx_graph import Graph, Value
 from ..tensorflow_wrapper.onnx_runtime import Exported, UnsupportedNetwork
 
 Config = dict[str, Any]
+Weights = Sequence[tuple[str, NDArray]]
 
 _NAME = "ner_lstm_component>BiLSTMCRF"  # in Keras' registry
 # Rows of ids whose product is remembered, for each part: 4 MB for layers of 64 units.
@@ -44,9 +45,7 @@ _SETTINGS = {
 }
 
 
-def export_bilstm_crf(
-    network: Config, weights: Sequence[tuple[str, NDArray]], is_standalone: bool
-) -> Exported:
+def export_bilstm_crf(network: Config, weights: Weights, is_standalone: bool) -> Exported:
     """Express a saved `BiLSTMCRF` in ONNX.
 
     :param network: the network's serialized Keras config, as read from JSON.
@@ -54,7 +53,7 @@ def export_bilstm_crf(
     :param is_standalone: whether the graph is the whole encoder, as in a file. Otherwise it may
         start after the product of the embedded ids with the first dense layer, which
         `kernels.EmbeddedProduct` computes and remembers.
-    :raises UnsupportedNetwork: naming the layer that has no ONNX form here.
+    :raises UnsupportedNetwork: for another network, naming the layer that differs.
     """
     name = network.get("registered_name") or network["class_name"]
     if name != _NAME:
@@ -91,12 +90,7 @@ class _Encoder:
         of the whole encoder.
     """
 
-    def __init__(
-        self,
-        network: Config,
-        weights: Iterable[tuple[str, NDArray]],
-        id_parts: Sequence[int] | None,
-    ) -> None:
+    def __init__(self, network: Config, weights: Weights, id_parts: list[int] | None) -> None:
         kind, inputs = network["class_name"], network["config"].get("input_layers")
         if kind != "Functional" or not isinstance(inputs, list) or len(inputs) != 2:
             raise UnsupportedNetwork(
@@ -148,16 +142,15 @@ class _Encoder:
         restores a network; repeated paths are numbered, as in ``"mix/kernel#2"``.
 
         :param shape: the expected shape, None for any size.
-        :raises UnsupportedNetwork: for another shape, or if there is none: the network may not
-            be built yet.
+        :raises UnsupportedNetwork: for another shape, or if there is none yet.
         """
         for path, array in self._weights:
             if f"/{path}".partition("#")[0].endswith(f"/{name}"):
-                found = array.shape
-                if len(found) != len(shape) or not all(
-                    size in (None, n) for size, n in zip(shape, found, strict=True)
-                ):
-                    raise UnsupportedNetwork(f"the weight {path!r} of shape {found}")
+                sizes = [
+                    n if size is None else size for size, n in zip(shape, array.shape, strict=False)
+                ]
+                if len(shape) != array.ndim or array.shape != tuple(sizes):
+                    raise UnsupportedNetwork(f"the weight {path!r} of shape {array.shape}")
                 return array
         raise UnsupportedNetwork(f"the weight {name!r}, which is missing")
 
@@ -237,9 +230,8 @@ class _Encoder:
             states = self.weight(f"{cell}/recurrent_kernel", units, 4 * units)
             bias = self.weight(f"{cell}/bias", 4 * units)
             directions.append(_in_order_of_onnx(kernel, states, bias))
-        stacked = [np.stack(arrays) for arrays in zip(*directions, strict=True)]
-        constants = [self.graph.add_constant(array) for array in stacked]
-        add = self.graph.add
+        add, constant = self.graph.add, self.graph.add_constant
+        constants = [constant(np.stack(arrays)) for arrays in zip(*directions, strict=True)]
         by_time = add("Transpose", x, perm=[1, 0, 2])
         attributes = {"hidden_size": units, "direction": "bidirectional"}
         hidden = add("LSTM", by_time, *constants, self._lengths, **attributes)
