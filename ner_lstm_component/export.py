@@ -1,16 +1,13 @@
-"""The plain network as files that Keras and ONNX Runtime open without this package.
+"""The network alone, as files that Keras and ONNX Runtime open without this package.
 
-It goes from feature ids (or word vectors) to emissions, by layers that Keras ships alone.
-What stands around it lies beside: the transitions, the tags, the settings, and what the
-pipeline made of some sentences, so that a reader's own decoding can be checked.
-
-This module does not import TensorFlow until something is exported.
+The network computes emissions from ids of features, or from word vectors. The other files hold
+the transitions, the tags, the settings, and the pipeline's own tags of some sentences, with which
+a reader's decoding can be checked. TensorFlow is not imported until something is exported.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,14 +22,8 @@ from .component import LSTMEntityRecognizer
 from .decoding import crf
 from .text.sentences import read_docs
 
-KERAS, H5, ONNX, TRANSITIONS, SETTINGS, SAMPLE = (
-    "model.keras",
-    "ner_lstm.h5",
-    "ner_lstm.onnx",
-    "transitions.npy",
-    "network.json",
-    "sample.npz",
-)
+KERAS, H5, ONNX = "model.keras", "ner_lstm.h5", "ner_lstm.onnx"
+TRANSITIONS, SETTINGS, SAMPLE = "transitions.npy", "network.json", "sample.npz"
 
 SENTENCES = (
     "Maria Costa of the World Bank flew from Nairobi to London.",
@@ -49,13 +40,13 @@ SENTENCES = (
 
 
 def export_network(nlp: Language, folder: Path) -> list[Path]:
-    """Write the network of a pipeline's ``ner_lstm``, and what is needed to use it.
+    """Write the network of a pipeline's ``ner_lstm`` and what is needed to use it.
 
     :param folder: created if missing; files of these names are replaced.
     :return: the files.
     :raises ValueError: if the pipeline has no such component, or it is not initialized, or it
-        listens to a component that is missing or disabled, or its network is not of a kind
-        that can be written.
+        listens to a component that is missing or disabled, or its network cannot be expressed
+        in these formats.
     :raises OSError: if a file cannot be written.
     """
     name, component = _component(nlp)
@@ -81,18 +72,14 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
         np.savez_compressed(new / SAMPLE, features=features, mask=mask, tags=tags)
         text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
         (new / SETTINGS).write_text(text, encoding="utf-8")
-        names = sorted(path.name for path in new.iterdir())
-        for file in names:
-            os.replace(new / file, folder / file)
-    return [folder / file for file in names]
+        return [path.replace(folder / path.name) for path in sorted(new.iterdir())]
 
 
 def plain_network(encoder: Any) -> Any:
-    """A network that computes the same by layers alone.
+    """Copy a network, with Keras layers in place of operations that are no layers.
 
-    Keras' older format, .h5, keeps no operation that is not a layer, such as the sum over a
-    feature's hashes. Layers that ship take a mean, and scale it, which gives the same number:
-    the hashes are two.
+    Keras' older format, .h5, saves layers only. The sum over a feature's hashes becomes their
+    mean, scaled by their number. That is exact, since the hashes are two.
 
     :param encoder: see `network.build_network`.
     :raises ValueError: for any other operation.
@@ -102,23 +89,19 @@ def plain_network(encoder: Any) -> Any:
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(operation, keras.Layer):
             return operation(*args, **kwargs)
-        vectors = args[0]
-        if type(operation).__name__ == "Sum" and operation.axis in (3, [3], (3,)):
-            hashes = vectors.shape[3]
-            mean = keras.layers.AveragePooling3D(
-                (1, 1, hashes),
-                data_format="channels_last",
-                dtype=vectors.dtype,
-                name="mean_of_hashes",
-            )(vectors)
-            sum_of = keras.layers.Rescaling(hashes, dtype=vectors.dtype, name="sum_of_hashes")
-            return sum_of(mean)
-        raise ValueError(
-            f"The network has the operation {type(operation).__name__!r}, which is no layer. "
-            "Expected: layers that Keras ships, and the sum over a feature's hashes."
+        if type(operation).__name__ != "Sum" or operation.axis not in (3, [3], (3,)):
+            raise ValueError(
+                f"The network has the operation {type(operation).__name__!r}, which is no layer. "
+                "Expected: layers of Keras, and the sum over a feature's hashes."
+            )
+        (vectors,) = args
+        hashes, dtype = vectors.shape[3], vectors.dtype
+        pool = keras.layers.AveragePooling3D(
+            (1, 1, hashes), data_format="channels_last", dtype=dtype, name="mean_of_hashes"
         )
+        return keras.layers.Rescaling(hashes, dtype=dtype, name="sum_of_hashes")(pool(vectors))
 
-    # Layers are rebuilt, so that the trained network is not tied to another one's graph.
+    # The layers are new, so that the copy shares nothing with the trained network.
     clone = keras.models.clone_model(encoder, call_function=call)
     clone.set_weights(encoder.get_weights())
     return clone
@@ -147,13 +130,13 @@ def _one_sentence(nlp: Language, text: str) -> Doc:
 def _set_vectors(
     nlp: Language, name: str, component: LSTMEntityRecognizer, docs: Sequence[Doc]
 ) -> None:
-    """Run the components whose vectors a listener reads: without them it reads zeros.
+    """Run the components whose vectors a listener reads; without them it reads zeros.
 
-    :raises ValueError: if there is a listener, but nothing before it that it listens to.
+    :raises ValueError: if there is a listener, but no component before it that it listens to.
     """
     before = nlp.pipeline[: nlp.pipe_names.index(name)]
     sources = [pipe for _, pipe in before if name in getattr(pipe, "listening_components", ())]
-    # spaCy's listeners and those to transformers say what they listen to.
+    # Listeners of spaCy, to transformers too, name the component they listen to.
     upstream = [u for node in component.model.walk() if (u := getattr(node, "upstream_name", None))]
     if upstream and not sources:
         raise ValueError(
@@ -167,11 +150,9 @@ def _set_vectors(
 
 
 def _sample(
-    component: LSTMEntityRecognizer,
-    docs: Sequence[Doc],
-    potentials: crf.Potentials,
+    component: LSTMEntityRecognizer, docs: Sequence[Doc], potentials: crf.Potentials
 ) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.int64]]:
-    """What the network is given for some sentences, and the tags that come of it.
+    """The network's input for some sentences, and their tags.
 
     :return: features, mask and tags, right-padded, the tags with -1.
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import spacy
@@ -25,14 +26,8 @@ from ner_lstm_component.decoding import crf
 from ner_lstm_component.export import SENTENCES, export_network, plain_network
 
 README = Path(__file__).parents[1] / "docs" / "network-alone.md"
-NAMES = [
-    "model.keras",
-    "ner_lstm.h5",
-    "ner_lstm.onnx",
-    "network.json",
-    "sample.npz",
-    "transitions.npy",
-]
+NETWORKS = ["model.keras", "ner_lstm.h5", "ner_lstm.onnx"]
+NAMES = [*NETWORKS, "network.json", "sample.npz", "transitions.npy"]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +56,7 @@ def test_files(folder, trained_nlp):
     assert settings["tags"] == list(component.tags)
     assert len(settings["sentences"]) == len(SENTENCES) == 10
     assert settings["model"]["features"] == ["LOWER", "SHAPE", "PREFIX3", "SUFFIX3"]
+    onnx.checker.check_model(folder / "models" / "ner_lstm.onnx", full_check=True)
 
 
 def onnx_snippet() -> str:
@@ -74,7 +70,7 @@ def onnx_snippet() -> str:
     return "\n".join([*kept[:place], code, *kept[place:]])
 
 
-@pytest.mark.parametrize("name", ["model.keras", "ner_lstm.h5", "ner_lstm.onnx"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_documented_snippet_gives_the_pipelines_tags(folder, trained_nlp, name):
     is_onnx = name.endswith("onnx")
     code = onnx_snippet() if is_onnx else snippet().replace("model.keras", name)
@@ -116,7 +112,7 @@ def test_exported_network_is_a_copy(trained_nlp):
     np.testing.assert_array_equal(encoder.get_weights()[0], before)
 
 
-def test_export_whatever_keras_is_set_to(trained_nlp, tmp_path, keras_settings):
+def test_export_in_any_keras_settings(trained_nlp, tmp_path, keras_settings):
     export_network(trained_nlp, tmp_path)
     network = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     sample = np.load(tmp_path / "sample.npz")
@@ -159,7 +155,7 @@ def test_sample_of_a_listener_has_the_vectors(listening, tmp_path):
     np.testing.assert_array_equal(tags, sample["tags"][sample["mask"]])
 
 
-def test_listener_that_is_given_nothing(listening, tmp_path):
+def test_listener_without_its_component(listening, tmp_path):
     listening.disable_pipe("tok2vec")
     with pytest.raises(ValueError, match=r"'ner_lstm' listens to .*replace_listeners"):
         export_network(listening, tmp_path)

@@ -3,7 +3,7 @@
 Cython compiles them (`compiled.pyx`) where the package is built with a C compiler; where it
 was not, `plain.py` gives the same results by NumPy, several times slower. Here is what both
 do; `segments.py`, `crf.py`, `tags.py`, `lexicon.py`, `features.py`, `architectures.py`,
-`onnx_export.py` and, in training, the modules `fused_*.py` call them.
+`network/onnx.py` and, in training, the modules `fused_*.py` call them.
 
 - ``sentence_lengths(attributes, doc_lengths, terminators, opening, quote)``: of sentences by
   boundaries or punctuation; see `segments.read`. ``attributes`` are ORTH, IS_PUNCT, IS_LOWER

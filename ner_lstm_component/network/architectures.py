@@ -38,7 +38,7 @@ from ..tensorflow_wrapper import (
 from ..text.batches import Batch, pad_windows
 from ..text.sentences import Text, chunks, read_docs
 from ..text.windows import Windowing, Windows, split_windows
-from . import onnx as onnx  # registers how the network is exported
+from .onnx import export_bilstm_crf
 from .settings import NetworkSettings, TaggerSettings, check_saved
 
 # In larger batches ONNX Runtime takes longer for a token: they exceed a processor's cache.
@@ -205,6 +205,7 @@ def _tagger(
         convert_outputs=_host_results,
         model_name="bilstm_crf",
         imports=[f"{__package__}.bilstm_crf"],
+        export=export_bilstm_crf,
     )
     return Model(
         name,

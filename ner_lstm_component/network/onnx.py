@@ -1,35 +1,302 @@
-"""How `network.BiLSTMCRF` is exported to ONNX: without what only training needs.
+"""`bilstm_crf.BiLSTMCRF` as an ONNX graph, made of its saved Keras config and weights.
 
-This module does not import TensorFlow; `architectures.py` imports it.
+The graph computes the emissions, without what only training needs. It is written for the
+layers of `bilstm_crf.build_network` and `build_vector_network`; any other layer or setting
+is refused. This module does not import TensorFlow.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import kernels
 from ..decoding.crf import FORBIDDEN, iob2_allowed
-from ..tensorflow_wrapper.onnx_export import Exported, Layers, Output, Weights, exporter
+from ..tensorflow_wrapper.onnx_graph import Graph, Value
+from ..tensorflow_wrapper.onnx_runtime import Exported, UnsupportedNetwork
+
+Config = dict[str, Any]
+Weights = Sequence[tuple[str, NDArray]]
+
+_NAME = "ner_lstm_component>BiLSTMCRF"  # in Keras' registry
+# Rows of ids whose product is remembered, for each part: 4 MB for layers of 64 units.
+_REMEMBERED = 16_384
+_INT32 = 6  # TensorProto.DataType
+
+# The settings of Keras' layers that change what they compute, as the graph has them.
+_SETTINGS = {
+    "dtype": "float32",
+    "mask_zero": False,
+    "keepdims": False,
+    "use_bias": True,
+    "quantization_config": None,
+    "center": True,
+    "scale": True,
+    "rms_scaling": False,
+    "merge_mode": "concat",
+    "recurrent_activation": "sigmoid",
+    "return_sequences": True,
+    "return_state": False,
+    "stateful": False,
+}
 
 
-@exporter("ner_lstm_component>BiLSTMCRF")
-def export_bilstm_crf(config: dict[str, Any], weights: Weights, embeds: bool) -> Exported:
-    """The encoder up to the emissions, and the transitions beside it."""
-    parts = config.get("id_parts") if embeds and kernels.IS_COMPILED else None
-    layers = Layers(config["encoder"], weights, parts)
+def export_bilstm_crf(network: Config, weights: Weights, is_standalone: bool) -> Exported:
+    """Express a saved `BiLSTMCRF` in ONNX.
+
+    :param network: the network's serialized Keras config, as read from JSON.
+    :param weights: path and array of each weight, in Keras' order.
+    :param is_standalone: whether the graph is the whole encoder, as in a file. Otherwise it may
+        start after the product of the embedded ids with the first dense layer, which
+        `kernels.EmbeddedProduct` computes and remembers.
+    :raises UnsupportedNetwork: for another network, naming the layer that differs.
+    """
+    name = network.get("registered_name") or network["class_name"]
+    if name != _NAME:
+        raise UnsupportedNetwork(f"its class, {name}: only {_NAME} can be exported")
+    config = network["config"]
+    id_parts = config.get("id_parts") if kernels.IS_COMPILED and not is_standalone else None
+    encoder = _Encoder(config["encoder"], weights, id_parts)
+    emissions = encoder.add("emissions")
     allowed = iob2_allowed(config["n_labels"])
-    transitions = weights.take("crf", "transitions", allowed.shape)
-    names = [one.name for one in layers.graph.inputs]
-    emissions = layers.value(["emissions", 0, 0])
-    features, mask = (names.index(layers.value(one)) for one in layers.config["input_layers"])
+    encoder.graph.add_output(emissions, "float32", (None, None, len(allowed) - 1))
+    transitions = encoder.weight("crf/transitions", *allowed.shape)
+    transitions = np.where(allowed, transitions, np.float32(FORBIDDEN))
     return Exported(
-        layers.graph,
-        [emissions],
-        ("features", "mask"),
-        (features, mask),
-        layers.right_padded,
-        (Output(0), np.where(allowed, transitions, np.float32(FORBIDDEN))),
-        layers.embedded,
+        encoder.graph,
+        encoder.arguments,
+        ("features", "mask", "targets", "pos", "training"),
+        encoder.prepare,
+        lambda outputs: (*outputs, transitions.copy()),
     )
+
+
+def embed(product: Any, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    """The first dense layer without its activation, by a `kernels.EmbeddedProduct` of ids."""
+    rows = np.ascontiguousarray(ids.reshape(-1, ids.shape[-1]))
+    return product(rows).reshape(*ids.shape[:-1], -1)
+
+
+class _Encoder:
+    """Builds the graph of an encoder.
+
+    :param network: the encoder's Keras config.
+    :param weights: see `export_bilstm_crf`; they are taken in order.
+    :param id_parts: sizes of the parts of a row of ids that are remembered; None for a graph
+        of the whole encoder.
+    """
+
+    def __init__(self, network: Config, weights: Weights, id_parts: list[int] | None) -> None:
+        kind, inputs = network["class_name"], network["config"].get("input_layers")
+        if kind != "Functional" or not isinstance(inputs, list) or len(inputs) != 2:
+            raise UnsupportedNetwork(
+                f"its encoder ({kind}): only a functional model of [features, mask] can be exported"
+            )
+        self.graph = Graph()
+        self.prepare: Callable[[NDArray], NDArray] | None = None
+        self._layers: dict[str, Config] = {one["name"]: one for one in network["config"]["layers"]}
+        self._weights = iter(weights)
+        self._id_parts = id_parts
+        self._results: dict[str, str] = {}
+        self._features, self._mask = (name for name, *_ in inputs)
+        self._read(self._mask, "InputLayer", dtype="bool")
+        for name in (self._features, self._mask):
+            config = self._layers[name]["config"]
+            self.graph.add_input(name, config["dtype"], (None, *config["batch_shape"][1:]))
+        self.arguments = list(self.graph.inputs)
+        ones = self.graph.add("Cast", self._mask, to=_INT32)
+        self._lengths = self.graph.add("ReduceSum", ones, self._integers(1), keepdims=0)
+
+    def add(self, name: str) -> str:
+        """Add a layer after the layers it reads, and return the name of its result."""
+        if name not in self._results:
+            self._results[name] = self._add(name)
+        return self._results[name]
+
+    def _add(self, name: str) -> str:
+        kind, config = self._layers[name]["class_name"], self._layers[name]["config"]
+        sources = self._read(name, kind)
+        if kind == "InputLayer":
+            return name
+        if kind == "Dense":
+            return self._dense(config, sources[0])
+        values = [self.add(source) for source in sources]
+        if kind == "Dropout":
+            return values[0]
+        if kind == "Add":
+            return self._sum(values)
+        if kind == "LayerNormalization":
+            return self._layer_normalization(config, values[0])
+        if kind == "Bidirectional":
+            return self._bilstm(config, values[0])
+        raise _refused(name, kind, "there is no ONNX form for it")
+
+    def weight(self, name: str, *shape: int | None) -> NDArray:
+        """Take the next weight of a name, such as ``"mix/kernel"``.
+
+        Paths begin with the names of enclosing layers, some of which Keras drops when it
+        restores a network; repeated paths are numbered, as in ``"mix/kernel#2"``.
+
+        :param shape: the expected shape, None for any size.
+        :raises UnsupportedNetwork: for another shape, or if there is none yet.
+        """
+        for path, array in self._weights:
+            if f"/{path}".partition("#")[0].endswith(f"/{name}"):
+                sizes = [
+                    n if size is None else size for size, n in zip(shape, array.shape, strict=False)
+                ]
+                if len(shape) != array.ndim or array.shape != tuple(sizes):
+                    raise UnsupportedNetwork(f"the weight {path!r} of shape {array.shape}")
+                return array
+        raise UnsupportedNetwork(f"the weight {name!r}, which is missing")
+
+    # -- parts of the network
+
+    def _dense(self, config: Config, source: str) -> str:
+        name, units = config["name"], config["units"]
+        if self._layers[source]["class_name"] == "Reshape":
+            table, n_features, n_hashes = self._embedding(source)
+            x = None if self._id_parts else self._embedded(table, n_features, n_hashes)
+        else:
+            x = self.add(source)
+        kernel = self.weight(f"{name}/kernel", None, units)
+        bias = self.weight(f"{name}/bias", units)
+        if x is None:  # computed before the graph
+            product = kernels.EmbeddedProduct(
+                table, kernel, bias, n_hashes, self._id_parts, _REMEMBERED
+            )
+            self.prepare = lambda ids: embed(product, ids)
+            result = f"{name}_product"
+            self.graph.inputs[0] = Value(result, np.dtype(np.float32), (None, None, units))
+        else:
+            projected = self.graph.add("MatMul", x, self.graph.add_constant(kernel))
+            result = self._sum([projected, self.graph.add_constant(bias)])
+        if config["activation"] == "linear":
+            return result
+        _check(name, self._layers[name], "Dense", activation="gelu")
+        return self.graph.add("Gelu", result, approximate="none")
+
+    def _embedding(self, flattened: str) -> tuple[NDArray[np.float32], int, int]:
+        """The table of embeddings, the number of features, and the number of their hashes."""
+        (summed,) = self._read(flattened, "Reshape")
+        (grouped,) = self._read(summed, "Sum", axis=3)
+        (embedding,) = self._read(grouped, "Reshape")
+        (ids,) = self._read(embedding, "Embedding")
+        self._read(ids, "InputLayer", dtype="int32")
+        config = self._layers[embedding]["config"]
+        width = config["output_dim"]
+        shape = self._layers[grouped]["config"]["target_shape"]
+        n_features, n_hashes = shape[1:3] if len(shape) == 4 else (0, 0)
+        self._read(grouped, "Reshape", target_shape=[-1, n_features, n_hashes, width])
+        self._read(flattened, "Reshape", target_shape=[-1, n_features * width])
+        table = self.weight(f"{embedding}/embeddings", config["input_dim"], width)
+        return table, n_features, n_hashes
+
+    def _embedded(self, table: NDArray, n_features: int, n_hashes: int) -> str:
+        """The embeddings of all features side by side, each the sum over its hashes.
+
+        One lookup for each hash takes a quarter of the time of a single lookup that is
+        reshaped and summed.
+        """
+        add, constant = self.graph.add, self.graph.add_constant
+        shape = self._integers(0, -1, n_features, n_hashes)
+        grouped, vectors = add("Reshape", self._features, shape), constant(table)
+        columns = [constant(np.array(k)) for k in range(n_hashes)]
+        ids = [add("Gather", grouped, column, axis=-1) for column in columns]
+        summed = self._sum([add("Gather", vectors, one) for one in ids])
+        return add("Reshape", summed, self._integers(0, -1, n_features * table.shape[1]))
+
+    def _layer_normalization(self, config: Config, x: str) -> str:
+        _check(config["name"], self._layers[config["name"]], "LayerNormalization", axis=-1)
+        weights = [self.weight(f"{config['name']}/{kind}", None) for kind in ("gamma", "beta")]
+        constants = map(self.graph.add_constant, weights)
+        epsilon = float(config["epsilon"])
+        return self.graph.add("LayerNormalization", x, *constants, axis=-1, epsilon=epsilon)
+
+    def _bilstm(self, config: Config, x: str) -> str:
+        """Both directions of an LSTM, as one operator."""
+        units = config["layer"]["config"]["units"]
+        directions = []
+        for key, is_backward in (("layer", False), ("backward_layer", True)):
+            lstm = config[key]
+            known = {"activation": "tanh", "units": units, "go_backwards": is_backward}
+            _check(f"{config['name']}/{key}", lstm, "LSTM", **known)
+            cell = f"{lstm['config']['name']}/lstm_cell"
+            kernel = self.weight(f"{cell}/kernel", None, 4 * units)
+            states = self.weight(f"{cell}/recurrent_kernel", units, 4 * units)
+            bias = self.weight(f"{cell}/bias", 4 * units)
+            directions.append(_in_order_of_onnx(kernel, states, bias))
+        add, constant = self.graph.add, self.graph.add_constant
+        constants = [constant(np.stack(arrays)) for arrays in zip(*directions, strict=True)]
+        by_time = add("Transpose", x, perm=[1, 0, 2])
+        attributes = {"hidden_size": units, "direction": "bidirectional"}
+        hidden = add("LSTM", by_time, *constants, self._lengths, **attributes)
+        # (time, direction, batch, unit) → (batch, time, direction and unit)
+        by_sequence = add("Transpose", hidden, perm=[2, 0, 1, 3])
+        return add("Reshape", by_sequence, self._integers(0, 0, -1))
+
+    def _sum(self, values: Sequence[str]) -> str:
+        return functools.reduce(lambda a, b: self.graph.add("Add", a, b), values)
+
+    def _integers(self, *numbers: int) -> str:
+        return self.graph.add_constant(np.array(numbers, np.int64))
+
+    # -- the saved config
+
+    def _read(self, name: str, kind: str, **expected: Any) -> list[str]:
+        """Check a layer, and return the names of the layers it reads.
+
+        :param kind: the expected class.
+        :param expected: settings with the values they must have, besides `_SETTINGS`.
+        :raises UnsupportedNetwork: for another layer, setting or call.
+        """
+        layer = self._layers[name]
+        _check(name, layer, kind, **expected)
+        sources: list[Any] = []
+        for call in layer["inbound_nodes"]:
+            sources += map(_source, call["args"][0] if kind == "Add" else call["args"])
+            kwargs = {key: value for key, value in call["kwargs"].items() if value}
+            if kind == "Bidirectional" and _source(kwargs.pop("mask", None)) != self._mask:
+                raise _refused(name, kind, "called without the mask")
+            if kwargs or None in sources or len(sources) > (2 if kind == "Add" else 1):
+                raise _refused(name, kind, f"called with {call}")
+        return sources
+
+
+def _check(name: str, layer: Config, kind: str, **expected: Any) -> None:
+    """Refuse a layer of another class, or with other settings than those expected."""
+    module = layer.get("module") or ""
+    if layer["class_name"] != kind or not module.startswith(("keras.layers", "keras.src.ops.")):
+        raise _refused(name, f"{module}.{layer['class_name']}", "there is no ONNX form for it")
+    for setting, known in {**_SETTINGS, **expected}.items():
+        value = layer["config"].get(setting, known)
+        while isinstance(value, dict):  # a dtype policy or, from older versions, an activation
+            value = value.get("name", value.get("config"))
+        if value not in (known, [known]):
+            raise _refused(name, kind, f"{setting}={value!r}")
+
+
+def _source(argument: Any) -> str | None:
+    """The name of the layer whose output an argument is, None for any other argument."""
+    if not isinstance(argument, dict) or argument.get("class_name") != "__keras_tensor__":
+        return None
+    name, call, output = argument["config"]["keras_history"]
+    return name if call == output == 0 else None
+
+
+def _refused(name: str, kind: str, reason: str) -> UnsupportedNetwork:
+    return UnsupportedNetwork(f"the layer {name!r} ({kind}): {reason}")
+
+
+def _in_order_of_onnx(kernel: NDArray, states: NDArray, bias: NDArray) -> list[NDArray]:
+    """The weights of one direction of an LSTM: gates in the order of ONNX, a gate a block of rows.
+
+    Keras has the gates i, f, c and o, ONNX i, o, f and c. ONNX adds a second bias.
+    """
+    units = len(states)
+    rows = np.concatenate([np.arange(k * units, (k + 1) * units) for k in (0, 3, 1, 2)])
+    return [kernel.T[rows], states.T[rows], np.concatenate([bias[rows], np.zeros_like(bias)])]

@@ -6,14 +6,17 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from thinc.api import Model
 
 from .conversion import convert_arguments, convert_results
-from .onnx_export import UnsupportedNetwork
+from .onnx_runtime import Exported, UnsupportedNetwork
 from .shim import TensorFlowShim
 
 if TYPE_CHECKING:
     import keras
+
+Exporter = Callable[[dict[str, Any], list[tuple[str, np.ndarray]], bool], Exported]
 
 
 def TensorFlowWrapper(
@@ -25,6 +28,7 @@ def TensorFlowWrapper(
     model_name: str = "tensorflow",
     imports: Sequence[str] = (),
     runtime: str = "auto",
+    export: Exporter | None = None,
 ) -> Model:
     """Wrap a Keras 3 model in a Thinc model.
 
@@ -50,6 +54,9 @@ def TensorFlowWrapper(
     :param imports: modules that register the network's own classes with Keras. They are
         imported before a saved network is restored.
     :param runtime: see :func:`set_runtime`.
+    :param export: expresses the network in ONNX. It is called with the saved Keras config, the
+        path and array of each weight, and whether the graph is to stand alone, as in a file.
+        Without it TensorFlow predicts.
     :return: a Thinc model with one shim. Its gradient ``dX`` has an array for every
         float input, and None for every other input. ``attrs["dropout_rate"]``, set by Thinc's
         ``set_dropout_rate``, replaces the rate of every dropout layer and recurrent cell that
@@ -57,7 +64,7 @@ def TensorFlowWrapper(
         rates compiles a bounded number of graphs. None keeps the layers' own rates.
     :raises ValueError: if ``keras_model`` is not a Keras model, or for an unknown runtime.
     """
-    shim = TensorFlowShim(keras_model, {"imports": tuple(imports)}, optimizer)
+    shim = TensorFlowShim(keras_model, {"imports": tuple(imports), "export": export}, optimizer)
     shim.runtime = runtime
     return model_class(
         model_name,

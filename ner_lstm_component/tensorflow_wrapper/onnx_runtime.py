@@ -1,4 +1,4 @@
-"""Exported networks run by ONNX Runtime: sessions, their threads and their processes."""
+"""Networks run by ONNX Runtime: sessions, their threads and their processes."""
 
 from __future__ import annotations
 
@@ -13,27 +13,56 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .onnx_export import Embedded, Exported, Output, UnsupportedNetwork
-from .onnx_graph import Graph, Input
+from .onnx_graph import Graph, Value
 
 THREADS_VARIABLE = "NER_LSTM_THREADS"
 
-# What its makers would otherwise be told by a thread that does not survive a fork: the child
-# would wait for it when it ends. Read when ONNX Runtime is first imported.
+# ONNX Runtime sends telemetry from a thread that does not survive a fork: a child process
+# would wait for it when it ends. The variable is read when ONNX Runtime is first imported.
 TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
 
 _networks: weakref.WeakSet[OnnxNetwork] = weakref.WeakSet()
 
 
+class UnsupportedNetwork(ValueError):
+    """A network, or a call of one, that has no ONNX form here. The message says why."""
+
+
+class Exported(NamedTuple):
+    """A Keras network as an ONNX graph, and how the graph is called.
+
+    :param graph: the graph. Its inputs stand for the first arguments of the network's ``call``.
+    :param arguments: these arguments. Those of type bool are masks, and must be right-padded.
+    :param parameters: the parameters of the network's ``call``.
+    :param prepare: computes the graph's first input from the first argument; None where both
+        are the same.
+    :param finish: from the graph's outputs to what the network's ``call`` returns.
+    """
+
+    graph: Graph
+    arguments: Sequence[Value]
+    parameters: Sequence[str]
+    prepare: Callable[[NDArray], NDArray] | None
+    finish: Callable[[list[NDArray]], Any]
+
+
+class _Running(NamedTuple):
+    """A session with what it refers to: the exported arrays, wrapped as values."""
+
+    session: Any
+    exported: Exported
+    weights: list[Any]
+
+
 def is_installed() -> bool:
-    """Whether there is ONNX Runtime."""
+    """Whether ONNX Runtime is installed; it is not imported."""
     return importlib.util.find_spec("onnxruntime") is not None
 
 
 def n_threads() -> int:
-    """Threads that a network runs on: what `THREADS_VARIABLE` says, by default one.
+    """The number of threads that a network runs on: that of `THREADS_VARIABLE`, by default one.
 
-    :raises ValueError: if it says something else than a positive number.
+    :raises ValueError: if the variable is not a positive integer.
     """
     given = os.environ.get(THREADS_VARIABLE, "1")
     if not given.isdecimal() or int(given) < 1:
@@ -44,18 +73,10 @@ def n_threads() -> int:
     return int(given)
 
 
-class _Session(NamedTuple):
-    """A session, and the weights that it computes with."""
-
-    session: Any
-    weights: list[Any]
-
-
 class OnnxNetwork:
     """A network that ONNX Runtime runs, in any process and any number of threads.
 
-    :param export: makes the graph. It is called again in each forked process, so that
-        nothing but sessions need be held.
+    :param export: makes the graph. A forked process calls it again.
     :raises UnsupportedNetwork: if the network has no ONNX form.
     :raises ImportError: if ONNX Runtime is not installed.
     """
@@ -63,71 +84,49 @@ class OnnxNetwork:
     def __init__(self, export: Callable[[], Exported]) -> None:
         self._export = export
         self._lock = threading.Lock()
-        exported = export()
-        self._current: _Session | None = _start(exported)
-        # Without the graph, which holds the weights.
-        self._inputs = exported.graph.inputs
-        self._results = list(exported.results)
-        self._exported = exported._replace(graph=Graph())
+        self._running: _Running | None = _start(export())
         _networks.add(self)
 
     @property
     def call_parameters(self) -> list[str]:
         """Names of the parameters of the Keras network's ``call``."""
-        return list(self._exported.parameters)
+        return list(self._run().exported.parameters)
 
     def predict(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run the network.
 
         :param args: arrays or tensors, as the Keras network takes them.
         :param kwargs: the same, by name.
-        :return: what it gives, as arrays.
+        :return: the network's output, as arrays.
         :raises UnsupportedNetwork: for a call that the graph does not cover.
         """
-        exported = self._exported
-        found: dict[int, Any] = {}
-        for structure, value in zip(exported.arguments, self._arguments(args, kwargs), strict=True):
-            if type(structure) is int and type(value) is np.ndarray:
-                found[structure] = value
-            else:
-                _match(structure, value, self._inputs, found)
+        session, exported, _ = self._run()
         feed: dict[str, NDArray] = {}
-        for k, one in enumerate(self._inputs):
-            if k in exported.embedded:
-                feed[one.name] = _embed(exported.embedded[k], found[k])
-                continue
-            feed[one.name] = array = _fit(one, found[k])
-            if one.name in exported.right_padded:
-                _check_right_padded(one, array)
-        return _fill(exported.outputs, self._session().run(self._results, feed))
+        given = _bind(exported, args, kwargs)
+        for argument, value in zip(exported.arguments, given, strict=True):
+            feed[argument.name] = array = _to_array(argument, value)
+            if argument.dtype == bool:
+                _check_right_padded(argument, array)
+        if exported.prepare is not None:
+            first = exported.graph.inputs[0].name
+            feed[first] = exported.prepare(feed.pop(exported.arguments[0].name))
+        return exported.finish(session.run(None, feed))
 
-    def _arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
-        """The values of the arguments that the graph has, in order."""
-        exported = self._exported
-        if not kwargs and len(args) == len(exported.arguments) and all(a is not None for a in args):
-            return list(args)
-        given = {**dict(zip(exported.parameters, args, strict=False)), **kwargs}
-        given = {name: value for name, value in given.items() if value is not None}
-        wanted = exported.parameters[: len(exported.arguments)]
-        if len(args) > len(exported.parameters) or given.keys() != set(wanted):
-            raise UnsupportedNetwork(f"a call with {', '.join(given) or 'nothing'}")
-        return [given[name] for name in wanted]
-
-    def _session(self) -> Any:
-        current = self._current
-        if current is None:
+    def _run(self) -> _Running:
+        running = self._running
+        if running is None:
             with self._lock:
-                current = self._current = self._current or _start(self._export())
-        return current.session
+                running = self._running = self._running or _start(self._export())
+        return running
 
     def after_fork(self) -> None:
-        """Give up the session of the parent process, without destroying it.
+        """Abandon the session of the parent process without destroying it.
 
-        Its threads are missing here; destroyed, it would wait for them, also when Python ends.
+        Its threads are missing here: its destructor would wait for them, even when Python exits.
         """
-        if self._current is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._current))
-        self._current = None
+        if self._running is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._running))
+        self._running = None
         self._lock = threading.Lock()
 
 
@@ -140,7 +139,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _start(exported: Exported) -> _Session:
+def _start(exported: Exported) -> _Running:
     os.environ.setdefault(TELEMETRY_VARIABLE, "1")
     try:
         import onnxruntime
@@ -149,8 +148,7 @@ def _start(exported: Exported) -> _Session:
             "The runtime 'onnx' needs ONNX Runtime, which is not installed; "
             "run: pip install onnxruntime"
         ) from error
-    # What a text is about is nobody's business, nor that one is tagged.
-    onnxruntime.disable_telemetry_events()
+    onnxruntime.disable_telemetry_events()  # texts are private, and so is that one is tagged
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads()
     options.inter_op_num_threads = 1
@@ -158,75 +156,45 @@ def _start(exported: Exported) -> _Session:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_mem_pattern = False  # which is for calls of one shape
     options.log_severity_level = 3
-    # In place, not copied: the values refer to the arrays.
-    arrays = exported.graph.arrays
-    weights = [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in arrays.values()]
-    options.add_external_initializers(list(arrays), weights)
+    # The session refers to these arrays and does not copy them.
+    graph = exported.graph
+    weights = [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in graph.arrays.values()]
+    options.add_external_initializers(list(graph.arrays), weights)
+    model, providers = graph.to_bytes(), ["CPUExecutionProvider"]
     try:
-        session = onnxruntime.InferenceSession(
-            exported.graph.to_bytes(exported.results), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # of classes that ONNX Runtime makes up as it is loaded
+        session = onnxruntime.InferenceSession(model, options, providers=providers)
+    except Exception as error:  # ONNX Runtime creates the classes when it is imported
         raise UnsupportedNetwork(f"ONNX Runtime refuses it: {error}") from error
-    return _Session(session, [weights, *arrays.values()])
+    return _Running(session, exported, weights)
 
 
-# ---------------------------------------------------------------- arguments and results
+def _bind(exported: Exported, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+    """The values of the graph's arguments in a call."""
+    parameters, n_wanted = exported.parameters, len(exported.arguments)
+    given = {**dict(zip(parameters, args, strict=False)), **kwargs}
+    given = {name: value for name, value in given.items() if value is not None}
+    if len(args) > len(parameters) or given.keys() != set(parameters[:n_wanted]):
+        raise UnsupportedNetwork(f"a call with {', '.join(given) or 'nothing'}")
+    return [given[name] for name in parameters[:n_wanted]]
 
 
-def _match(structure: Any, value: Any, inputs: Sequence[Input], found: dict[int, Any]) -> None:
-    """Find the value of each input in an argument of the network's structure."""
-    if isinstance(structure, int):
-        if isinstance(value, (dict, list, tuple)):
-            raise UnsupportedNetwork(f"a {type(value).__name__} as {inputs[structure].name!r}")
-        found[structure] = value
-    elif isinstance(structure, dict):
-        if not isinstance(value, dict) or value.keys() != structure.keys():
-            raise UnsupportedNetwork(f"an argument that is not a dict of {', '.join(structure)}")
-        for key, part in structure.items():
-            _match(part, value[key], inputs, found)
-    else:
-        if isinstance(value, dict):  # Keras takes inputs by their names, too.
-            names = [inputs[part].name for part in structure if isinstance(part, int)]
-            value = [value[name] for name in names] if set(names) == value.keys() else []
-        if not isinstance(value, (list, tuple)) or len(value) != len(structure):
-            raise UnsupportedNetwork(f"an argument that is not a list of {len(structure)}")
-        for part, one in zip(structure, value, strict=True):
-            _match(part, one, inputs, found)
-
-
-def _embed(embedded: Embedded, value: Any) -> NDArray[np.float32]:
-    """What the graph has in place of ids."""
-    ids = _fit(embedded.ids, value)
-    products = embedded.product(ids.reshape(-1, ids.shape[-1]))
-    return products.reshape(*ids.shape[:-1], products.shape[-1])
-
-
-def _fit(one: Input, value: Any) -> NDArray:
-    """An argument as the array that an input takes."""
+def _to_array(argument: Value, value: Any) -> NDArray:
+    """An argument of a call as the array that the graph takes."""
     array = value
-    if type(value) is not np.ndarray or value.dtype != one.dtype:
-        array = np.asarray(value.get() if hasattr(value, "get") else value, one.dtype)
-    shape = array.shape
-    fits = len(shape) == len(one.shape)
-    for size, wanted in zip(shape, one.shape, strict=False):
-        if size == 0 or (wanted is not None and wanted != size):
-            fits = False
+    if type(value) is not np.ndarray or value.dtype != argument.dtype:
+        if isinstance(value, (dict, list, tuple)):
+            raise UnsupportedNetwork(f"a {type(value).__name__} as {argument.name!r}")
+        array = np.asarray(value.get() if hasattr(value, "get") else value, argument.dtype)
+    wanted = argument.shape
+    fits = len(array.shape) == len(wanted) and all(
+        size > 0 and expected in (None, size)
+        for size, expected in zip(array.shape, wanted, strict=True)
+    )
     if not fits:
-        raise UnsupportedNetwork(f"the input {one.name!r} of shape {shape}")
+        raise UnsupportedNetwork(f"the input {argument.name!r} of shape {array.shape}")
     return array
 
 
-def _check_right_padded(one: Input, mask: NDArray[np.bool_]) -> None:
+def _check_right_padded(argument: Value, mask: NDArray[np.bool_]) -> None:
     if np.count_nonzero(mask) < mask.size and (mask[:, 1:] > mask[:, :-1]).any():
-        raise UnsupportedNetwork(f"the mask {one.name!r}, which is not padded on the right")
-
-
-def _fill(structure: Any, results: list[NDArray]) -> Any:
-    if isinstance(structure, Output):
-        return results[structure.number]
-    if isinstance(structure, dict):
-        return {key: _fill(part, results) for key, part in structure.items()}
-    if isinstance(structure, (list, tuple)):
-        return type(structure)([_fill(part, results) for part in structure])
-    return structure.copy()
+        raise UnsupportedNetwork(f"the mask {argument.name!r}, which is not padded on the right")

@@ -18,8 +18,7 @@ from thinc.types import ArgsKwargs
 
 from .. import kernels
 from .conversion import input_gradient, pair_gradients, to_floats, to_numpy, to_tensors
-from .onnx_export import Exported, UnsupportedNetwork, export
-from .onnx_runtime import OnnxNetwork, is_installed
+from .onnx_runtime import Exported, OnnxNetwork, UnsupportedNetwork, is_installed
 from .optimizer import adam_step, is_adam, own_state
 from .placement import (
     CPU,
@@ -46,7 +45,8 @@ class TensorFlowShim(Shim):
     """Holds a Keras network for Thinc: runs, updates, moves and serializes it.
 
     :param model: the network, None for an empty shim.
-    :param config: with ``imports``, modules that register the network's classes.
+    :param config: with ``imports``, modules that register the network's classes, and ``export``,
+        the network's exporter to ONNX; see `layer.TensorFlowWrapper`.
     :param optimizer: a Keras optimizer that takes the place of Thinc's.
 
     ``dropout_rate`` is used by the next training call. ``traces`` counts the graphs that were
@@ -199,9 +199,11 @@ class TensorFlowShim(Shim):
     def call_parameters(self) -> list[str]:
         """Names of the parameters of the network's ``call``, without any ``**kwargs``."""
         if self._model is None:
-            with contextlib.suppress(UnsupportedNetwork):
+            try:
                 if (network := self.onnx_network()) is not None:
                     return network.call_parameters
+            except UnsupportedNetwork as error:
+                self._log_fallback(error)
         parameters = inspect.signature(self.keras_model.call).parameters.values()
         return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
@@ -264,8 +266,13 @@ class TensorFlowShim(Shim):
                     if self.runtime == "onnx" and inputs is not None and not is_built:
                         self.build(inputs)
                     state = self._state()
-                    self._onnx = OnnxNetwork(lambda: _export(state, embeds=True))
+                    self._onnx = OnnxNetwork(lambda: self._export(state, is_standalone=False))
         return self._onnx
+
+    def _log_fallback(self, error: UnsupportedNetwork) -> None:
+        # Once for a network: TensorFlow restores it then, and predicts from there on.
+        if self.runtime == "auto":
+            logger.info("TensorFlow predicts instead of ONNX Runtime, because of %s.", error)
 
     def _chooses_onnx(self) -> bool:
         """Whether the runtime ``auto`` is ONNX Runtime; see `layer.set_runtime`."""
@@ -298,7 +305,7 @@ class TensorFlowShim(Shim):
         except UnsupportedNetwork as error:
             if self.runtime == "onnx":
                 raise _no_onnx_form(error) from error
-            logger.info("Not ONNX Runtime but TensorFlow predicts, because of %s.", error)
+            self._log_fallback(error)
         tensors, compiled = self._prepare(inputs, is_train=False)
         with self.device_scope():
             outputs, _ = compiled.function(*tensors)
@@ -538,10 +545,17 @@ class TensorFlowShim(Shim):
         if state["config"] is None:
             raise ValueError("This TensorFlowWrapper holds no network yet: initialize it first.")
         try:
-            exported = _export(state)
+            exported = self._export(state, is_standalone=True)
         except UnsupportedNetwork as error:
             raise _no_onnx_form(error) from error
-        return exported.graph.to_bytes(exported.results, with_arrays=True)
+        return exported.graph.to_bytes(with_arrays=True)
+
+    def _export(self, state: dict[str, Any], is_standalone: bool) -> Exported:
+        network, export = json.loads(state["config"]), self.cfg.get("export")
+        if export is None:
+            raise UnsupportedNetwork(f"its class, {network['class_name']}: it has no 'export'")
+        weights = [(packed["name"], unpack(packed)) for packed in state["weights"]]
+        return export(network, weights, is_standalone)
 
     @property
     def saved_config(self) -> dict[str, Any]:
@@ -592,16 +606,11 @@ def _renewed(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimize
     return type(optimizer).from_config(optimizer.get_config())
 
 
-def _export(state: dict[str, Any], *, embeds: bool = False) -> Exported:
-    weights = [(packed["name"], unpack(packed)) for packed in state["weights"]]
-    return export(state["config"], weights, embeds=embeds)
-
-
 def _no_onnx_form(error: UnsupportedNetwork) -> ValueError:
     return ValueError(
-        f"This network cannot run with runtime='onnx', because of {error}. Expected: layers, and "
-        "calls, that ner_lstm_component.tensorflow_wrapper.onnx_export expresses. With "
-        "runtime='auto' or 'tensorflow' TensorFlow predicts."
+        f"This network has no ONNX form (runtime='onnx'), because of {error}. Expected: a network "
+        "and a call that the wrapper's 'export' expresses in ONNX, which is given for the taggers "
+        "of this package. With runtime='auto' or 'tensorflow' TensorFlow predicts."
     )
 
 

@@ -27,7 +27,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "lexicon": (f"{PACKAGE}.features.ngram_tags:TagLexicon.ids",),
     "sentences": (f"{PACKAGE}.text.sentences:read_docs", f"{PACKAGE}.text.windows:split_windows"),
     "padding": (f"{PACKAGE}.text.batches:pad_windows",),
-    "embedding": (f"{PACKAGE}.tensorflow_wrapper.onnx_runtime:_embed",),
+    "embedding": (f"{PACKAGE}.network.onnx:embed",),
     "network": (f"{PACKAGE}.tensorflow_wrapper:TensorFlowShim.predict",),
     "decoding": (f"{PACKAGE}.decoding.crf:viterbi",),
     "probabilities": (f"{PACKAGE}.decoding.crf:marginals",),

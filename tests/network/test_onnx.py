@@ -1,97 +1,207 @@
-"""The tagger's network in ONNX gives the factors that Keras gives."""
+"""The tagger's network in ONNX gives the potentials that Keras gives; others are refused."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from ner_lstm_component import kernels
 from ner_lstm_component.decoding.crf import FORBIDDEN, iob2_allowed
-from ner_lstm_component.features.lexical import HASHES
+from ner_lstm_component.network.onnx import export_bilstm_crf
 from ner_lstm_component.network.settings import NetworkSettings, TaggerSettings
-from ner_lstm_component.tensorflow_wrapper.onnx_export import export
-from ner_lstm_component.tensorflow_wrapper.onnx_runtime import OnnxNetwork
+from ner_lstm_component.tensorflow_wrapper.onnx_runtime import OnnxNetwork, UnsupportedNetwork
 
 keras = pytest.importorskip("keras")
 
-from ner_lstm_component.network.bilstm_crf import build_network, build_vector_network  # noqa: E402
+from keras import layers, ops  # noqa: E402
+
+from ner_lstm_component.network.bilstm_crf import (  # noqa: E402
+    BiLSTMCRF,
+    build_network,
+    build_vector_network,
+)
 
 N_LABELS = 2
 MASK = np.arange(5) < np.array([5, 3, 1])[:, None]
 RNG = np.random.default_rng(0)
+VECTORS = RNG.normal(size=(3, 5, 6)).astype(np.float32)
+IDS = RNG.integers(0, 40, (3, 5, 8)).astype(np.int32)
 LEXICAL = NetworkSettings(
-    rows=(30, 10), embed_width=4, width=8, hidden_width=4, depth=2, word_dropout=0.5
+    rows=(30, 10), embed_width=4, width=8, hidden_width=4, depth=3, word_dropout=0.5
 )
-WITH_LEXICON = replace(LEXICAL, rows=(20, 5), ngrams=((0,), (-1, 0)))
-NETWORKS = {
-    "lexicon": (
-        lambda: build_network(WITH_LEXICON, N_LABELS),
-        RNG.integers(0, 40, (3, 5, 8)).astype(np.int32),
-    ),
-    "lexical": (
-        lambda: build_network(LEXICAL, N_LABELS),
-        RNG.integers(0, 40, (3, 5, 4)).astype(np.int32),
-    ),
-    "parts of speech": (
-        lambda: build_network(LEXICAL, N_LABELS, n_pos=3),
-        RNG.integers(0, 40, (3, 5, 4)).astype(np.int32),
-    ),
-    "vectors": (
-        lambda: build_vector_network(TaggerSettings(hidden_width=4, depth=1), 6, N_LABELS),
-        RNG.normal(size=(3, 5, 6)).astype(np.float32),
-    ),
+WITH_LEXICON = replace(LEXICAL, rows=(20, 5), ngrams=((0,), (-1, 0)), depth=1)
+NETWORKS: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
+    "lexicon": (lambda: build_network(WITH_LEXICON, N_LABELS), IDS),
+    "lexical": (lambda: build_network(LEXICAL, N_LABELS), IDS[:, :, :4]),
+    "parts of speech": (lambda: build_network(LEXICAL, N_LABELS, n_pos=3), IDS[:, :, :4]),
+    "vectors": (lambda: build_vector_network(TaggerSettings(4, 2), 6, N_LABELS), VECTORS),
 }
+only_compiled = pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
 
 
-def saved(network):
-    """What the shim keeps of a network."""
-    weights = [(weight.path, weight.numpy()) for weight in network.weights]
-    return keras.saving.serialize_keras_object(network), weights
-
-
-def built(settings):
-    network = build_network(settings, N_LABELS)
-    n_ids = HASHES * (len(settings.rows) + len(settings.ngrams))
-    network(np.zeros((3, 5, n_ids), np.int32), MASK)
-    return network
-
-
-@pytest.mark.parametrize("embeds", [False, True])
-@pytest.mark.parametrize(("make", "features"), NETWORKS.values(), ids=NETWORKS)
-def test_factors_are_those_of_keras(make, features, embeds):
+@pytest.fixture(scope="module", params=NETWORKS)
+def network_and_features(request):
+    """A network of random weights, biases and norms too, so that a mix-up shows."""
+    make, features = NETWORKS[request.param]
     network = make()
     network(features, MASK)
+    randomize(network)
+    return network, features
+
+
+def randomize(network):
     rng = np.random.default_rng(1)
     network.set_weights([rng.normal(0, 0.7, w.shape) for w in network.weights])
-    config, weights = saved(network)
-    exported = OnnxNetwork(lambda: export(json.dumps(config), weights, embeds=embeds))
+
+
+def saved(network: Any) -> tuple[dict, list[tuple[str, np.ndarray]]]:
+    """The network as the shim keeps it."""
+    weights = [(weight.path, weight.numpy()) for weight in network.weights]
+    return json.loads(json.dumps(keras.saving.serialize_keras_object(network))), weights
+
+
+def assert_like_keras(network, features, is_standalone):
+    state = saved(network)
+    exported = OnnxNetwork(lambda: export_bilstm_crf(*state, is_standalone))
     expected = network(features, MASK)
-    for _ in range(2):  # Of the second call's rows all are known.
+    for _ in range(2):  # the second call finds all its rows remembered
         emissions, transitions = exported.predict((features, MASK), {})
         np.testing.assert_allclose(emissions[MASK], expected[0].numpy()[MASK], rtol=1e-5, atol=1e-5)
         np.testing.assert_array_equal(transitions, expected[1].numpy())
-    assert (transitions[~iob2_allowed(N_LABELS)] == FORBIDDEN).all()
+        assert (transitions[~iob2_allowed(N_LABELS)] == FORBIDDEN).all()
+        transitions[:] = 7  # the caller's own
+    (one,), _ = exported.predict((features[1:2, :3], MASK[1:2, :3]), {})
+    np.testing.assert_allclose(one, expected[0].numpy()[1, :3], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
-@pytest.mark.parametrize(("settings", "parts"), [(LEXICAL, (4,)), (WITH_LEXICON, (4, 4))])
-def test_products_of_ids_are_left_out_of_the_graph_if_wanted(settings, parts):
-    network = built(settings)
-    config, weights = saved(network)
-    assert export(json.dumps(config), weights).embedded == {}
-    exported = export(json.dumps(config), weights, embeds=True)
-    ((ids, product),) = exported.embedded.values()
-    assert ids.dtype == "int32"
-    assert product.parts == parts
-    table = network.encoder.get_layer("embedding").get_weights()[0]
-    assert all(array.shape != table.shape for array in exported.graph.arrays.values())
+@pytest.mark.parametrize("is_standalone", [False, True])
+def test_potentials_are_those_of_keras(network_and_features, is_standalone):
+    assert_like_keras(*network_and_features, is_standalone)
 
 
-@pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
-def test_networks_saved_without_parts_are_whole_graphs():
-    config, weights = saved(built(LEXICAL))
-    del config["config"]["id_parts"]
-    assert export(json.dumps(config), weights, embeds=True).embedded == {}
+@pytest.mark.parametrize("is_standalone", [False, True])
+def test_graphs_are_valid(network_and_features, is_standalone):
+    network, _ = network_and_features
+    graph = export_bilstm_crf(*saved(network), is_standalone).graph
+    onnx.checker.check_model(graph.to_bytes(with_arrays=True), full_check=True)
+
+
+def test_restored_networks_name_their_weights_otherwise():
+    """Keras drops the outer names of an LSTM's weights when it restores a network."""
+    network = build_network(LEXICAL, N_LABELS)
+    restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(network))
+    restored(IDS[:, :, :4], MASK)
+    assert len({weight.path for weight in restored.weights}) < len(restored.weights)
+    randomize(restored)
+    assert_like_keras(restored, IDS[:, :, :4], is_standalone=True)
+
+
+@pytest.fixture(scope="module")
+def state():
+    """The saved config and weights of a network."""
+    network = build_network(WITH_LEXICON, N_LABELS)
+    network(IDS, MASK)
+    return saved(network)
+
+
+@only_compiled
+def test_embeddings_are_not_in_the_graph_unless_it_stands_alone(state):
+    config, weights = state
+    table = dict(weights)["embedding/embeddings"]
+    for is_standalone in (True, False):
+        exported = export_bilstm_crf(config, weights, is_standalone)
+        shapes = [array.shape for array in exported.graph.arrays.values()]
+        assert (table.shape in shapes) is is_standalone
+        assert (exported.prepare is None) is is_standalone
+        assert exported.arguments[0].dtype == np.int32
+
+
+@only_compiled
+def test_networks_saved_without_id_parts_are_whole_graphs(state):
+    config, weights = state
+    settings = {key: value for key, value in config["config"].items() if key != "id_parts"}
+    exported = export_bilstm_crf({**config, "config": settings}, weights, False)
+    assert exported.prepare is None
+
+
+def test_weights_must_fit(state):
+    config, weights = state
+    with pytest.raises(UnsupportedNetwork, match="'crf/transitions', which is missing"):
+        export_bilstm_crf(*saved(build_network(WITH_LEXICON, N_LABELS)), True)
+    wrong = [(path, array[:-1] if path == "mix/bias" else array) for path, array in weights]
+    with pytest.raises(UnsupportedNetwork, match=r"'mix/bias' of shape \(7,\)"):
+        export_bilstm_crf(config, wrong, True)
+
+
+class Doubled(layers.Layer):
+    def call(self, inputs):
+        return inputs * 2
+
+
+def bilstm(merge_mode: str = "concat", **settings: Any) -> Any:
+    lstm = layers.LSTM(3, return_sequences=True, **settings)
+    return layers.Bidirectional(lstm, merge_mode=merge_mode, name="both")
+
+
+def same_twice(x: Any) -> Any:
+    dense = layers.Dense(6, name="twice")
+    return dense(dense(x))
+
+
+OTHERS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "layer": (lambda x, mask: layers.BatchNormalization(name="bn")(x), "'bn'.*BatchNormalization"),
+    "own class": (lambda x, mask: Doubled(name="mine")(x), "'mine'.*Doubled"),
+    "operation": (lambda x, mask: ops.cumsum(x, axis=1), "Cumsum"),
+    "constant": (lambda x, mask: x + 1.0, "Add.*called with"),
+    "activation": (
+        lambda x, mask: layers.Dense(6, activation="selu", name="d")(x),
+        "'d'.*activation='selu'",
+    ),
+    "cell": (lambda x, mask: bilstm(activation="relu")(x, mask=mask), "both.*activation='relu'"),
+    "merge": (lambda x, mask: bilstm(merge_mode="sum")(x, mask=mask), "merge_mode='sum'"),
+    "no mask": (lambda x, mask: bilstm()(x), "'both'.*without the mask"),
+    "other mask": (
+        lambda x, mask: bilstm()(x, mask=ops.logical_not(mask)),
+        "'both'.*without the mask",
+    ),
+    "norm": (lambda x, mask: layers.LayerNormalization(center=False)(x), "center=False"),
+    "precision": (lambda x, mask: layers.Dense(6, dtype="float16")(x), "dtype='float16'"),
+    "dropout": (lambda x, mask: layers.Dropout(0.5)(x, training=True), "Dropout.*'training': True"),
+    "call": (lambda x, mask: same_twice(x), "called with.*'twice', 1"),
+}
+
+
+@pytest.mark.parametrize(("hidden", "message"), OTHERS.values(), ids=OTHERS)
+def test_other_encoders_are_refused_by_name(hidden, message):
+    features, mask = keras.Input((None, 6)), keras.Input((None,), dtype="bool")
+    emissions = layers.Dense(2 * N_LABELS + 1, name="emissions")(hidden(features, mask))
+    network = BiLSTMCRF(keras.Model([features, mask], emissions), N_LABELS)
+    with pytest.raises(UnsupportedNetwork, match=message):
+        export_bilstm_crf(*saved(network), True)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_other_sums_are_refused(axis):
+    ids, mask = keras.Input((None, 8), dtype="int32"), keras.Input((None,), dtype="bool")
+    grouped = layers.Reshape((-1, 4, 2, 3))(layers.Embedding(9, 3)(ids))
+    flat = layers.Reshape((-1, 6))(ops.sum(grouped, axis=axis))
+    emissions = layers.Dense(2 * N_LABELS + 1, name="emissions")(flat)
+    network = BiLSTMCRF(keras.Model([ids, mask], emissions), N_LABELS)
+    with pytest.raises(UnsupportedNetwork, match=f"Sum.*axis={axis}"):
+        export_bilstm_crf(*saved(network), True)
+
+
+def test_other_networks_are_refused(state):
+    config, weights = state
+    with pytest.raises(UnsupportedNetwork, match="its class, Sequential"):
+        export_bilstm_crf(*saved(keras.Sequential([layers.Dense(2)])), True)
+    encoder = {"class_name": "Sequential", "config": {"layers": []}}
+    changed = {**config, "config": {**config["config"], "encoder": encoder}}
+    with pytest.raises(UnsupportedNetwork, match=r"its encoder \(Sequential\)"):
+        export_bilstm_crf(changed, weights, True)

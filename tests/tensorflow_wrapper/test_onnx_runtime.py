@@ -1,4 +1,4 @@
-"""Sessions, and which calls they take. That they give what Keras gives: test_onnx_export."""
+"""Sessions, and which calls they take."""
 
 from __future__ import annotations
 
@@ -10,31 +10,42 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ner_lstm_component.tensorflow_wrapper.onnx_export import Exported, Output, UnsupportedNetwork
 from ner_lstm_component.tensorflow_wrapper.onnx_graph import Graph
 from ner_lstm_component.tensorflow_wrapper.onnx_runtime import (
     THREADS_VARIABLE,
+    Exported,
     OnnxNetwork,
+    UnsupportedNetwork,
     n_threads,
 )
 
+TABLE = np.arange(3)
+
 
 def doubled_sums() -> Exported:
-    """Twice the sums of sequences of which a mask says how long they are."""
+    """Twice the sums of sequences, whose lengths a mask gives."""
     graph = Graph()
     x = graph.add_input("x", "float32", (None, None))
     mask = graph.add_input("mask", "bool", (None, None))
-    kept = graph.add("Mul", [x, graph.add("Cast", [mask], to=1)])
-    axis = graph.add_constant(np.array([1], np.int64))
-    result = graph.add("ReduceSum", [kept, axis], keepdims=0)
-    doubled = graph.add("Mul", [result, graph.add_constant(np.array(2, np.float32))])
-    return Exported(
-        graph,
-        [doubled],
-        ("x", "mask", "targets"),
-        (0, 1),
-        frozenset({"mask"}),
-        {"sums": Output(0), "table": np.arange(3)},
+    kept = graph.add("Mul", x, graph.add("Cast", mask, to=1))
+    sums = graph.add("ReduceSum", kept, graph.add_constant(np.array([1])), keepdims=0)
+    doubled = graph.add("Mul", sums, graph.add_constant(np.array(2, np.float32)))
+    graph.add_output(doubled, "float32", (None,))
+
+    def finish(outputs: list) -> dict:
+        return {"sums": outputs[0], "table": TABLE.copy()}
+
+    return Exported(graph, list(graph.inputs), ("x", "mask", "targets"), None, finish)
+
+
+def doubled_sums_of_halves() -> Exported:
+    """The same, where the first argument is halved before the graph."""
+    exported = doubled_sums()
+    integers = exported.arguments[0]._replace(name="twice", dtype=np.dtype(np.int32))
+    return exported._replace(
+        arguments=[integers, exported.arguments[1]],
+        parameters=("twice", "mask"),
+        prepare=lambda twice: (twice / 2).astype(np.float32),
     )
 
 
@@ -79,17 +90,17 @@ def test_other_calls_are_refused(network, args, kwargs, message):
         network.predict(args, kwargs)
 
 
-def test_results_are_the_callers(network):
-    network.predict((X, MASK), {})["table"][:] = 7
-    assert network.predict((X, MASK), {})["table"].tolist() == [0, 1, 2]
+def test_an_argument_is_prepared_for_the_graph():
+    network = OnnxNetwork(doubled_sums_of_halves)
+    assert network.call_parameters == ["twice", "mask"]
+    assert network.predict((2 * X, MASK), {})["sums"].tolist() == [2.0, 24.0]
 
 
 def test_graphs_that_onnx_runtime_refuses():
     def export() -> Exported:
         graph = Graph()
-        graph.add_input("x", "float32", (None,))
-        result = graph.add("NoSuchOperator", ["x"])
-        return Exported(graph, [result], ("x",), (0,), frozenset(), Output(0))
+        graph.add("NoSuchOperator", graph.add_input("x", "float32", (None,)))
+        return Exported(graph, list(graph.inputs), ("x",), None, list)
 
     with pytest.raises(UnsupportedNetwork, match="NoSuchOperator"):
         OnnxNetwork(export)
@@ -117,8 +128,8 @@ sys.exit(os.waitstatus_to_exitcode(status))
 @pytest.mark.parametrize("threads", ["1", "2"])
 @pytest.mark.parametrize("predicts", [False, True])
 def test_a_fork_predicts_and_ends(threads, predicts):
-    """The child lacks the session's threads: destroyed, it would wait for them for ever."""
-    code = FORK.format(tests=str(Path(__file__).parents[1]), predicts=predicts)
+    """The child lacks the session's threads: its destructor would wait for them forever."""
+    code = FORK.format(tests=str(Path(__file__).parent), predicts=predicts)
     result = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {THREADS_VARIABLE: threads},
@@ -137,13 +148,13 @@ def test_threads_follow_the_variable(monkeypatch, value, expected):
     else:
         monkeypatch.setenv(THREADS_VARIABLE, value)
     assert n_threads() == expected
-    options = OnnxNetwork(doubled_sums)._session().get_session_options()
+    options = OnnxNetwork(doubled_sums)._run().session.get_session_options()
     assert options.intra_op_num_threads == expected
     assert options.inter_op_num_threads == 1
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", ""])
-def test_threads_that_are_no_number(monkeypatch, value):
+def test_number_of_threads_is_checked(monkeypatch, value):
     monkeypatch.setenv(THREADS_VARIABLE, value)
     with pytest.raises(ValueError, match=f"{THREADS_VARIABLE}.*Received: '{value}'"):
         n_threads()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import multiprocessing
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,11 +28,11 @@ from numpy.testing import assert_array_equal
 from thinc.api import SGD, Linear, Model, chain
 from thinc.types import ArgsKwargs
 
-from ner_lstm_component.network import architectures  # noqa: F401  (gives the network's ONNX form)
+from ner_lstm_component import tensorflow_wrapper
 from ner_lstm_component.network.bilstm_crf import build_vector_network
+from ner_lstm_component.network.onnx import export_bilstm_crf
 from ner_lstm_component.network.settings import TaggerSettings
 from ner_lstm_component.tensorflow_wrapper import (
-    TensorFlowWrapper,
     placement,
     set_keras_model,
     set_runtime,
@@ -40,6 +41,7 @@ from ner_lstm_component.tensorflow_wrapper import (
 )
 from ner_lstm_component.tensorflow_wrapper import shim as shim_module
 
+TensorFlowWrapper = partial(tensorflow_wrapper.TensorFlowWrapper, export=export_bilstm_crf)
 MASK = np.arange(5) < np.array([[5], [3]])
 INPUTS = ArgsKwargs((floats(2, 5, 3), MASK), {})
 
@@ -108,11 +110,16 @@ def test_auto_is_tensorflow_once_trained(wrapper, made):
 
 
 @pytest.mark.parametrize("kind", ["functional", "subclassed"])
-def test_auto_is_tensorflow_for_other_networks(kind):
+@pytest.mark.parametrize("export", [export_bilstm_crf, None])
+def test_auto_is_tensorflow_for_other_networks(kind, export, caplog):
+    caplog.set_level("INFO", "ner_lstm_component")
     wrapper = TensorFlowWrapper(KINDS[kind]())
     expected = wrapper.predict(X)
-    other = loaded(wrapper)
-    assert_array_equal(other.predict(X), expected)
+    other = TensorFlowWrapper(export=export).from_bytes(wrapper.to_bytes())
+    for _ in range(2):
+        assert_array_equal(other.predict(X), expected)
+    (message,) = caplog.messages
+    assert message.startswith("TensorFlow predicts instead of ONNX Runtime, because of its class")
     assert shim_of(other)._model is not None
 
 
