@@ -1,7 +1,7 @@
-"""The HTTP service as a Flask application, for WSGI servers; `service` has its parts.
+"""The HTTP service as a Flask application, for WSGI servers.
 
-``flask run`` finds it through ``wsgi.py``, ``ner-lstm serve`` puts it behind gunicorn, and other
-servers call :func:`create_app`. Needs what the extra ``serve`` installs.
+``wsgi.py`` serves it with ``flask run``, and ``ner-lstm serve`` with gunicorn; other servers call
+:func:`create_app`. Needs the packages of the extra ``serve``.
 """
 
 from __future__ import annotations

@@ -19,6 +19,11 @@ from ner_lstm_component.evaluation.errors import (
     suspect_annotations,
 )
 from ner_lstm_component.evaluation.predictions import Sentence
+from ner_lstm_component.evaluation.reliability import (
+    Reliability,
+    expected_calibration_error,
+    reliability,
+)
 from ner_lstm_component.evaluation.scores import (
     MEASURES,
     RELAXED,
@@ -34,11 +39,6 @@ from ner_lstm_component.evaluation.scores import (
     strict_counts,
 )
 from ner_lstm_component.evaluation.significance import approximate_randomization
-from ner_lstm_component.training.calibration import (
-    Reliability,
-    expected_calibration_error,
-    reliability,
-)
 
 # How many errors of each list a report shows.
 N_SHOWN = 20

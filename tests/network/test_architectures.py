@@ -15,6 +15,7 @@ from ner_lstm_component.network.architectures import (
     build_tok2vec_keras_lstm_tagger,
 )
 from ner_lstm_component.tensorflow_wrapper.onnx_runtime import OnnxNetwork
+from ner_lstm_component.text.sentences import read_docs
 
 LABELS = 2
 TAGS = 2 * LABELS + 1
@@ -63,6 +64,10 @@ def gradients(model):
     shim = model.layers[1].shims[0]
     found, shim._gradients = {k: v.numpy() for k, v in shim._gradients.items()}, {}
     return found
+
+
+def annotated(docs, targets):
+    return Annotated(read_docs(docs), np.concatenate(targets))
 
 
 def by_doc(model, docs):
@@ -132,7 +137,7 @@ def test_fused_and_chained_gradients_agree(model, docs, which):
         target = np.zeros((len(doc), TAGS), bool)
         target[np.arange(len(doc)), rng.choice([0, 1, 3], len(doc))] = True
         targets.append(target)
-    loss, backprop = model.begin_update(Annotated(chosen, targets))
+    loss, backprop = model.begin_update(annotated(chosen, targets))
     backprop(0.5)
     fused = gradients(model)
     Y, backprop = model.begin_update(chosen)
@@ -154,10 +159,10 @@ def test_an_entity_cut_by_windows_without_context(docs, vocab):
     doc = docs[2][:8].as_doc()
     target = np.zeros((8, TAGS), bool)
     target[np.arange(8), [0, 0, 0, 1, 2, 0, 0, 0]] = True
-    loss, _ = model.begin_update(Annotated([doc], [target]))
+    loss, _ = model.begin_update(annotated([doc], [target]))
     halves = [doc[:4].as_doc(), doc[4:].as_doc()]
     target[4] = [False, True, False, False, False]
-    expected, _ = model.begin_update(Annotated(halves, [target[:4], target[4:]]))
+    expected, _ = model.begin_update(annotated(halves, [target[:4], target[4:]]))
     assert loss == pytest.approx(expected, rel=1e-5)
 
 
@@ -168,7 +173,7 @@ def test_cut_docs_learn_from_every_token_once(docs, vocab):
     set_dropout_rate(model, 0.0)
     doc = docs[2]
     nothing = np.ones((len(doc), TAGS), bool)
-    loss, backprop = model.begin_update(Annotated([doc], [nothing]))
+    loss, backprop = model.begin_update(annotated([doc], [nothing]))
     backprop(1.0)
     assert loss == 0
     assert gradients(model) == {}
@@ -178,7 +183,7 @@ def test_cut_docs_learn_from_every_token_once(docs, vocab):
     window = Doc(vocab, words=[token.text for token in doc[3:15]])
     found = []
     for docs_, targets in (([doc], [one]), ([window], [one[3:15]])):
-        loss, backprop = model.begin_update(Annotated(docs_, targets))
+        loss, backprop = model.begin_update(annotated(docs_, targets))
         backprop(1.0)
         found.append((loss, gradients(model)))
     (loss, cut), (expected_loss, expected) = found
@@ -192,7 +197,7 @@ def test_cut_docs_learn_from_every_token_once(docs, vocab):
     optimizer = Adam(0.02)
     losses = []
     for _ in range(60):
-        loss, backprop = model.begin_update(Annotated([doc], [tags]))
+        loss, backprop = model.begin_update(annotated([doc], [tags]))
         backprop(1.0)
         model.finish_update(optimizer)
         losses.append(loss)
@@ -207,7 +212,7 @@ def test_no_retracing_as_lengths_change(model, vocab):
         target = np.zeros((length, TAGS), bool)
         target[:, 0] = True
         model.predict([doc] * copies)
-        _, backprop = model.begin_update(Annotated([doc] * copies, [target] * copies))
+        _, backprop = model.begin_update(annotated([doc] * copies, [target] * copies))
         backprop(1.0)
 
     run(3, 2)
@@ -298,7 +303,7 @@ def some_targets(docs):
 
 
 def fused_loss(model, docs, targets):
-    loss, backprop = model.begin_update(Annotated(docs, targets))
+    loss, backprop = model.begin_update(annotated(docs, targets))
     backprop(0.5)
     return 0.5 * loss
 

@@ -13,8 +13,8 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 from ner_lstm_component.features.lexical import HASHES  # noqa: E402
-from ner_lstm_component.network import bilstm_crf as network_module  # noqa: E402
 from ner_lstm_component.network.bilstm_crf import BiLSTMCRF, build_network, build_vector_network  # noqa: E402
+from ner_lstm_component.network.crf_layer import crf_loss  # noqa: E402
 
 ROWS = (30, 10)
 N_LABELS = 2
@@ -62,7 +62,7 @@ def test_compiled_loss_and_gradient_are_those_of_numpy(batch, seed):
     e, t = tf.constant(emissions), tf.constant(transitions)
     with tf.GradientTape() as tape:
         tape.watch([e, t])
-        loss = 3.0 * network_module.crf_loss(e, t, tf.constant(mask), tf.constant(targets))
+        loss = 3.0 * crf_loss(e, t, tf.constant(mask), tf.constant(targets))
     d_emissions, d_transitions = tape.gradient(loss, [e, t])
     assert float(loss) == pytest.approx(3 * expected.loss, rel=1e-5)
     np.testing.assert_allclose(d_emissions.numpy()[mask], 3 * expected.emissions, atol=2e-5)
@@ -83,7 +83,7 @@ def test_loss_of_scores_far_apart(gap):
     e, t = tf.constant(emissions), tf.constant(transitions)
     with tf.GradientTape() as tape:
         tape.watch([e, t])
-        loss = network_module.crf_loss(e, t, tf.constant(mask), tf.constant(targets))
+        loss = crf_loss(e, t, tf.constant(mask), tf.constant(targets))
     d_emissions, d_transitions = tape.gradient(loss, [e, t])
     # Almost all weight is on B-x I-x, which four tags may follow; of what agrees with the
     # annotation on O O, which three may.
@@ -127,7 +127,7 @@ def test_compiled_loss_and_gradient_are_those_of_enumeration(batch, is_partial):
     e, t = tf.constant(emissions), tf.constant(transitions)
     with tf.GradientTape() as tape:
         tape.watch([e, t])
-        found = network_module.crf_loss(e, t, tf.constant(mask), tf.constant(targets))
+        found = crf_loss(e, t, tf.constant(mask), tf.constant(targets))
     by_tape = tape.gradient(found, [e, t])
     assert float(found) == pytest.approx(loss, rel=1e-5)
     np.testing.assert_allclose(by_tape[0], d_emissions, atol=2e-5)
