@@ -39,8 +39,7 @@ from .decoding.iob2 import ENT_BEGIN, ENT_IN, entity_arrays, entity_spans, tag_n
 from .errors import check_finite, naming, naming_batch
 from .features.ngram_tags import lexicon_of
 from .gold import Gold
-from .network.architectures import Annotated, check_weights, restore_settings
-from .network.settings import check_saved
+from .network.architectures import Annotated, load_weights
 from .tensorflow_wrapper import gradient_sum, runtimes, set_runtime
 from .text.sentences import split
 
@@ -320,19 +319,19 @@ class LSTMEntityRecognizer(TrainablePipe):
                 self.cfg[name] = value
 
     def _load_model(self, saved: dict[str, Any]) -> None:
-        """Load the weights, if the config's settings fit them."""
-        settings = self.model.attrs.get("settings")
-        if settings is not None and "network" in self.cfg:
-            check_saved(self.name, self.cfg["network"], settings.of_weights)
-        elif settings is not None:
-            check_weights(self.name, self.model, saved)
         try:
-            self.model.from_dict(saved)
+            if "settings" in self.model.attrs:
+                load_weights(self.name, self.model, saved, self.cfg.get("network"))
+            else:  # a user's own architecture
+                self.model.from_dict(saved)
         except AttributeError:
             raise ValueError(Errors.E149) from None
-        if settings is not None and self._is_initialized:
-            restore_settings(self.name, self.model)
-            self.cfg["network"] = settings.of_weights
+        self._keep_network_settings()
+
+    def _keep_network_settings(self) -> None:
+        """Save the settings of the weights with the component."""
+        if "settings" in self.model.attrs and self._is_initialized:
+            self.cfg["network"] = self.model.attrs["settings"].of_weights
 
     # -- prediction
 
@@ -488,8 +487,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         self._learn_lexicon(get_all)
         sample = [eg.predicted for eg in islice(get_examples(), 10) if len(eg.predicted)]
         self.model.initialize(X=sample or [Doc(self.vocab, words=["."])])
-        if "settings" in self.model.attrs:
-            self.cfg["network"] = self.model.attrs["settings"].of_weights
+        self._keep_network_settings()
 
     def _learn_lexicon(self, get_examples: Callable[[], Iterable[Example]]) -> None:
         """Count n-grams and collect part-of-speech tags, where the network uses them."""

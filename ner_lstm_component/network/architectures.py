@@ -234,16 +234,34 @@ def _init_vectors(embedding: Model, X: Any) -> int:
     return tok2vec.maybe_get_dim("nO") or tok2vec.predict(X)[0].shape[1]
 
 
-def check_weights(name: str, model: Model, saved: dict[str, Any]) -> None:
-    """Refuse saved weights whose shapes do not fit the config's settings.
-
-    For components of version 0.1.0, which did not save the settings of their weights.
+def load_weights(
+    name: str, model: Model, saved: dict[str, Any], saved_settings: dict[str, Any] | None
+) -> None:
+    """Load saved weights, if the config's settings fit them.
 
     :param name: the component's name.
     :param model: a model of this module.
     :param saved: the result of ``Model.to_dict()``.
+    :param saved_settings: the settings of the saved weights. None for version 0.1.0, which
+        did not save them: they are derived from the weights' shapes.
     :raises ValueError: for a difference, naming the setting and both values.
     """
+    settings = model.attrs["settings"]
+    given = settings.of_weights
+    if saved_settings is None:
+        pairs = settings.derive(*_shapes(saved))
+        saved_settings, given = ({key: pair[k] for key, pair in pairs.items()} for k in (0, 1))
+    check_saved(name, saved_settings, given)
+    model.from_dict(saved)
+    if model.has_dim("nO") is True:
+        shim: Any = model.layers[1].shims[0]
+        if shim.saved_config.get("pos_weight") == 0:  # built without part-of-speech tags
+            check_saved(name, {"pos_weight": 0.0}, settings.in_training)
+        shim.change_saved_config(settings.in_training)
+
+
+def _shapes(saved: dict[str, Any]) -> tuple[dict[str, Sequence[int]], list]:
+    """Read the shapes of saved weights, and the n-grams of the saved lexicon."""
     shapes: dict[str, Sequence[int]] = {}
     ngrams: list = []
     for data in chain.from_iterable(saved.get("shims", ())):
@@ -251,23 +269,7 @@ def check_weights(name: str, model: Model, saved: dict[str, Any]) -> None:
             state = srsly.msgpack_loads(data)
             shapes |= {one["name"]: one["shape"] for one in state.get("weights", ())}
             ngrams = state.get("ngrams", ngrams)
-    pairs = model.attrs["settings"].derive(shapes, ngrams)
-    check_saved(name, *({key: pair[k] for key, pair in pairs.items()} for k in (0, 1)))
-
-
-def restore_settings(name: str, model: Model) -> None:
-    """Apply the config's settings for training to a network that was just loaded.
-
-    :param name: the component's name.
-    :param model: a model of this module.
-    :raises ValueError: for ``pos_weight``, if the network was built without part-of-speech tags.
-    """
-    settings = model.attrs["settings"].in_training
-    shim: Any = model.layers[1].shims[0]
-    saved = shim.saved_config
-    if saved.get("pos_weight") == 0 and settings.get("pos_weight", 0) > 0:
-        check_saved(name, {"pos_weight": 0.0}, settings)
-    shim.change_saved_config(settings)
+    return shapes, ngrams
 
 
 def _forward(
