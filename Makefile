@@ -1,4 +1,4 @@
-# Everything from an empty clone, with Python and make alone:
+# Everything from an empty clone, with Python and make only:
 #   make run    environment, data, training, evaluation, wheels, one tagged example
 #   make test   the tests
 # Another Python: make run PYTHON=python3.12
@@ -13,8 +13,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STEP := $(BIN)/python -m spacy project run
 
-# What the steps and their commands print stands in order, also in a file.
+# Keeps the output of the steps and of their commands in order, also in a file.
 export PYTHONUNBUFFERED = 1
+# pip does not look for newer versions of itself: requirements.txt decides.
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help env run notebook test lint clean
 .DEFAULT_GOAL := help
@@ -25,10 +27,10 @@ help:
 	@echo "make test   set up, run the tests (ARGS=… goes to pytest)"
 	@echo "make lint   set up, run ruff, mypy and hadolint"
 	@echo "make env    set up $(VENV) only"
-	@echo "make clean  remove what was made, except $(VENV)"
+	@echo "make clean  remove everything that was made, except $(VENV)"
 
-# --use-pep517: older versions of pip cannot build seqeval otherwise, which comes as source only.
-# The pins hold for the package's own installation too, and it is built by the pinned setuptools.
+# --use-pep517: older versions of pip cannot build seqeval without it, which has no wheel.
+# The pins also apply to the installation of this package, which the pinned setuptools builds.
 $(INSTALLED): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard ner_lstm_component/kernels/*.pyx ner_lstm_component/kernels/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
 		{ echo "Python 3.10 to 3.13 is needed; $(PYTHON) is not. Name one: make PYTHON=…"; exit 1; }
@@ -39,7 +41,7 @@ $(INSTALLED): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard ner_
 
 env: $(INSTALLED)
 
-# The scores stand at the end, whether or not they had to be computed anew.
+# Shows the scores at the end, whether or not they were computed in this run.
 run: $(INSTALLED)
 	$(STEP) convert . $(VARS)
 	$(STEP) train . $(VARS)
@@ -49,7 +51,7 @@ run: $(INSTALLED)
 	@sed -n '/^|/p; /^!/q' metrics/report.md
 	@echo "More, with pictures and errors: metrics/report.html"
 
-# Runs the notebook top to bottom and keeps what it shows.
+# Runs the notebook from top to bottom and saves its outputs.
 notebook: $(INSTALLED)
 	$(BIN)/jupyter execute --inplace notebooks/ner-using-lstm-with-iob2.ipynb
 

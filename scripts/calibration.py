@@ -1,4 +1,4 @@
-"""Report how far a pipeline's confidence in its entities is what it says."""
+"""Report how well the confidence of a pipeline's entities is calibrated."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ app = typer.Typer(add_completion=False)
 
 
 class CalibrationError(ValueError):
-    """Something that cannot be reported on. The message says what, why, and the way out."""
+    """The report is not possible. The message says why, and what to do."""
 
 
 class Predictions(NamedTuple):
-    """The entities of a pipeline, against annotation.
+    """The entities of a pipeline, compared with the annotation.
 
-    :param confidence: of each that has one. *Shape:* ``(n_entities,)``
-    :param correct: whether it is annotated, with its span and type. *Shape:* ``(n_entities,)``
-    :param others: how many have no confidence, since another component set them.
-    :param others_correct: how many of those are annotated.
-    :param gold: how many entities are annotated.
+    :param confidence: Of the entities that have one. *Shape:* ``(n_entities,)``
+    :param correct: Whether they are annotated with this span and type. *Shape:* ``(n_entities,)``
+    :param others: Number of entities without confidence, set by other components.
+    :param others_correct: Number of those that are annotated.
+    :param gold: Number of annotated entities.
     """
 
     confidence: NDArray[np.float64]
@@ -55,17 +55,17 @@ def main(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained pipeline's folder.")],
     data: Annotated[Path, typer.Argument(metavar="DATA.spacy", help="Annotated Docs.")],
     output: Annotated[
-        Path, typer.Option(metavar="DIR", help=f"Where {REPORT} and {DIAGRAM} go.")
+        Path, typer.Option(metavar="DIR", help=f"The folder for {REPORT} and {DIAGRAM}.")
     ] = Path("metrics"),
     component: Annotated[str, typer.Option(help="The component's name.")] = "ner_lstm",
     fit: Annotated[
         bool,
-        typer.Option("--fit", help="First fit the temperature to DATA, and save it in MODEL."),
+        typer.Option("--fit", help="Fit the temperature to DATA first, and save it in MODEL."),
     ] = False,
 ) -> None:
-    """Report the calibration of entities: expected error, reliability, and what thresholds do.
+    """Report the calibration of entities: expected error, reliability, and effect of thresholds.
 
-    An entity counts as right only with its exact span and type. Fit on data that neither
+    An entity is correct only with its exact span and type. For --fit, use data that neither the
     training nor the final report uses.
     """
     try:
@@ -85,14 +85,14 @@ def main(
 
 
 def load(model: Path, data: Path, component: str) -> tuple[Language, list[Example]]:
-    """The pipeline and the annotated Docs.
+    """Load the pipeline and the annotated Docs.
 
-    :raises CalibrationError: if either cannot be read, or lacks what is reported on.
+    :raises CalibrationError: If one cannot be read, or lacks the component or entities.
     """
     try:
         nlp = spacy.load(model)
         examples = list(Corpus(data)(nlp))
-    # Whatever is wrong with the files comes out of the libraries that read them.
+    # Broken files raise many kinds of errors in the libraries that read them.
     except Exception as error:
         raise CalibrationError(
             f"{model} or {data} cannot be read; expected the folder of a trained pipeline and a "
@@ -109,7 +109,7 @@ def load(model: Path, data: Path, component: str) -> tuple[Language, list[Exampl
 
 
 def predict(nlp: Language, examples: list[Example], component: str) -> Predictions:
-    """Run the pipeline with every entity set and its confidence computed."""
+    """Run the pipeline with confidences and without a threshold."""
     pipe = nlp.get_pipe(component)
     pipe.confidence, pipe.threshold = True, 0.0
     confidence: list[float] = []
@@ -135,7 +135,7 @@ def predict(nlp: Language, examples: list[Example], component: str) -> Predictio
 
 
 def report_on(predictions: Predictions) -> dict[str, Any]:
-    """What is written as JSON: shares from 0 to 1."""
+    """Return the figures as shares from 0 to 1."""
     if not len(predictions.confidence):
         raise CalibrationError(
             "no entity with a confidence was predicted, so there is nothing to report"
@@ -155,7 +155,7 @@ def report_on(predictions: Predictions) -> dict[str, Any]:
 
 
 def at_threshold(predictions: Predictions, threshold: float) -> dict[str, float]:
-    """Precision, recall and F1 with the component's threshold set so."""
+    """Return precision, recall and F1 with a threshold of the component."""
     kept = predictions.confidence >= threshold
     right = int(predictions.correct[kept].sum()) + predictions.others_correct
     predicted = int(kept.sum()) + predictions.others
@@ -168,9 +168,9 @@ def at_threshold(predictions: Predictions, threshold: float) -> dict[str, float]
 
 
 def write(report: dict[str, Any], folder: Path) -> None:
-    """Write both files, each in one move.
+    """Write the report and the diagram. Neither file is ever incomplete.
 
-    :raises CalibrationError: if they cannot be written.
+    :raises CalibrationError: If they cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -185,11 +185,11 @@ def write(report: dict[str, Any], folder: Path) -> None:
 
 
 def diagram(report: dict[str, Any]) -> Figure:
-    """The reliability diagram: the share of right entities over their confidence."""
+    """Draw the reliability diagram: the accuracy of entities by their confidence."""
     bins = report["reliability"]
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="as it says")
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="perfect calibration")
     axes.plot(
         [row["confidence"] for row in bins],
         [row["accuracy"] for row in bins],
@@ -201,7 +201,7 @@ def diagram(report: dict[str, Any]) -> Figure:
         xlim=(0, 1),
         ylim=(0, 1),
         xlabel="mean confidence",
-        ylabel="share of entities that are right",
+        ylabel="accuracy",
         title=f"Expected calibration error {report['expected_calibration_error']:.3f}, "
         f"{report['entities']:,} entities",
         aspect="equal",
@@ -212,8 +212,8 @@ def diagram(report: dict[str, Any]) -> Figure:
 
 
 def show(report: dict[str, Any], title: str) -> None:
-    """Print both tables, in percent."""
-    bins = Table("entities", "confidence", "right", title=title, title_justify="left")
+    """Print both tables in percent."""
+    bins = Table("entities", "confidence", "accuracy", title=title, title_justify="left")
     for row in report["reliability"]:
         bins.add_row(f"{row['entities']:,}", _percent(row["confidence"]), _percent(row["accuracy"]))
     thresholds = Table("threshold", "precision", "recall", "F1")

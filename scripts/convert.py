@@ -50,14 +50,14 @@ def main(
         Path,
         typer.Argument(
             metavar="OUTPUT_DIR",
-            help="Where train.spacy, dev.spacy and test.spacy go; created if missing.",
+            help="The folder for train.spacy, dev.spacy and test.spacy; created if missing.",
         ),
     ],
     split: Annotated[
         Split | None,
         typer.Option(
-            help="deduplicated: 80/10/10, no text in two parts. community: the test part that "
-            "public results on ner_dataset.csv use. Not for a folder.",
+            help="deduplicated: 80/10/10, no text in two parts. community: the test part of the "
+            "public results on ner_dataset.csv. Not for a folder.",
             show_default=Split.deduplicated.value,
         ),
     ] = None,
@@ -66,37 +66,37 @@ def main(
         typer.Option(
             min=0,
             max=MAX_SEED,
-            help="Of the random split. Not for a folder.",
+            help="The seed of the random split. Not for a folder.",
             show_default=str(DEFAULT_SEED),
         ),
     ] = None,
     encoding: Annotated[
-        str, typer.Option(help="Of the file; auto: UTF-8 where it is valid, else cp1252.")
+        str, typer.Option(help="The file's encoding. auto: UTF-8 if it is valid, else cp1252.")
     ] = AUTO,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Read an I- that continues no entity as B-.")
+        bool, typer.Option("--repair", help="Read an I- tag that continues no entity as B-.")
     ] = False,
     log_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
             envvar=logs.FILE_VARIABLE,
-            help="A rotating log of what was done, such as logs/app.log.",
+            help="A rotating log file, such as logs/app.log.",
         ),
     ] = None,
     folder_as_is: Annotated[
         bool,
         typer.Option(
             "--folder-as-is",
-            help="Pass over --split and --seed where INPUT is a folder, instead of refusing "
-            "them: for callers that give the same options whatever INPUT is.",
+            help="Ignore --split and --seed if INPUT is a folder, instead of refusing them. "
+            "For callers that pass the same options for every INPUT.",
         ),
     ] = False,
 ) -> None:
     """Convert a file of IOB2 tags into train.spacy, dev.spacy and test.spacy."""
     if folder_as_is and input_path.is_dir():
         split = seed = None
-        typer.echo(f"{input_path}: a folder, whose split is its three files")
+        typer.echo(f"{input_path}: a folder, so its three files are the split")
     logs.configure(file=log_file, stderr=False)
     try:
         with logs.recorded(
@@ -151,8 +151,8 @@ def _refuse_split(path: Path, split: Split | None, seed: int | None) -> None:
     ]
     if given:
         raise DatasetError(
-            f"{path}: found a folder and {' and '.join(given)}; the split of a folder is its "
-            "files train.csv, dev.csv and test.csv. Leave the option out, or give one CSV."
+            f"{path}: found a folder and {' and '.join(given)}; a folder is already split into "
+            "train.csv, dev.csv and test.csv. Leave the option out, or give one CSV."
         )
 
 
@@ -167,20 +167,20 @@ def _report(source: Source, repair: bool) -> None:
     for remark in source.remarks:
         typer.echo(f"{source.name}: {remark}")
     if repair:
-        typer.echo(f"{source.name}: {source.mended:,} tags mended, I- without B-")
+        typer.echo(f"{source.name}: {source.mended:,} tags repaired, I- without B-")
 
 
 def write_bins(bins: dict[str, DocBin], folder: Path) -> None:
-    """Write ``part.spacy`` for each part: all of them, or none.
+    """Write a ``.spacy`` file for each part. If one fails, none is changed.
 
-    :param bins: part → its Docs.
-    :param folder: created if it is missing.
-    :raises DatasetError: if something cannot be written.
+    :param bins: The Docs of each part.
+    :param folder: Created if it is missing.
+    :raises DatasetError: If something cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # A hidden folder, because spaCy's Corpus passes over those should the program be
-        # killed; beside its targets, because a move is atomic on one file system only.
+        # In a hidden folder, which spaCy's Corpus ignores if the program is killed, and on the
+        # same file system, where moving a file is atomic.
         with tempfile.TemporaryDirectory(prefix=".convert-", dir=folder) as scratch:
             for part, docbin in bins.items():
                 docbin.to_disk(Path(scratch) / f"{part}.spacy")
@@ -193,8 +193,8 @@ def write_bins(bins: dict[str, DocBin], folder: Path) -> None:
 
 
 def _move_all(source: Path, target: Path, names: list[str]) -> None:
-    # Copies of the earlier files, because a move that fails after another one has succeeded
-    # (on Windows, for a file that is open) would leave the files of two splits.
+    # Keep copies of the earlier files: if a move fails after another one has succeeded (on
+    # Windows, for an open file), the folder would contain files of two splits.
     earlier = source / "earlier"
     earlier.mkdir()
     for name in names:

@@ -1,4 +1,4 @@
-"""Draw the network that a config describes: its layers, their shapes and their weights."""
+"""Draw the network of a config: its layers, their output shapes and weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ner_lstm_component.component import LSTMEntityRecognizer
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# Those of ner_dataset.csv and of the embedded corpus.
+# The entity types of ner_dataset.csv and of the embedded corpus.
 LABELS = "art,eve,geo,gpe,nat,org,per,tim"
 
 _COLORS = {
@@ -34,10 +34,10 @@ app = typer.Typer(add_completion=False)
 class Block(NamedTuple):
     """A layer in the drawing.
 
-    :param kind: its class.
-    :param text: its name, what it does.
-    :param shape: of its output, without the batch.
-    :param weights: how many it has.
+    :param kind: Its class.
+    :param text: Its name or purpose.
+    :param shape: The shape of its output, without the batch.
+    :param weights: The number of its weights.
     """
 
     kind: str
@@ -48,11 +48,13 @@ class Block(NamedTuple):
 
 @app.command()
 def main(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A config in configs/.")],
-    output: Annotated[Path, typer.Argument(metavar="PNG", help="Where the drawing goes.")],
-    labels: Annotated[str, typer.Option(help="Entity types, with commas.")] = LABELS,
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="A config, such as configs/default.cfg.")
+    ],
+    output: Annotated[Path, typer.Argument(metavar="PNG", help="The picture to write.")],
+    labels: Annotated[str, typer.Option(help="Entity types, divided by commas.")] = LABELS,
 ) -> None:
-    """Build the network of CONFIG's ner_lstm and draw it."""
+    """Build and draw the network of CONFIG's ner_lstm."""
     nlp = load_model_from_config(load_config(config), auto_fill=True)
     pipes = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, LSTMEntityRecognizer)]
     if not pipes:
@@ -67,7 +69,7 @@ def main(
 
 
 def blocks_of(network: Any) -> list[Block]:
-    """The layers from the input to the CRF, in order; what only reshapes is left out."""
+    """Return the layers from the input to the CRF, without those that only reshape."""
     blocks = []
     for operation in network.encoder.operations:
         kind = type(operation).__name__
@@ -84,7 +86,7 @@ def blocks_of(network: Any) -> list[Block]:
 
 
 def draw(blocks: Sequence[Block], title: str) -> Figure:
-    """The layers from top to bottom."""
+    """Draw the layers from top to bottom."""
     figure = Figure(figsize=(6.2, 0.62 * len(blocks) + 0.8), dpi=110, layout="constrained")
     ax = figure.subplots()
     ax.set_axis_off()
@@ -110,9 +112,9 @@ def draw(blocks: Sequence[Block], title: str) -> Figure:
 
 def _text(operation: Any, kind: str) -> str:
     if kind == "Bidirectional":
-        return f"LSTM, {operation.forward_layer.units} units a direction"
+        return f"LSTM, {operation.forward_layer.units} units per direction"
     if kind == "Sum":
-        return "of a feature's two hashes"
+        return "over a feature's two hashes"
     if kind == "InputLayer":
         return "ids of each token's features" if operation.name == "features" else operation.name
     if kind == "Dropout":

@@ -1,4 +1,4 @@
-"""Show how good a pipeline's entities are, and where they fail, on annotated data."""
+"""Score a pipeline's entities on annotated data, and report its errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ app = typer.Typer(add_completion=False)
 
 
 class EvaluationError(ValueError):
-    """Something that cannot be scored. The message says what, why, and the way out."""
+    """The evaluation is not possible. The message says why, and what to do."""
 
 
 @app.command()
@@ -41,19 +41,19 @@ def main(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help=f"Where {report.METRICS}, {report.MARKDOWN} and {report.HTML} go; created if "
-            "missing.",
+            help=f"The folder for {report.METRICS}, {report.MARKDOWN} and {report.HTML}; created "
+            "if missing.",
         ),
     ] = None,
     compare: Annotated[
         str | None,
-        typer.Option(metavar="MODEL2", help="A second pipeline, to compare the first one with."),
+        typer.Option(metavar="MODEL2", help="A second pipeline to compare with the first."),
     ] = None,
     train: Annotated[
         Path | None,
         typer.Option(
             metavar="TRAIN.spacy",
-            help="What MODEL was trained on: the report then tells known entities from new ones.",
+            help="The training data of MODEL. The report then separates known and new entities.",
         ),
     ] = None,
     log: Annotated[
@@ -62,30 +62,30 @@ def main(
             metavar="LOG.jsonl", help="The log of MODEL's training, for the learning curve."
         ),
     ] = None,
-    gpu_id: Annotated[int, typer.Option(help="Number of the GPU; -1: the CPU.")] = -1,
+    gpu_id: Annotated[int, typer.Option(help="The number of the GPU, or -1 for the CPU.")] = -1,
     log_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
             envvar=logs.FILE_VARIABLE,
-            help="A rotating log of what was done, such as logs/app.log.",
+            help="A rotating log file, such as logs/app.log.",
         ),
     ] = None,
 ) -> None:
-    """Show how good a pipeline's entities are, and where they fail.
+    """Score a pipeline's entities, and report its errors.
 
-    Prints strict precision, recall and F1, overall and per type: an entity counts as found only
-    with its exact span and type. With --output, also writes the figures as JSON, and a report
-    with pictures and errors as Markdown and HTML.
+    Prints strict precision, recall and F1, overall and per type: an entity is correct only with
+    its exact span and type. With --output, also writes the figures as JSON, and a report with
+    pictures and errors as Markdown and HTML.
 
-    Tokens are those of the data where it holds tokens alone, as convert.py writes it; else the
-    pipeline's own.
+    The tokens are those of the data if it has no text, as convert.py writes it. Otherwise the
+    pipeline tokenizes the text.
     """
     logs.configure(file=log_file, stderr=False)
     settings = {"model": model, "data": str(data), "compare": compare, "gpu_id": gpu_id}
     try:
         with logs.recorded("evaluate", **settings) as logger:
-            # What is quickly found missing should not be found missing after the tagging.
+            # Small files first: an error in them should not cost the time of tagging.
             steps = None if log is None else read_log(log)
             training = None if train is None else read_training(train)
             name, second_name = names(model, compare)
@@ -106,7 +106,7 @@ def main(
         console.print(score_table(comparison.second))
         difference = comparison.overall["micro"]["f1"]
         typer.echo(
-            f"F1 of the second less that of the first: {100 * difference.value:+.2f}, "
+            f"F1 of the second minus F1 of the first: {100 * difference.value:+.2f}, "
             f"p = {difference.p_value:.4f} (approximate randomization over sentences)"
         )
     for note in evaluation.notes:
@@ -116,7 +116,7 @@ def main(
 
 
 def scores_of(evaluation: Evaluation) -> dict[str, float]:
-    """Strict scores from 0 to 1: over all entities, and the F1 of each type."""
+    """Return strict scores from 0 to 1: over all entities, and the F1 of each type."""
     micro = evaluation.micro
     overall = {"precision": micro.precision, "recall": micro.recall, "f1": micro.f1}
     return overall | {f"f1_{label}": score.f1 for label, score in evaluation.types.items()}
@@ -125,11 +125,11 @@ def scores_of(evaluation: Evaluation) -> dict[str, float]:
 def evaluate(
     model: str, name: str, data: Path, gpu_id: int, training: list[Sentence] | None
 ) -> tuple[Evaluation, list[Sentence]]:
-    """Tag the data and compute all that is said about the answers.
+    """Tag the data and evaluate the predictions.
 
-    :param name: what the pipeline is called in titles.
-    :return: the evaluation, and the sentences that it was made of.
-    :raises EvaluationError: if the pipeline or the data cannot be read, or if no component of
+    :param name: The pipeline's name in titles.
+    :return: The evaluation, and its sentences.
+    :raises EvaluationError: If the pipeline or the data cannot be read, or if no component of
         the pipeline sets entities.
     """
     nlp = load_pipeline(model, gpu_id)
@@ -162,15 +162,15 @@ def evaluate(
 
 
 def load_pipeline(model: str, gpu_id: int) -> Language:
-    """The pipeline at a path or of a name.
+    """Load the pipeline of a path or name.
 
-    :raises EvaluationError: if there is none, or no such GPU.
+    :raises EvaluationError: If there is none, or no such GPU.
     """
     try:
         if gpu_id >= 0:
             spacy.require_gpu(gpu_id)
         return spacy.load(model)
-    # Whatever is wrong with a folder's files comes out of the libraries that read them.
+    # Broken files raise many kinds of errors in the libraries that read them.
     except Exception as error:
         raise EvaluationError(
             f"{model}: cannot be loaded; expected the folder of a trained pipeline, or the name "
@@ -179,9 +179,9 @@ def load_pipeline(model: str, gpu_id: int) -> Language:
 
 
 def read_examples(nlp: Language, data: Path) -> list[Example]:
-    """The annotated Docs of a ``.spacy`` file, each with one for the pipeline to tag.
+    """Read the annotated Docs of a ``.spacy`` file, each with a Doc for the pipeline to tag.
 
-    :raises EvaluationError: if it cannot be read, or holds no entity.
+    :raises EvaluationError: If it cannot be read, or holds no entity.
     """
     check_is_docbin(data)
     try:
@@ -194,7 +194,7 @@ def read_examples(nlp: Language, data: Path) -> list[Example]:
     if not any(eg.reference.ents for eg in examples):
         raise EvaluationError(
             f"{data}: holds {len(examples):,} documents and not one entity; without gold "
-            "entities there is no recall, and no F1"
+            "entities there is no recall and no F1"
         )
     return examples
 
@@ -202,21 +202,21 @@ def read_examples(nlp: Language, data: Path) -> list[Example]:
 def check_is_docbin(path: Path) -> None:
     """Refuse a path that cannot be a DocBin.
 
-    :raises EvaluationError: saying why.
+    :raises EvaluationError: It says why.
     """
     if not path.is_file():
         raise EvaluationError(f"{path}: no such file; expected a .spacy file (DocBin)")
     if path.suffix != ".spacy":
         raise EvaluationError(
-            f"{path}: expected a .spacy file (DocBin); scripts/convert.py makes them of CSV, "
-            "spacy convert of other formats"
+            f"{path}: expected a .spacy file (DocBin); scripts/convert.py makes them from CSV, "
+            "spacy convert from other formats"
         )
 
 
 def read_training(path: Path) -> list[Sentence]:
-    """The annotated sentences of a training part.
+    """Read the annotated sentences of the training data.
 
-    :raises EvaluationError: if it cannot be read.
+    :raises EvaluationError: If it cannot be read.
     """
     check_is_docbin(path)
     try:
@@ -229,9 +229,9 @@ def read_training(path: Path) -> list[Sentence]:
 
 
 def read_log(path: Path) -> list[LogStep]:
-    """The evaluations that a training logged.
+    """Read the evaluations in a training log.
 
-    :raises EvaluationError: if they cannot be read.
+    :raises EvaluationError: If they cannot be read.
     """
     try:
         return training_log.read_training_log(path)
@@ -246,8 +246,8 @@ def write_report(
 ) -> list[Path]:
     """Draw the pictures and write the report.
 
-    :return: the files that were written.
-    :raises EvaluationError: if they cannot be written.
+    :return: The files that were written.
+    :raises EvaluationError: If they cannot be written.
     """
     with Console(stderr=True).status("Drawing …"):
         drawn = pictures.draw_all(evaluation, log=log, comparison=comparison)
@@ -258,23 +258,23 @@ def write_report(
 
 
 def names(model: str, compare: str | None) -> tuple[str, str]:
-    """What two pipelines are called in titles: short, but not the same."""
+    """Return the names of two pipelines in titles: short, but different."""
     first, second = short(model), short(compare or "")
     return (model, compare or "") if first == second else (first, second)
 
 
 def short(path: str) -> str:
-    """The last two parts of a path."""
+    """Return the last two parts of a path."""
     return "/".join(Path(path).parts[-2:]).lstrip("/")
 
 
 def score_table(evaluation: Evaluation) -> Table:
-    """Scores in percent, the most frequent type first."""
+    """Return the scores in percent, the most frequent type first."""
     title = escape(f"{evaluation.model} on {evaluation.data}")
     table = Table("", title=title, title_justify="left")
     for name in ("precision", "recall", "F1", "entities"):
         table.add_column(name, justify="right")
-    # Types that the pipeline predicts and the data does not have stand last.
+    # Types that only the pipeline has come last.
     for label, score in evaluation.types.items():
         table.add_row(escape(label), *_row(score))
     table.add_section()

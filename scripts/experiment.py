@@ -5,9 +5,9 @@
     python scripts/experiment.py score FOLDER DATA --split community --system "spaCy ner"
     python scripts/experiment.py tables
 
-DATA is a folder that convert.py wrote. A run is one line of JSON in runs.jsonl: what was
-run, on which commit, how long it took and what it scored. The tables of docs/accuracy.md
-are made from those lines, so that no figure there is typed by hand.
+DATA is a folder that convert.py wrote. A run is one line of JSON in runs.jsonl: its command,
+commit, duration and scores. The tables of docs/accuracy.md are made from those lines, so that
+no figure there is typed by hand.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from thinc.api import Config
 
+from benchmarks.pages import ROOT, commit, fill, markdown
 from ner_lstm_component.dataset import PARTS
 from ner_lstm_component.training.calibration import annotated
 from ner_lstm_component.training.raw_text import with_spaces
-from result_pages import ROOT, commit, fill, markdown
 
 RUNS = ROOT / "docs" / "results" / "runs.jsonl"
 PAGE = ROOT / "docs" / "accuracy.md"
-# Sentences in a paragraph.
+# Sentences of a paragraph.
 PARAGRAPH = 10
-# Which sentences a smaller training part holds: the first of this shuffling.
+# A smaller training part consists of the first sentences in the order of this seed.
 _SUBSET_SEED = 0
 
 app = typer.Typer(add_completion=False)
@@ -47,9 +47,9 @@ app = typer.Typer(add_completion=False)
 Row = dict[str, Any]
 
 DataOption = Annotated[Path, typer.Argument(metavar="DATA", help="A folder that convert.py wrote.")]
-SplitOption = Annotated[str, typer.Option(help="What the split is called in the tables.")]
-TestOption = Annotated[bool, typer.Option("--test", help="Score the test part too, not only dev.")]
-RunsOption = Annotated[Path, typer.Option(metavar="FILE", help="Where the run is appended.")]
+SplitOption = Annotated[str, typer.Option(help="The name of the split in the tables.")]
+TestOption = Annotated[bool, typer.Option("--test", help="Score the test part, too.")]
+RunsOption = Annotated[Path, typer.Option(metavar="FILE", help="The file of runs.")]
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -58,9 +58,9 @@ def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG")],
     data: DataOption,
     split: SplitOption,
-    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of the training.")] = 0,
     sentences: Annotated[
-        int | None, typer.Option(help="Train on so many sentences, drawn at random, not on all.")
+        int | None, typer.Option(help="Train on a random sample of this size.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the trained pipelines here.")
@@ -69,7 +69,7 @@ def train(
     with_test: TestOption = False,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Run `spacy train`; every further option overrides a value of the config."""
+    """Run `spacy train`. Other options override values of the config."""
     check_data(data)
     with tempfile.TemporaryDirectory(prefix="experiment-") as scratch:
         part = data / "train.spacy"
@@ -89,20 +89,23 @@ def final(
     config: Annotated[Path, typer.Argument(metavar="CONFIG")],
     data: DataOption,
     trained: Annotated[
-        Path, typer.Argument(metavar="TRAINED", help="What was trained without dev: model-best.")
+        Path,
+        typer.Argument(
+            metavar="TRAINED", help="The pipeline that was trained without dev: model-best."
+        ),
     ],
     split: SplitOption,
-    steps: Annotated[int, typer.Option(help="At which step that one scored best.")],
-    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    steps: Annotated[int, typer.Option(help="The step at which that pipeline scored best.")],
+    seed: Annotated[int, typer.Option(help="The seed of the training.")] = 0,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the trained pipelines here.")
     ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Train on train and dev together, when dev has no decision left to make.
+    """Train on train and dev together, after dev has been used for all decisions.
 
-    For as many steps as were best without it, and with the temperature that was fitted then:
-    what is trained on dev cannot be calibrated on it. Only test is scored.
+    The number of steps and the temperature are those of the training without dev, because a
+    pipeline that was trained on dev cannot be calibrated on it. Only test is scored.
     """
     check_data(data)
     temperature = spacy.load(trained).get_pipe("ner_lstm").temperature
@@ -125,7 +128,7 @@ def final(
 
 
 def run_training(config: Path, part: Path, dev: Path, folder: Path, options: Sequence[str]) -> Row:
-    """Run `spacy train`; a row of what was run and how long it took."""
+    """Run `spacy train`, and return a row with its command and duration."""
     command = [sys.executable, "-m", "spacy", "train", str(config), "--output", str(folder)]
     command += ["--paths.train", str(part), "--paths.dev", str(dev), *options]
     started_on = commit()
@@ -147,18 +150,19 @@ def score(
     model: Annotated[str, typer.Argument(help="A trained pipeline's folder or package.")],
     data: DataOption,
     split: SplitOption,
-    system: Annotated[str, typer.Option(help="What it is called in the tables.")],
-    seed: Annotated[int, typer.Option(help="It was trained with.")] = 0,
-    note: Annotated[str, typer.Option()] = "",
+    system: Annotated[str, typer.Option(help="The name of the system in the tables.")],
+    seed: Annotated[int, typer.Option(help="The seed that it was trained with.")] = 0,
+    note: Annotated[str, typer.Option(help="What is different in this run.")] = "",
     threshold: Annotated[
-        float | None, typer.Option(help="Of its ner_lstm, set in the pipeline as it is saved.")
+        float | None, typer.Option(help="A threshold to set in the saved pipeline's ner_lstm.")
     ] = None,
     parts: Annotated[
-        list[str] | None, typer.Option("--part", help="To score; again for more. Default: dev.")
+        list[str] | None,
+        typer.Option("--part", help="A part to score. Can be repeated. Default: dev."),
     ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Score a pipeline that is trained already."""
+    """Score a trained pipeline."""
     check_data(data)
     parts = parts or ["dev"]
     if unknown := set(parts) - set(PARTS):
@@ -175,10 +179,10 @@ def score(
 def tables(
     runs: RunsOption = RUNS,
     page: Annotated[
-        Path, typer.Option(metavar="FILE", help="The page whose tables are written anew.")
+        Path, typer.Option(metavar="FILE", help="The page whose tables are replaced.")
     ] = PAGE,
 ) -> None:
-    """Write the tables of a page from the runs, between its markers."""
+    """Write the tables of a page from the runs."""
     rows = [json.loads(line) for line in runs.read_text(encoding="utf-8").splitlines()]
     fill(
         page,
@@ -186,7 +190,7 @@ def tables(
             "community": split_table(rows, "community"),
             "deduplicated": split_table(rows, "deduplicated"),
             "types": type_table(rows, "community"),
-            "ways": ways_table(rows),
+            "ways": inputs_table(rows),
             "sizes": size_table(rows),
             "tried": tried_table(rows),
         },
@@ -194,7 +198,7 @@ def tables(
 
 
 def split_table(rows: Sequence[Row], split: str) -> str:
-    """Test F1 of each system that was trained on the whole training part, seed by seed."""
+    """Return the test F1 of each system and seed, trained on the whole training part."""
     table = [("system", "seeds", "test F1", "mean ± deviation", "dev F1", "minutes", "MB")]
     for system, found in _by_system(_whole(rows, split)).items():
         scores = [row["test"]["ents_f"] for row in found]
@@ -213,7 +217,7 @@ def split_table(rows: Sequence[Row], split: str) -> str:
 
 
 def type_table(rows: Sequence[Row], split: str) -> str:
-    """Test F1 per type, the mean of the seeds."""
+    """Return the test F1 of each type, as the mean of the seeds."""
     found = _by_system(_whole(rows, split))
     types = sorted({label for rows in found.values() for label in rows[0]["test"]["per_type_f"]})
     table = [("system", *types)]
@@ -223,8 +227,8 @@ def type_table(rows: Sequence[Row], split: str) -> str:
     return markdown(table)
 
 
-def ways_table(rows: Sequence[Row]) -> str:
-    """Test F1 on the corpus' tokens, on raw text, and on paragraphs, the mean of the seeds."""
+def inputs_table(rows: Sequence[Row]) -> str:
+    """Return the test F1 on tokens, raw text and paragraphs, as the mean of the seeds."""
     keys = ("ents_f", "raw_text_f", "paragraphs_f", "raw_paragraphs_f", "inside_tokens")
     table = [("system", "gold tokens", "raw text", "paragraphs", "raw paragraphs", "borders lost")]
     for system, seeds in _by_system(_whole(rows, "community")).items():
@@ -234,7 +238,7 @@ def ways_table(rows: Sequence[Row]) -> str:
 
 
 def size_table(rows: Sequence[Row]) -> str:
-    """Test F1 by the number of training sentences, one seed."""
+    """Return the test F1 by the number of training sentences, for one seed."""
     chosen = [r for r in rows if r["split"] == "community" and "test" in r and r["seed"] == 0]
     sizes = sorted({r["sentences"] for r in chosen if r.get("sentences")})
     table = [("system", *(f"{size:,}" for size in sizes), "all")]
@@ -245,7 +249,7 @@ def size_table(rows: Sequence[Row]) -> str:
 
 
 def tried_table(rows: Sequence[Row]) -> str:
-    """Dev F1 of what was tried on the way, in that order."""
+    """Return the dev F1 of everything that was tried, in the order of the runs."""
     table = [("what", "made with", "dev F1", "on raw text", "minutes")]
     for row in rows:
         if row.get("note"):
@@ -270,7 +274,7 @@ def _by_system(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def check_data(data: Path) -> None:
-    """Refuse a folder that lacks a part, before hours are spent."""
+    """Refuse a folder that lacks a part before hours are spent on it."""
     missing = [part for part in PARTS if not (data / f"{part}.spacy").is_file()]
     if missing:
         names = ", ".join(f"{part}.spacy" for part in missing)
@@ -278,7 +282,7 @@ def check_data(data: Path) -> None:
 
 
 def write_subset(path: Path, sentences: int, output: Path) -> None:
-    """Write some Docs of a DocBin, drawn at random; a larger draw holds a smaller one."""
+    """Write a random sample of a DocBin. A larger sample contains the smaller ones."""
     nlp = spacy.blank("en")
     docs = list(DocBin().from_disk(path).get_docs(nlp.vocab))
     if not 0 < sentences <= len(docs):
@@ -288,32 +292,32 @@ def write_subset(path: Path, sentences: int, output: Path) -> None:
 
 
 def scores_of(model: str | Path, data: Path, parts: Sequence[str]) -> dict[str, Any]:
-    """Strict scores in percent, on each of some parts of the data."""
+    """Return strict scores in percent on some parts of the data."""
     nlp = spacy.load(model)
     size = sum(f.stat().st_size for f in Path(nlp.path).rglob("*") if f.is_file())
     row: dict[str, Any] = {"megabytes": round(size / 1e6, 1)}
     for part in parts:
-        row[part] = score_all_ways(nlp, data / f"{part}.spacy")
+        row[part] = score_all_inputs(nlp, data / f"{part}.spacy")
         typer.echo(f"{part}: {row[part]}")
     return row
 
 
-def score_all_ways(nlp: Language, path: Path) -> dict[str, Any]:
-    """Strict scores of the entities of a DocBin, by character.
+def score_all_inputs(nlp: Language, path: Path) -> dict[str, Any]:
+    """Return strict scores of a DocBin's entities, compared by characters.
 
-    :return: those on the corpus' own tokens, and the F1 on ``raw_text`` that the pipeline
-        tokenizes, on ``paragraphs`` of ten sentences without boundaries, and on both;
-        ``inside_tokens`` is the share of entity borders within a token of the pipeline.
+    :return: The scores on the data's own tokens, and the F1 on ``raw_text`` that the pipeline
+        tokenizes, on ``paragraphs`` of ten sentences without boundaries, and on both.
+        ``inside_tokens`` is the percentage of entity boundaries inside a token of the pipeline.
     """
     gold = [with_spaces(doc) for doc in DocBin().from_disk(path).get_docs(nlp.vocab)]
     paragraphs = [Doc.from_docs(gold[k : k + PARAGRAPH]) for k in range(0, len(gold), PARAGRAPH)]
-    borders = sum(2 * len(doc.ents) for doc in gold)
-    inside = sum(_borders_inside_tokens(nlp.make_doc(doc.text), doc) for doc in gold)
+    boundaries = sum(2 * len(doc.ents) for doc in gold)
+    inside = sum(_boundaries_inside_tokens(nlp.make_doc(doc.text), doc) for doc in gold)
     return _scores(gold, nlp.pipe(_bare(doc) for doc in gold)) | {
         "raw_text_f": _scores(gold, nlp.pipe(doc.text for doc in gold))["ents_f"],
         "paragraphs_f": _scores(paragraphs, nlp.pipe(_bare(doc) for doc in paragraphs))["ents_f"],
         "raw_paragraphs_f": _scores(paragraphs, nlp.pipe(doc.text for doc in paragraphs))["ents_f"],
-        "inside_tokens": _percent(inside, borders),
+        "inside_tokens": _percent(inside, boundaries),
     }
 
 
@@ -322,7 +326,7 @@ def _bare(doc: Doc) -> Doc:
     return Doc(doc.vocab, words=words, spaces=[bool(token.whitespace_) for token in doc])
 
 
-def _borders_inside_tokens(tokens: Doc, doc: Doc) -> int:
+def _boundaries_inside_tokens(tokens: Doc, doc: Doc) -> int:
     starts = {token.idx for token in tokens}
     ends = {token.idx + len(token) for token in tokens}
     return sum((ent.start_char not in starts) + (ent.end_char not in ends) for ent in doc.ents)
@@ -352,13 +356,13 @@ def _percent(part: int, whole: int) -> float:
 
 
 def system_of(config: Path) -> str:
-    """What a config trains, for the tables."""
+    """Return the name in the tables of the system that a config trains."""
     factories = {pipe.get("factory") for pipe in Config().from_disk(config)["components"].values()}
     return "ner_lstm" if "ner_lstm" in factories else "spaCy ner"
 
 
 def append(row: dict[str, Any], runs: Path) -> None:
-    """Add a line to the runs."""
+    """Append a line to the runs."""
     runs.parent.mkdir(parents=True, exist_ok=True)
     with runs.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row, ensure_ascii=False) + "\n")

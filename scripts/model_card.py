@@ -1,6 +1,6 @@
-"""Write a trained pipeline's model card, the README.md that ``spacy package`` takes along.
+"""Write a trained pipeline's model card, the README.md that ``spacy package`` includes.
 
-What the entity types mean goes into its meta.json, where the service's page finds it.
+The meaning of the entity types is added to its meta.json, where the service's page finds it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ner_lstm_component.evaluation.report import escape_markdown
 
 CARD = "README.md"
 
-# What is known of the data sets that this project speaks of; others are only named.
+# Descriptions of the known data sets. Other data sets are only named.
 EMBEDDED = (
     "the embedded corpus of `ner_lstm_component`: invented sentences, made by a script and free "
     "to use. **This pipeline is an example.** It has learned that script's sentences, not English; "
@@ -28,7 +28,7 @@ GMB = (
     "part, so that its types and boundaries often disagree with themselves"
 )
 
-# What the entity types of both mean.
+# The entity types of both data sets.
 LEGEND = {
     "art": "Works and products",
     "eve": "Events",
@@ -40,7 +40,7 @@ LEGEND = {
     "tim": "Times",
 }
 
-# Below so many test entities or such an F1, a type is named among the limits.
+# Types with fewer test entities or a lower F1 are named among the limits.
 FEW_ENTITIES = 100
 LOW_F1 = 0.6
 
@@ -78,8 +78,8 @@ In brackets, the 95 % bootstrap interval.
 {{ percent(score.f1) }}{{ interval(score) }} | {{ "{:,}".format(score.gold) }} |
 {% endfor %}
 
-Of partly right entities: F1 {{ percent(metrics.relaxed.partial.f1) }} with half a point for
-overlapping words, {{ percent(metrics.relaxed.exact.f1) }} for the words alone, whatever the type.
+Relaxed F1: {{ percent(metrics.relaxed.partial.f1) }} with half a point for overlapping words,
+{{ percent(metrics.relaxed.exact.f1) }} if the type is ignored.
 
 ## Limits
 
@@ -102,10 +102,10 @@ def main(
         Path, typer.Argument(metavar="MODEL", help="The folder of a trained pipeline.")
     ],
     metrics: Annotated[
-        Path, typer.Argument(metavar="METRICS.json", help="Its scores, as evaluate.py writes them.")
+        Path, typer.Argument(metavar="METRICS.json", help="Its scores, written by evaluate.py.")
     ],
-    dataset: Annotated[str, typer.Option(help="The file or folder that it was trained on.")],
-    split: Annotated[str, typer.Option(help="How that was divided, if it is one file.")],
+    dataset: Annotated[str, typer.Option(help="The file or folder of its training data.")],
+    split: Annotated[str, typer.Option(help="How the data was split, if it is one file.")],
     name: Annotated[str, typer.Option(help="The package's name, without its language.")],
     version: Annotated[str, typer.Option(help="The package's version.")],
 ) -> None:
@@ -116,12 +116,12 @@ def main(
             srsly.write_json(model / "meta.json", meta | {"legend": LEGEND})
         meta |= {"name": name, "version": version}
         if Path(dataset).is_dir():
-            split = "that of the data"
+            split = "given by the data"
         (model / CARD).write_text(card(meta, scores, dataset, split), encoding="utf-8")
     except (OSError, ValueError) as error:
         typer.echo(
             f"Error: the model card cannot be written ({error}). Expected the folder of a trained "
-            "pipeline, and the metrics.json that scripts/evaluate.py writes of it.",
+            "pipeline, and the metrics.json that scripts/evaluate.py writes for it.",
             err=True,
         )
         raise typer.Exit(1) from None
@@ -136,13 +136,13 @@ def main(
 
 
 def card(meta: dict[str, Any], metrics: dict[str, Any], dataset: str, split: str) -> str:
-    """The model card as Markdown.
+    """Return the model card as Markdown.
 
-    :param meta: of the pipeline, its ``meta.json``.
-    :param metrics: what `evaluate.py` wrote of it.
-    :param dataset: the file or folder that it was trained on.
-    :param split: how that was divided.
-    :raises KeyError: if either lacks something.
+    :param meta: The pipeline's ``meta.json``.
+    :param metrics: Its ``metrics.json``.
+    :param dataset: The file or folder of its training data.
+    :param split: How the data was split.
+    :raises KeyError: If one of the files lacks a value.
     """
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
@@ -169,7 +169,7 @@ def card(meta: dict[str, Any], metrics: dict[str, Any], dataset: str, split: str
 
 
 def limits(metrics: dict[str, Any]) -> list[str]:
-    """What users should not expect, as far as the scores show it."""
+    """Return the limits of the pipeline that the scores show."""
     found = []
     weak = [
         f"{escape_markdown(label)} (F1 {_percent(score['f1'])}, {score['gold']:,} entities)"
@@ -177,34 +177,34 @@ def limits(metrics: dict[str, Any]) -> list[str]:
         if score["gold"] and (score["gold"] < FEW_ENTITIES or score["f1"] < LOW_F1)
     ]
     if weak:
-        found.append(f"Types that are rare in the data or badly found: {', '.join(weak)}.")
+        found.append(f"Types that are rare in the data or have a low F1: {', '.join(weak)}.")
     familiarity = metrics["by_familiarity"] or {}
     if "never seen" in familiarity:
         score = familiarity["never seen"]
         found.append(
-            f"Names that training did not have are found with F1 {_percent(score['f1'])} "
-            f"({score['gold']:,} of the test entities)."
+            f"Entities that do not occur in the training data have an F1 of "
+            f"{_percent(score['f1'])} ({score['gold']:,} of the test entities)."
         )
     if metrics["calibration"]:
         error = metrics["calibration"]["expected_calibration_error"]
-        found.append(f"Confidences are off by {_percent(error)} points on average.")
+        found.append(f"Confidences are off by {_percent(error)} percentage points on average.")
     for note in metrics["notes"]:
         found.append(escape_markdown(note))
     found.append(
-        "Text of another language, another kind or another time than the data is found worse; "
-        "the scores say nothing about it."
+        "Expect worse results on text of another language, domain or time than the data. The "
+        "scores say nothing about it."
     )
     return found
 
 
 def _data(dataset: str) -> tuple[str, str]:
-    """What the data is, and what follows for the weights' licence."""
+    """Return a description of the data, and what follows for the weights' licence."""
     path = Path(dataset)
     if path == Path("corpus"):
         return EMBEDDED, "the embedded corpus is under the same licence"
     if path.name.startswith("ner_dataset"):
         return GMB, "it has its own terms, which Kaggle's page names"
-    return f"`{path.name}`", "its terms hold for what may be done with them"
+    return f"`{path.name}`", "its terms apply to them"
 
 
 def _labels(meta: dict[str, Any]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Print a text with the entities that a pipeline finds in it."""
+"""Print a text with the entities that a pipeline finds."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def main(
     model: Annotated[
         str, typer.Argument(help="The folder of a trained pipeline, or an installed one's name.")
     ],
-    text: Annotated[str, typer.Argument(help="What to tag.")],
+    text: Annotated[str, typer.Argument(help="The text to tag.")],
 ) -> None:
-    """Print TEXT with the entities that MODEL finds in it."""
+    """Print TEXT with the entities that MODEL finds."""
     try:
         nlp = spacy.load(model)
-    # Whatever is wrong with a folder's files comes out of the libraries that read them.
+    # Broken files raise many kinds of errors in the libraries that read them.
     except Exception as error:
         typer.echo(
             f"Error: {model}: cannot be loaded; expected the folder of a trained pipeline, or the "
@@ -41,7 +41,7 @@ def main(
 
 
 def render(doc: Doc) -> Text:
-    """The text with each entity coloured and in brackets, followed by its type."""
+    """Return the text with coloured entities in brackets, each followed by its type."""
     rendered = Text()
     labels = sorted({ent.label_ for ent in doc.ents})
     position = 0

@@ -84,7 +84,7 @@ def devices(monkeypatch) -> list[str]:
     """The devices that TensorFlow is told to use, while all runs on the CPU."""
     import tensorflow as tf
 
-    from ner_lstm_component import tensorflow_wrapper
+    from ner_lstm_component.tensorflow_wrapper import shim
 
     told: list[str] = []
     real = tf.device
@@ -99,7 +99,7 @@ def devices(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(tf, "device", device)
     # Not TensorFlow's list of devices: Keras would choose cuDNN.
-    monkeypatch.setattr(tensorflow_wrapper, "check_device", lambda tf, device: None)
+    monkeypatch.setattr(shim, "check_device", lambda tf, device: None)
     return told
 
 

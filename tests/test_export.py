@@ -24,7 +24,7 @@ from ner_lstm_component.cli import app
 from ner_lstm_component.decoding import crf
 from ner_lstm_component.export import SENTENCES, export_network, plain_network
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[1] / "docs" / "network-alone.md"
 NAMES = [
     "model.keras",
     "ner_lstm.h5",

@@ -19,19 +19,15 @@ from ner_lstm_component.tensorflow_wrapper import set_runtime
 
 pytestmark = pytest.mark.real
 
-SHOW = """
-import sys
+TAG = """
+import pickle, sys
+from pathlib import Path
 import spacy
 from spacy.tokens import DocBin
-from spacy.util import get_lang_class
 
 name, sentences, output = sys.argv[1:]
-if name.endswith(".pickle"):
-    import pickle
-    with open(name, "rb") as file:
-        nlp = pickle.load(file)
-else:
-    nlp = spacy.load(name)
+pickled = name.endswith(".pickle")
+nlp = pickle.loads(Path(name).read_bytes()) if pickled else spacy.load(name)
 docs = list(DocBin().from_disk(sentences).get_docs(nlp.vocab))
 DocBin(docs=nlp.pipe(docs, batch_size=64)).to_disk(output)
 """
@@ -86,6 +82,12 @@ def emissions(nlp, words):
     return nlp.get_pipe("ner_lstm").model.predict(docs_of(nlp, words)).emissions
 
 
+def check_emissions(nlp, words, emissions):
+    """Compare by the runtime that trained the pipeline, so that they are equal to the last bit."""
+    model = set_runtime(nlp.get_pipe("ner_lstm").model, "tensorflow")
+    np.testing.assert_array_equal(model.predict(docs_of(nlp, words)).emissions, emissions)
+
+
 def test_learns(nlp, words, expected, parts):
     gold = [entities(to_doc(sentence, nlp.vocab)) for sentence in parts["test"][:500]]
     hits = sum(len(set(a) & set(b)) for a, b in zip(gold, expected, strict=True))
@@ -93,39 +95,27 @@ def test_learns(nlp, words, expected, parts):
     assert f_score > 0.7
 
 
-def emissions_of(nlp, words):
-    """By the runtime of the pipeline that was trained, so that they are equal to the last bit."""
-    model = set_runtime(nlp.get_pipe("ner_lstm").model, "tensorflow")
-    return model.predict(docs_of(nlp, words)).emissions
-
-
 def test_rebuilt_from_config_and_bytes(nlp, words, expected, emissions):
     rebuilt = English.from_config(nlp.config)
     rebuilt.from_bytes(nlp.to_bytes())
     assert tag(rebuilt, words) == expected
-    again = emissions_of(rebuilt, words)
-    np.testing.assert_array_equal(emissions, again)
+    check_emissions(rebuilt, words, emissions)
 
 
 def tag_elsewhere(name, words, tmp_path, path=""):
     """The entities that another process finds."""
     blank = spacy.blank("en")
     DocBin(docs=docs_of(blank, words)).to_disk(tmp_path / "words.spacy")
-    subprocess.run(
-        [sys.executable, "-c", SHOW, str(name), tmp_path / "words.spacy", tmp_path / "out.spacy"],
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(path)},
-    )
-    docs = DocBin().from_disk(tmp_path / "out.spacy").get_docs(blank.vocab)
+    command = [sys.executable, "-c", TAG, str(name), tmp_path / "words.spacy", tmp_path / "out"]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(path)})
+    docs = DocBin().from_bytes((tmp_path / "out").read_bytes()).get_docs(blank.vocab)
     return [entities(doc) for doc in docs]
 
 
 def test_loaded_from_disk(nlp, words, expected, emissions, tmp_path):
     nlp.to_disk(tmp_path / "model")
     assert tag_elsewhere(tmp_path / "model", words, tmp_path) == expected
-    loaded = spacy.load(tmp_path / "model")
-    again = emissions_of(loaded, words)
-    np.testing.assert_array_equal(emissions, again)
+    check_emissions(spacy.load(tmp_path / "model"), words, emissions)
 
 
 def test_pickled(nlp, words, expected, tmp_path):
@@ -136,22 +126,11 @@ def test_pickled(nlp, words, expected, tmp_path):
 @pytest.mark.slow
 def test_packaged_and_installed(nlp, words, expected, tmp_path):
     nlp.to_disk(tmp_path / "model")
-    for command in (
-        [
-            "spacy",
-            "package",
-            tmp_path / "model",
-            tmp_path,
-            "--name",
-            "ner_lstm",
-            "--build",
-            "wheel",
-        ],
-        ["pip", "install", "--no-deps", "--target", tmp_path / "site"],
-    ):
-        if command[0] == "pip":
-            command += tmp_path.glob("**/*.whl")
-        subprocess.run([sys.executable, "-m", *map(str, command)], check=True)
+    package = f"spacy package {tmp_path}/model {tmp_path} --name ner_lstm --build wheel"
+    subprocess.run([sys.executable, "-m", *package.split()], check=True)
+    (wheel,) = tmp_path.glob("**/*.whl")
+    install = f"pip install --no-deps --target {tmp_path}/site {wheel}"
+    subprocess.run([sys.executable, "-m", *install.split()], check=True)
     assert tag_elsewhere("en_ner_lstm", words, tmp_path, tmp_path / "site") == expected
 
 
@@ -162,9 +141,6 @@ def test_batch_size_and_order_do_not_matter(nlp, words, expected, emissions, bat
     shuffled = tag(nlp, [words[k] for k in order], batch_size)
     assert shuffled == [expected[k] for k in order]
     model = nlp.get_pipe("ner_lstm").model
-    for start in range(0, len(words), batch_size):
-        some = slice(start, start + batch_size)
-        alone = model.predict(docs_of(nlp, words[some])).emissions
-        before = sum(map(len, words[:start]))
-        expected_here = emissions[before : before + len(alone)]
-        np.testing.assert_allclose(alone, expected_here, atol=1e-5)
+    batches = minibatch(docs_of(nlp, words), batch_size)
+    found = np.concatenate([model.predict(docs).emissions for docs in batches])
+    np.testing.assert_allclose(found, emissions, atol=1e-5)

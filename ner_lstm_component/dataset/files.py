@@ -1,13 +1,11 @@
-"""Data files → text: archives, compression and encodings."""
+"""Data files to text: archives, compression and encodings."""
 
 from __future__ import annotations
 
 import codecs
 import gzip
 import io
-import lzma
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,16 +18,11 @@ _ZIP, _GZIP, _OLE = b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\x
 _WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
 # What the zip of a workbook holds: Excel, OpenDocument, Numbers.
 _WORKBOOK_MEMBERS = ("xl/", "content.xml", "Index/Document.iwa")
-_MOST_LAYERS = 3
-_UNPACK_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    RuntimeError,  # encrypted; its subclass NotImplementedError: unknown compression
-    ValueError,
+_IS_WORKBOOK = (
+    "found a workbook of a spreadsheet program; expected a CSV. Open it there, save the sheet as "
+    "'CSV UTF-8' (File > Save As), and give that file."
 )
+_MAX_LAYERS = 3
 
 
 class DatasetError(ValueError):
@@ -39,35 +32,31 @@ class DatasetError(ValueError):
 def read_text(path: Path, encoding: str = AUTO) -> tuple[str, str, str]:
     """Read a text file, which may be compressed by gzip or alone in a zip.
 
-    :param encoding: a name that Python knows; ``auto`` is UTF-16 where a byte order mark
-        says so, UTF-8 where the bytes are valid UTF-8, else cp1252.
-    :return: the file's name (of a zip's member, ``path:member``), its text without a byte
+    :param encoding: as in :func:`read_csv`.
+    :return: the file's name (for a member of a zip, ``path:member``), its text without a byte
         order mark, and the encoding used.
     :raises DatasetError: if the file is missing, unreadable, a workbook or undecodable.
     """
     try:
         data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DatasetError(
-            f"{path}: no such file; expected a CSV, a zip that holds one CSV, or a folder "
-            "with train.csv, dev.csv and test.csv. Check the path."
-        ) from error
     except OSError as error:
+        is_missing = isinstance(error, FileNotFoundError)
+        found = "no such file" if is_missing else f"cannot be read ({error.strerror})"
         raise DatasetError(
-            f"{path}: cannot be read ({error.strerror}); expected a readable CSV or zip. "
-            "Check the path and its permissions."
+            f"{path}: {found}; expected a CSV, a zip that holds one CSV, or a folder with "
+            "train.csv, dev.csv and test.csv. Check the path and its permissions."
         ) from error
-    name, data = _unpacked(str(path), data, is_zip=path.suffix.lower() == ".zip")
+    name, data = _unpack(str(path), data, is_zip=path.suffix.lower() == ".zip")
     return name, *_decode(name, data, encoding)
 
 
-def _unpacked(name: str, data: bytes, *, is_zip: bool = False, layer: int = 0) -> tuple[str, bytes]:
+def _unpack(name: str, data: bytes, *, is_zip: bool = False, layer: int = 0) -> tuple[str, bytes]:
     if data.startswith(_OLE):
-        raise _is_workbook(name)
+        raise DatasetError(f"{name}: {_IS_WORKBOOK}")
     is_zip = is_zip or data.startswith(_ZIP)
     if not is_zip and not data.startswith(_GZIP):
         return name, data
-    if layer == _MOST_LAYERS:
+    if layer == _MAX_LAYERS:
         raise DatasetError(
             f"{name}: packed {layer} times over; expected a CSV, packed once. Unpack it."
         )
@@ -75,45 +64,34 @@ def _unpacked(name: str, data: bytes, *, is_zip: bool = False, layer: int = 0) -
         name, data = _member(name, data) if is_zip else (name, gzip.decompress(data))
     except DatasetError:
         raise
-    except _UNPACK_ERRORS as error:
+    except Exception as error:  # corrupt bytes fail anywhere in zipfile, zlib and lzma
         raise DatasetError(
             f"{name}: cannot be unpacked ({error}); expected an intact "
             f"{'zip' if is_zip else 'gzip'} without a password. Fetch the file again, or unpack "
             "it and give the CSV."
         ) from error
-    return _unpacked(name, data, layer=layer + 1)
+    return _unpack(name, data, layer=layer + 1)
 
 
 def _member(name: str, data: bytes) -> tuple[str, bytes]:
+    """The name and content of the only data file in a zip."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         if any(member.startswith(_WORKBOOK_MEMBERS) for member in names):
-            raise _is_workbook(name)
-        member = _only_data_file(name, names)
-        return f"{name}:{member}", archive.read(member)
-
-
-def _only_data_file(name: str, names: Sequence[str]) -> str:
-    # macOS puts a "._" companion of each file into the zips it makes.
-    own = [member for member in names if not member.rpartition("/")[2].startswith("._")]
-    found = [member for member in own if member.lower().removesuffix(".gz").endswith(SUFFIXES)]
-    if len(found) == 1:
-        return found[0]
-    workbooks = [member for member in own if member.lower().endswith(_WORKBOOKS)]
-    if workbooks and not found:
-        raise _is_workbook(f"{name}:{workbooks[0]}")
-    listed = shorten(found or names) if names else "no member at all"
-    raise DatasetError(
-        f"{name}: the zip holds {len(found)} CSV files; found {listed}; expected exactly one "
-        "CSV. Unpack it and give the right file."
-    )
-
-
-def _is_workbook(name: str) -> DatasetError:
-    return DatasetError(
-        f"{name}: found a workbook of a spreadsheet program; expected a CSV. Open it there, save "
-        "the sheet as 'CSV UTF-8' (File > Save As), and give that file."
-    )
+            raise DatasetError(f"{name}: {_IS_WORKBOOK}")
+        # macOS adds a "._" companion of each file to the zips it makes.
+        files = [member for member in names if not member.rpartition("/")[2].startswith("._")]
+        found = [m for m in files if m.lower().removesuffix(".gz").endswith(SUFFIXES)]
+        workbooks = [member for member in files if member.lower().endswith(_WORKBOOKS)]
+        if workbooks and not found:
+            raise DatasetError(f"{name}:{workbooks[0]}: {_IS_WORKBOOK}")
+        if len(found) != 1:
+            listed = shorten(found or names) if names else "no member at all"
+            raise DatasetError(
+                f"{name}: the zip holds {counted(len(found), 'CSV file')}; found {listed}; "
+                "expected exactly one CSV. Unpack it and give the right file."
+            )
+        return f"{name}:{found[0]}", archive.read(found[0])
 
 
 def shorten(names: Sequence[str], most: int = 5) -> str:
@@ -122,32 +100,27 @@ def shorten(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(map(repr, names[:most])) + rest
 
 
+def counted(n: int, noun: str) -> str:
+    """A number with its noun: ``1 row``, ``2 rows``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 def _decode(name: str, data: bytes, encoding: str) -> tuple[str, str]:
-    if encoding != AUTO:
-        return _decode_as(name, data, encoding, f"valid {encoding}"), encoding
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        expected = "valid UTF-16, as the file's byte order mark announces"
-        return _decode_as(name, data, "utf-16", expected), "utf-16"
-    if data.startswith(codecs.BOM_UTF8):
-        expected = "valid UTF-8, as the file's byte order mark announces"
-        return _decode_as(name, data, "utf-8-sig", expected), "utf-8-sig"
+    expected = f"valid {encoding}"
+    if encoding == AUTO:
+        encoding, expected = _detect(data)
     try:
-        return data.decode("utf-8"), "utf-8"
-    except UnicodeDecodeError:
-        return _decode_as(name, data, "cp1252", "valid UTF-8 or cp1252"), "cp1252"
-
-
-def _decode_as(name: str, data: bytes, encoding: str, expected: str) -> str:
-    try:
-        # A byte order mark would stand before the first column's name.
-        return data.decode(encoding).removeprefix("\ufeff")
+        # A byte order mark would become part of the first column's name.
+        return data.decode(encoding).removeprefix("\ufeff"), encoding
     except UnicodeDecodeError as error:
-        # error.object, not data: utf-8-sig counts from behind the byte order mark.
+        # error.object, not data: utf-8-sig leaves out the byte order mark.
         before = error.object[: error.start].decode(encoding, errors="replace")
+        # Line ends as csv counts them: str.splitlines would also break at U+0085 and others.
+        line = before.count("\n") + before.count("\r") - before.count("\r\n") + 1
         raise DatasetError(
-            f"{name}, line {_line_at_end(before)}: found the byte "
-            f"0x{error.object[error.start]:02x}; expected {expected}. Name the file's encoding "
-            "in encoding (--encoding), or save the file as UTF-8."
+            f"{name}, line {line}: found the byte 0x{error.object[error.start]:02x}; expected "
+            f"{expected}. Name the file's encoding in encoding (--encoding), or save the file as "
+            "UTF-8."
         ) from error
     except (LookupError, UnicodeError) as error:
         raise DatasetError(
@@ -156,6 +129,15 @@ def _decode_as(name: str, data: bytes, encoding: str, expected: str) -> str:
         ) from error
 
 
-def _line_at_end(text: str) -> int:
-    # Counts what csv counts: str.splitlines would also break at U+0085 and others.
-    return text.count("\n") + text.count("\r") - text.count("\r\n") + 1
+def _detect(data: bytes) -> tuple[str, str]:
+    """The encoding of a file, and what its bytes are expected to be."""
+    announced = "as the file's byte order mark announces"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16", f"valid UTF-16, {announced}"
+    if data.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig", f"valid UTF-8, {announced}"
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252", "valid UTF-8 or cp1252"
+    return "utf-8", "valid UTF-8"

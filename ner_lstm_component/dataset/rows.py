@@ -1,4 +1,4 @@
-"""The text of a data file → one row for each token.
+"""The text of a data file to one row per token.
 
 A table has a header and the columns ``Sentence #``, ``Word``, ``POS`` (may be absent) and
 ``Tag``, in any order, separated by commas, tabs, semicolons or vertical bars. A CoNLL file
@@ -11,13 +11,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..decoding.iob2 import is_tag
 from ..text.characters import is_invisible, strip_invisible
-from .files import DatasetError, shorten
+from .files import DatasetError, counted, shorten
 
 ID, WORD, POS, TAG = "Sentence #", "Word", "POS", "Tag"
 
@@ -30,17 +31,13 @@ _TAG_LIKE = re.compile(r"O|[A-Z]-\S+")
 _BARE_QUOTE = re.compile(r'(^|\t)"(\t|$)', re.MULTILINE)
 # A running number, or a sentence's id such as "Sentence: 1".
 _NUMBER = re.compile(r"(.*\W)?\d+")
-_OTHER_FORMATS = (
-    "A CoNLL file has the word in the first column and the IOB2 tag in the last, without a "
-    "header; other formats are converted by `spacy convert`, which writes .spacy files."
-)
 
 
 class Row(NamedTuple):
-    """A token as it stands in a file.
+    """A token of a file.
 
-    :param line: number of its line, from 1.
-    :param id: the sentence's id; empty on a row that goes on with the sentence before.
+    :param line: the number of its line, from 1.
+    :param id: the sentence's id; empty on a row that continues a sentence.
     """
 
     line: int
@@ -52,29 +49,23 @@ class Row(NamedTuple):
 
 @dataclass
 class Rows:
-    """The tokens of a file, and what was done to read them.
+    """The tokens of a file, and what was changed or left out in reading them.
 
     :param separator: what separates the columns, in words.
-    :param rows: in the order of the file.
-    :param words: how many words had blanks or invisible characters at their ends removed.
-    :param tags: how many tags had.
-    :param empty: how many rows without content were left out.
-    :param invisible: how many rows were left out whose word has no visible character.
+    :param counts: of ``words`` and ``tags`` stripped of blanks or invisible characters, and of
+        rows left out without content (``empty``) or without a visible word (``invisible``).
     """
 
     separator: str
     rows: list[Row] = field(default_factory=list)
-    words: int = 0
-    tags: int = 0
-    empty: int = 0
-    invisible: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 def read_rows(name: str, text: str) -> Rows:
     """Read the tokens of a data file.
 
-    :param name: the file's, for messages.
-    :raises DatasetError: if the text is not of a form above. The message names the line.
+    :param name: the file's name, for messages.
+    :raises DatasetError: if the text has neither of the forms above. The message names the line.
     """
     lines = (line for line in io.StringIO(text, newline=None) if not is_invisible(line))
     header = next(lines, "").rstrip("\n")
@@ -83,36 +74,36 @@ def read_rows(name: str, text: str) -> Rows:
             f"{name}: the file is empty; expected a header with the columns "
             f"{ID!r}, {WORD!r}, {TAG!r} and one row per token. Check that the right file was given."
         )
-    known = {
-        delimiter: len({ID, WORD, TAG}.intersection(_cells(header, delimiter)))
-        for delimiter in _DELIMITERS
-    }
-    delimiter = max(known, key=lambda delimiter: known[delimiter])
+    known = {d: len({ID, WORD, TAG}.intersection(_cells(header, d))) for d in _DELIMITERS}
+    delimiter = max(known, key=lambda d: known[d])
     if not known[delimiter] and _looks_like_conll(text):
         found, rows = Rows(_CONLL), _conll_rows(name, text)
     else:
         found, rows = Rows(_DELIMITERS[delimiter]), _table_rows(name, text, delimiter)
-    carried = ""
+    pending_id = ""
     for row in rows:
-        tidied = _tidy(name, row, found)
-        if tidied is None:
-            # The row that is left out may be the one that has the sentence's id.
-            carried = row.id or carried
-            continue
-        if carried:
-            tidied = tidied._replace(id=tidied.id or carried)
-            carried = ""
-        found.rows.append(tidied)
-    if found.separator == _CONLL:
-        _check_words(name, found.rows)
+        if pending_id:
+            row = row._replace(id=row.id or pending_id)
+        stripped = _strip(name, row, found.counts)
+        # A row that is left out passes its sentence id on to the next one.
+        pending_id = row.id if stripped is None else ""
+        if stripped is not None:
+            found.rows.append(stripped)
+    words = [row.word for row in found.rows]
+    if found.separator == _CONLL and words and all(map(_NUMBER.fullmatch, words)):
+        raise DatasetError(
+            f"{name}, line {found.rows[0].line}: found only numbers in the first column, such as "
+            f"{words[0]!r}; expected the words. Remove the columns before them, or give "
+            f"the file a header with the columns {ID!r}, {WORD!r} and {TAG!r}."
+        )
     return found
 
 
-def _tidy(name: str, row: Row, found: Rows) -> Row | None:
-    """The row without what cannot be seen, counted in ``found``; None if nothing is left."""
+def _strip(name: str, row: Row, counts: Counter[str]) -> Row | None:
+    """Strip a row's word and tag, and count that; None if the row is left out."""
     if not row.word:
         if not row.pos and not row.tag:
-            found.empty += 1
+            counts["empty"] += 1
             return None
         raise DatasetError(
             f"{name}, line {row.line}: found the empty word {row.word!r}; expected one token "
@@ -134,18 +125,18 @@ def _tidy(name: str, row: Row, found: Rows) -> Row | None:
                 "the tag to the entity's first visible word, or name the file's encoding in "
                 "encoding (--encoding)."
             )
-        found.invisible += 1
+        counts["invisible"] += 1
         return None
     if word == row.word and tag == row.tag:
         return row
-    found.words += word != row.word
-    found.tags += tag != row.tag
+    counts["words"] += word != row.word
+    counts["tags"] += tag != row.tag
     return row._replace(word=word, tag=tag)
 
 
 def _strip_tag(tag: str) -> str:
     if tag[1:2] == "-" and tag[2:3].isalnum() and tag[-1:].isalnum():
-        return tag  # as nearly all are
+        return tag  # the usual case, which this makes fast
     tag = strip_invisible(tag)
     return tag[:2] + strip_invisible(tag[2:]) if tag[1:2] == "-" else tag
 
@@ -155,26 +146,27 @@ def _strip_tag(tag: str) -> str:
 
 def _cells(header: str, delimiter: str) -> list[str]:
     try:
-        cells = next(csv.reader([header], delimiter=delimiter))
+        return [strip_invisible(cell) for cell in next(csv.reader([header], delimiter=delimiter))]
     except csv.Error:
         return []
-    return [strip_invisible(cell) for cell in cells]
 
 
 def _table_rows(name: str, text: str, delimiter: str) -> Iterator[Row]:
     records = _records(name, text, delimiter)
     line, header = next(found for found in records if not is_invisible("".join(found[1])))
     header = [strip_invisible(cell) for cell in header]
-    at_id, at_word, at_pos, at_tag = _columns(name, line, header)
+    _check_header(name, line, header)
+    at_id, at_word, at_tag = header.index(ID), header.index(WORD), header.index(TAG)
+    at_pos = header.index(POS) if POS in header else None
     for line, record in records:
         if is_invisible("".join(record)):
             yield Row(line, "", "", "", "")
             continue
         if len(record) != len(header):
             raise DatasetError(
-                f"{name}, line {line}: found {len(record)} fields; expected {len(header)}, "
-                f"as in the header. Quote a word that holds {_DELIMITERS[delimiter]} or a "
-                "quotation mark."
+                f"{name}, line {line}: found {counted(len(record), 'field')}; expected "
+                f"{len(header)}, as in the header. Quote a word that holds "
+                f"{_DELIMITERS[delimiter]} or a quotation mark."
             )
         word = record[at_word]
         if delimiter in word and _LINE_END.search(word):
@@ -197,30 +189,30 @@ def _records(name: str, text: str, delimiter: str) -> Iterator[tuple[int, list[s
         quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE,
         strict=True,
     )
-    while True:
-        line = reader.line_num + 1
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DatasetError(
-                f"{name}, line {line}: not valid CSV ({error}); expected fields divided by "
-                f'{_DELIMITERS[delimiter]}. Quote a word that holds a quotation mark: " is '
-                'written """".'
-            ) from error
-        if record:
-            yield line, record
+    line = 1
+    try:
+        for record in reader:
+            if record:
+                yield line, record
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DatasetError(
+            f"{name}, line {line}: not valid CSV ({error}); expected fields separated by "
+            f'{_DELIMITERS[delimiter]}. Quote a word that holds a quotation mark: " is '
+            'written """".'
+        ) from error
 
 
-def _columns(name: str, line: int, header: list[str]) -> tuple[int, int, int | None, int]:
+def _check_header(name: str, line: int, header: list[str]) -> None:
     missing = [column for column in (ID, WORD, TAG) if column not in header]
     if missing:
         raise DatasetError(
             f"{name}, line {line}: the header lacks the column {shorten(missing)}; found "
-            f"{shorten(header)}; expected {ID!r}, {WORD!r}, {TAG!r} and maybe {POS!r}, divided "
-            "by commas, tabs or semicolons. Rename the columns or, if their names look garbled, "
-            f"name the file's encoding in encoding (--encoding). {_OTHER_FORMATS}"
+            f"{shorten(header)}; expected {ID!r}, {WORD!r}, {TAG!r} and optionally {POS!r}, "
+            "separated by commas, tabs or semicolons. Rename the columns or, if their names look "
+            "garbled, name the file's encoding in encoding (--encoding). A CoNLL file has the "
+            "word in the first column and the IOB2 tag in the last, without a header; other "
+            "formats are converted by `spacy convert`, which writes .spacy files."
         )
     twice = [column for column in (ID, WORD, POS, TAG) if header.count(column) > 1]
     if twice:
@@ -228,8 +220,6 @@ def _columns(name: str, line: int, header: list[str]) -> tuple[int, int, int | N
             f"{name}, line {line}: the header names the column {shorten(twice)} more than "
             "once; expected it once. Rename or remove the others."
         )
-    at_pos = header.index(POS) if POS in header else None
-    return header.index(ID), header.index(WORD), at_pos, header.index(TAG)
 
 
 # --- CoNLL -----------------------------------------------------------------------------
@@ -253,7 +243,7 @@ def _fields(line: str) -> list[str]:
 
 
 def _conll_rows(name: str, text: str) -> Iterator[Row]:
-    """The tokens of a CoNLL file, the sentences numbered; the second of more columns is ``POS``."""
+    """Number the sentences of a CoNLL file. The second of three or more columns is ``POS``."""
     number, begins, width = 0, True, 0
     for line, content in enumerate(io.StringIO(text, newline=None), 1):
         fields = _fields(content)
@@ -266,19 +256,11 @@ def _conll_rows(name: str, text: str) -> Iterator[Row]:
         width = width or len(fields)
         if len(fields) != width:
             raise DatasetError(
-                f"{name}, line {line}: found {len(fields)} columns; expected {width}, as in the "
-                "first line. Separate the columns by single tabs, or by blanks throughout."
+                f"{name}, line {line}: found {counted(len(fields), 'column')}; expected {width}, "
+                "as in the first line. Separate the columns by single tabs, or by blanks "
+                "throughout."
             )
         number += begins
         pos = fields[1] if width > 2 and fields[1] != "_" and not fields[1].isdigit() else ""
         yield Row(line, str(number) if begins else "", fields[0], pos, fields[-1])
         begins = False
-
-
-def _check_words(name: str, rows: Sequence[Row]) -> None:
-    if rows and all(_NUMBER.fullmatch(row.word) for row in rows):
-        raise DatasetError(
-            f"{name}, line {rows[0].line}: found numbers alone in the first column, such as "
-            f"{rows[0].word!r}; expected the words. Remove the columns before them, or give the "
-            f"file a header with the columns {ID!r}, {WORD!r} and {TAG!r}."
-        )

@@ -1,11 +1,11 @@
-"""Which predicted entity answers which gold entity.
+"""Pairing of gold and predicted entities.
 
-The rule: within a sentence each gold entity is paired with at most one predicted entity, and
-each predicted with at most one gold. Only entities that share a token can be paired. Pairs are
-taken in this order: the same tokens before others, then the same type before others, then more
-shared tokens, then from left to right. What is left over is missed (gold) or spurious
-(predicted). So an entity that is found exactly is never counted against another one, and the
-result does not depend on the order in which entities are listed.
+Within a sentence, each gold entity is paired with at most one predicted entity, and each
+predicted one with at most one gold entity. Only entities that share a token can be paired.
+Candidates are taken in this order: the same tokens first, then the same type, then more shared
+tokens, then from left to right. Entities left over are missed (gold) or spurious (predicted).
+So an entity that is found exactly never counts against another one, and the result does not
+depend on the order in which entities are listed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Entity(NamedTuple):
     """An entity on the tokens of the gold annotation.
 
     :param start: its first token.
-    :param end: the token after its last.
+    :param end: one past its last token.
     :param label: its type.
-    :param confidence: the model's probability of it; None where there is none.
+    :param confidence: the model's probability of it, if there is one.
     """
 
     start: int
@@ -31,7 +31,7 @@ class Entity(NamedTuple):
 
 
 class Outcome(Enum):
-    """What became of an entity; the value is how reports name it."""
+    """The result for an entity; the value is its name in reports."""
 
     CORRECT = "correct"
     TYPE = "wrong type"
@@ -42,14 +42,14 @@ class Outcome(Enum):
 
 
 class Pair(NamedTuple):
-    """A gold entity and the predicted one that answers it; one of them may be lacking."""
+    """A gold entity and the predicted one aligned with it; one of them may be None."""
 
     gold: Entity | None
     predicted: Entity | None
 
     @property
     def outcome(self) -> Outcome:
-        """What became of it."""
+        """How the prediction compares with the gold entity."""
         gold, predicted = self
         if predicted is None:
             return Outcome.MISSED
@@ -71,23 +71,19 @@ def align(gold: Sequence[Entity], predicted: Sequence[Entity]) -> list[Pair]:
 
     :return: each entity in exactly one pair, in the order of the text.
     """
-    candidates = sorted(
-        (g[:2] != p[:2], g.label != p.label, -_shared(g, p), g.start, p.start, i, k)
-        for i, g in enumerate(gold)
-        for k, p in enumerate(predicted)
-        if _shared(g, p) > 0
-    )
-    answer: dict[int, int] = {}
+    candidates = []
+    for i, g in enumerate(gold):
+        for k, p in enumerate(predicted):
+            shared = min(g.end, p.end) - max(g.start, p.start)
+            if shared > 0:
+                rank = (g[:2] != p[:2], g.label != p.label, -shared, g.start, p.start)
+                candidates.append((*rank, i, k))
+    answers: dict[int, int] = {}
     used: set[int] = set()
-    for *_, i, k in candidates:
-        if i not in answer and k not in used:
-            answer[i] = k
+    for *_, i, k in sorted(candidates):
+        if i not in answers and k not in used:
+            answers[i] = k
             used.add(k)
-    pairs = [Pair(g, predicted[answer[i]] if i in answer else None) for i, g in enumerate(gold)]
+    pairs = [Pair(g, predicted[answers[i]] if i in answers else None) for i, g in enumerate(gold)]
     pairs += [Pair(None, p) for k, p in enumerate(predicted) if k not in used]
     return sorted(pairs, key=lambda pair: pair.start)
-
-
-def _shared(a: Entity, b: Entity) -> int:
-    """How many tokens two entities share; not positive if none."""
-    return min(a.end, b.end) - max(a.start, b.start)

@@ -1,58 +1,48 @@
-"""Which tag, and which entity type, is taken for which."""
+"""Confusion matrices of IOB2 tags and of entity types, as tables of counts.
+
+Rows are what the data says, columns what was predicted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
-from ner_lstm_component.decoding.iob2 import tag_names
-from ner_lstm_component.evaluation.predictions import Sentence, tags_of
+from ..decoding.iob2 import tag_names
+from .predictions import Sentence, tags_of
 
 MISSED = "(missed)"
 SPURIOUS = "(spurious)"
 
 
-class Confusion(NamedTuple):
-    """How often what stands for a row was answered by what stands for a column.
-
-    :param rows: names of what the data says.
-    :param columns: names of what was predicted.
-    :param counts: *Shape:* ``(n_rows, n_columns)``
-    """
-
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    counts: NDArray[np.int64]
-
-
-def tag_confusion(sentences: Sequence[Sentence], labels: Sequence[str]) -> Confusion:
-    """IOB2 tags, token by token; the entries add up to the annotated tokens."""
-    tags = tag_names(labels)
-    index = {tag: k for k, tag in enumerate(tags)}
-    counts = np.zeros((len(tags), len(tags)), np.int64)
+def tag_confusion(sentences: Sequence[Sentence], labels: Sequence[str]) -> pd.DataFrame:
+    """Compare IOB2 tags token by token; the entries add up to the annotated tokens."""
+    pairs = []
     for sentence in sentences:
-        gold = tags_of(len(sentence.words), sentence.gold)
-        predicted = tags_of(len(sentence.words), sentence.predicted)
-        for position, (row, column) in enumerate(zip(gold, predicted, strict=True)):
-            if position not in sentence.missing:
-                counts[index[row], index[column]] += 1
-    return Confusion(tags, tags, counts)
+        n = len(sentence.words)
+        tags = zip(tags_of(n, sentence.gold), tags_of(n, sentence.predicted), strict=True)
+        pairs += [pair for k, pair in enumerate(tags) if k not in sentence.missing]
+    return _confusion(pairs, tag_names(labels), tag_names(labels))
 
 
-def entity_confusion(sentences: Sequence[Sentence], labels: Sequence[str]) -> Confusion:
-    """Types of aligned entities; the entries add up to gold and spurious entities.
+def entity_confusion(sentences: Sequence[Sentence], labels: Sequence[str]) -> pd.DataFrame:
+    """Compare the types of aligned entities.
 
-    The last column counts the gold entities that were missed, the last row the predicted ones
-    that are spurious. The diagonal holds entities of the right type, whatever their boundaries.
+    The last column counts missed gold entities, the last row spurious predicted ones. The
+    diagonal holds entities of the right type, with any boundaries.
     """
-    index: dict[str | None, int] = {label: k for k, label in enumerate(labels)}
-    index[None] = len(labels)
-    counts = np.zeros((len(index), len(index)), np.int64)
-    for sentence in sentences:
-        for gold, predicted in sentence.pairs:
-            row, column = (None if ent is None else ent.label for ent in (gold, predicted))
-            counts[index[row], index[column]] += 1
-    return Confusion((*labels, SPURIOUS), (*labels, MISSED), counts)
+    pairs = [
+        (gold.label if gold else SPURIOUS, predicted.label if predicted else MISSED)
+        for sentence in sentences
+        for gold, predicted in sentence.pairs
+    ]
+    return _confusion(pairs, (*labels, SPURIOUS), (*labels, MISSED))
+
+
+def _confusion(
+    pairs: Sequence[tuple[str, str]], rows: Sequence[str], columns: Sequence[str]
+) -> pd.DataFrame:
+    found = pd.DataFrame(pairs, columns=["gold", "predicted"])
+    counts = pd.crosstab(found["gold"], found["predicted"])
+    return counts.reindex(index=list(rows), columns=list(columns), fill_value=0)

@@ -1,20 +1,20 @@
-"""The errors that are worth reading: costly, confident, or likely those of the annotation."""
+"""The errors worth reading: costly ones, confident ones, and likely errors of the annotation."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ner_lstm_component.decoding.iob2 import OUTSIDE
-from ner_lstm_component.evaluation.alignment import Entity, Outcome, Pair
-from ner_lstm_component.evaluation.predictions import Sentence
+from ..decoding.iob2 import OUTSIDE
+from .alignment import Outcome, Pair
+from .predictions import Sentence
 
-# How the words of an entity stand where they are neither an entity nor wholly outside of any.
+# The annotation of words that overlap an entity with other boundaries.
 PART = "part of another entity"
 
-# An annotation is doubted where the same words are annotated as the model has it in this share
-# of so many other places, and the model is this sure (where it says how sure it is).
+# An annotation is suspect if the model's reading is annotated in this share of other places with
+# the same words, if there are so many, and if the model is this confident (where it says).
 SUSPECT_SHARE = 0.8
 SUSPECT_PLACES = 4
 SUSPECT_CONFIDENCE = 0.8
@@ -24,23 +24,33 @@ SUSPECT_CONFIDENCE = 0.8
 class Mistake:
     """An error in its sentence.
 
-    :param evidence: what else speaks for the model; empty if nothing was looked for.
+    :param evidence: why the annotation may be wrong instead; empty if that was not examined.
     """
 
     sentence: Sentence
     pair: Pair
     evidence: str = ""
 
+    @property
+    def confidence(self) -> float | None:
+        """The model's confidence in the predicted entity, if there are both."""
+        return self.pair.predicted.confidence if self.pair.predicted else None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the predicted entity, or of the missed one."""
+        ent = self.pair.predicted or self.pair.gold
+        assert ent is not None  # a pair has one of the two
+        return self.sentence.words[ent.start : ent.end]
+
 
 @dataclass(frozen=True)
 class ErrorGroup:
     """Errors of one kind.
 
-    :param outcome: the kind.
     :param gold: the type in the data; None for spurious entities.
     :param predicted: the predicted type; None for missed ones.
-    :param gain: what micro F1 would be higher if all of them were right.
-    :param mistakes: all of them.
+    :param gain: the increase in micro F1 if all of them were corrected.
     """
 
     outcome: Outcome
@@ -61,124 +71,98 @@ def mistakes_of(sentences: Iterable[Sentence]) -> list[Mistake]:
 
 
 def costly_groups(sentences: Sequence[Sentence]) -> list[ErrorGroup]:
-    """Errors grouped by kind and types, the most costly first.
+    """Group errors by outcome and types, the most costly first.
 
-    A spurious entity costs less than a confused one: the latter is one too many and one too few.
+    A confused entity costs more than a spurious one: it is a false positive and a false
+    negative.
     """
     groups: dict[tuple[Outcome, str | None, str | None], list[Mistake]] = defaultdict(list)
     for mistake in mistakes_of(sentences):
-        gold, predicted = mistake.pair
-        key = (mistake.pair.outcome, gold and gold.label, predicted and predicted.label)
-        groups[key].append(mistake)
+        gold, predicted = (ent and ent.label for ent in mistake.pair)
+        groups[mistake.pair.outcome, gold, predicted].append(mistake)
     n_gold = sum(len(sentence.gold) for sentence in sentences)
     n_predicted = sum(len(sentence.predicted) for sentence in sentences)
-    n_correct = sum(
-        pair.outcome is Outcome.CORRECT for sentence in sentences for pair in sentence.pairs
-    )
+    n_correct = sum(len(sentence.correct) for sentence in sentences)
 
     def gain(outcome: Outcome, n: int) -> float:
-        correct, predicted = n_correct + n, n_predicted
-        if outcome is Outcome.SPURIOUS:
-            correct, predicted = n_correct, n_predicted - n
-        elif outcome is Outcome.MISSED:
-            predicted = n_predicted + n
+        correct = n_correct + n * (outcome is not Outcome.SPURIOUS)
+        predicted = n_predicted + n * ((outcome is Outcome.MISSED) - (outcome is Outcome.SPURIOUS))
         return 2 * correct / max(n_gold + predicted, 1) - 2 * n_correct / (n_gold + n_predicted)
 
     ranked = [
-        ErrorGroup(outcome, gold, predicted, gain(outcome, len(members)), tuple(members))
-        for (outcome, gold, predicted), members in groups.items()
+        ErrorGroup(*key, gain(key[0], len(found)), tuple(found)) for key, found in groups.items()
     ]
     return sorted(ranked, key=lambda group: -group.gain)
 
 
 def most_confident(sentences: Iterable[Sentence], n: int) -> list[Mistake]:
-    """The errors that the model was surest of; none if it gives no confidences."""
-    found = [(_confidence(m), m) for m in mistakes_of(sentences)]
-    known = [(confidence, m) for confidence, m in found if confidence is not None]
-    return [m for _, m in sorted(known, key=lambda pair: -pair[0])[:n]]
+    """The errors with the highest confidence; none if the model gives no confidences."""
+    known = [mistake for mistake in mistakes_of(sentences) if mistake.confidence is not None]
+    return sorted(known, key=lambda mistake: -(mistake.confidence or 0))[:n]
 
 
 def suspect_annotations(
     sentences: Sequence[Sentence], training: Sequence[Sentence], n: int
 ) -> list[Mistake]:
-    """Errors where the data disagrees with itself: the same words annotated otherwise elsewhere.
+    """Errors where the same words are annotated elsewhere as the model has predicted them here.
 
-    :param sentences: the evaluated ones.
-    :param training: further annotated ones, where the same words are looked for.
-    :return: the best supported first, one for each text and reading of it.
+    :param sentences: the evaluated sentences.
+    :param training: other annotated sentences to search for the same words.
+    :return: the best supported errors first, one for each text and reading.
     """
-    doubted = [m for m in mistakes_of(sentences) if _is_sure(m)]
-    places = readings({_words(m) for m in doubted}, [*sentences, *training])
+    doubted = [
+        mistake
+        for mistake in mistakes_of(sentences)
+        if mistake.confidence is None or mistake.confidence >= SUSPECT_CONFIDENCE
+    ]
+    counts = readings({mistake.words for mistake in doubted}, [*sentences, *training])
     supported = []
     for mistake in doubted:
-        words, reading = _words(mistake), _model_reading(mistake.pair)
-        # The place of the error is among the places, and reads otherwise.
-        others = places[words].total() - 1
-        agree = places[words][reading]
+        words = mistake.words
+        reading = mistake.pair.predicted.label if mistake.pair.predicted else OUTSIDE
+        # The place of the error is among the places, with another reading.
+        others = counts[words].total() - 1
+        agree = counts[words][reading]
         if others >= SUSPECT_PLACES and agree >= SUSPECT_SHARE * others:
-            text = " ".join(words)
             as_what = "no entity" if reading == OUTSIDE else reading
-            evidence = f"“{text}” is {as_what} in {agree} of {others} other places"
-            supported.append((agree / (others + 1), words, reading, mistake, evidence))
-    supported.sort(key=lambda found: -found[0])
+            evidence = f"“{' '.join(words)}” is {as_what} in {agree} of {others} other places"
+            found = replace(mistake, evidence=evidence)
+            supported.append((agree / (others + 1), (words, reading), found))
+    supported.sort(key=lambda candidate: -candidate[0])
     chosen: dict[tuple[tuple[str, ...], str], Mistake] = {}
-    for _, words, reading, mistake, evidence in supported:
-        chosen.setdefault((words, reading), Mistake(mistake.sentence, mistake.pair, evidence))
+    for _, key, found in supported:
+        chosen.setdefault(key, found)
     return list(chosen.values())[:n]
 
 
 def readings(
     texts: Iterable[tuple[str, ...]], sentences: Iterable[Sentence]
 ) -> dict[tuple[str, ...], Counter[str]]:
-    """How often some words are annotated as what, wherever they stand.
+    """Count the annotations of some texts, wherever they occur.
 
     :param texts: sequences of words.
-    :return: for each of them type → number of places, with ``O`` where they are outside of
-        entities, and `PART` where they overlap an entity of other boundaries.
+    :return: for each text, type → number of places, with ``O`` where it is outside of
+        entities, and `PART` where it overlaps an entity with other boundaries.
     """
-    by_first: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    by_first_word: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     found: dict[tuple[str, ...], Counter[str]] = {}
     for text in texts:
-        by_first[text[0]].append(text)
+        by_first_word[text[0]].append(text)
         found[text] = Counter()
     for sentence in sentences:
         for start, word in enumerate(sentence.words):
-            for text in by_first.get(word, ()):
+            for text in by_first_word.get(word, ()):
                 end = start + len(text)
-                if sentence.words[start:end] == text:
-                    reading = _reading(sentence, start, end)
-                    if reading is not None:
-                        found[text][reading] += 1
+                is_annotated = sentence.missing.isdisjoint(range(start, end))
+                if sentence.words[start:end] == text and is_annotated:
+                    found[text][_reading(sentence, start, end)] += 1
     return found
 
 
-def _reading(sentence: Sentence, start: int, end: int) -> str | None:
-    if not sentence.missing.isdisjoint(range(start, end)):
-        return None
+def _reading(sentence: Sentence, start: int, end: int) -> str:
     for ent in sentence.gold:
         if (ent.start, ent.end) == (start, end):
             return ent.label
         if ent.start < end and start < ent.end:
             return PART
     return OUTSIDE
-
-
-def _model_reading(pair: Pair) -> str:
-    return OUTSIDE if pair.predicted is None else pair.predicted.label
-
-
-def _words(mistake: Mistake) -> tuple[str, ...]:
-    """The words in question: those of the predicted entity, or of the missed one."""
-    ent = mistake.pair.predicted or mistake.pair.gold
-    assert ent is not None  # a pair has one of the two
-    return mistake.sentence.words[ent.start : ent.end]
-
-
-def _confidence(mistake: Mistake) -> float | None:
-    predicted: Entity | None = mistake.pair.predicted
-    return None if predicted is None else predicted.confidence
-
-
-def _is_sure(mistake: Mistake) -> bool:
-    confidence = _confidence(mistake)
-    return confidence is None or confidence >= SUSPECT_CONFIDENCE

@@ -1,9 +1,9 @@
-"""A pipeline's answers to annotated Docs, as plain sentences that all else is computed from."""
+"""The pipeline's entities beside the annotated ones: the sentences to compute scores from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
@@ -15,19 +15,19 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import minibatch
 
-from ner_lstm_component.decoding.confidence import CONFIDENCE
-from ner_lstm_component.decoding.iob2 import ENT_MISSING, OUTSIDE
-from ner_lstm_component.evaluation.alignment import Entity, Pair, align
+from ..decoding.confidence import CONFIDENCE
+from ..decoding.iob2 import ENT_MISSING, OUTSIDE
+from .alignment import Entity, Pair, align
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """An annotated Doc with what was predicted for it: a sentence, as convert.py makes Docs.
+    """An annotated Doc, usually of one sentence, and the entities predicted for it.
 
     :param words: the tokens of the annotation.
     :param gold: its entities.
-    :param predicted: those of the pipeline, on the same tokens.
-    :param missing: tokens that the annotation says nothing about.
+    :param predicted: the pipeline's entities, on the same tokens.
+    :param missing: the positions of tokens without annotation.
     """
 
     words: tuple[str, ...]
@@ -40,15 +40,21 @@ class Sentence:
         """Gold and predicted entities, aligned."""
         return align(self.gold, self.predicted)
 
+    @property
+    def correct(self) -> list[Entity]:
+        """The gold entities that were predicted with their tokens and type."""
+        predicted = {ent[:3] for ent in self.predicted}
+        return [ent for ent in self.gold if ent[:3] in predicted]
+
     def text(self, entity: Entity) -> str:
         """The words of an entity."""
         return " ".join(self.words[entity.start : entity.end])
 
 
 def predict(nlp: Language, examples: Sequence[Example]) -> Iterator[Doc]:
-    """Tag the examples' ``predicted`` Docs, which then carry the entities.
+    """Tag the ``predicted`` Docs of examples.
 
-    :return: the Docs, one after the other, so that progress can be shown.
+    :return: the Docs, one at a time, so that progress can be shown.
     """
     for example, doc in zip(examples, nlp.pipe(eg.predicted for eg in examples), strict=True):
         example.predicted = doc
@@ -56,17 +62,18 @@ def predict(nlp: Language, examples: Sequence[Example]) -> Iterator[Doc]:
 
 
 def sets_entities(nlp: Language) -> bool:
-    """Whether some component says that it sets ``doc.ents``."""
+    """Whether a component declares that it assigns ``doc.ents``."""
     return any("doc.ents" in nlp.get_pipe_meta(name).assigns for name in nlp.pipe_names)
 
 
 def confidences(nlp: Language, docs: Sequence[Doc]) -> list[NDArray[np.float64]] | None:
     """The model's probability of each entity on the Docs.
 
-    Read from ``Span._.confidence`` where the pipeline set that, else asked of the component.
+    They are read from ``Span._.confidence`` if the pipeline sets it, and otherwise computed by
+    the component.
 
-    :return: an array a Doc, NaN where an entity has none; None if no component of the
-        pipeline gives probabilities, as spaCy's own ``ner`` does not.
+    :return: an array for each Doc, with NaN for entities without a confidence; None if no
+        component of the pipeline gives probabilities, such as with spaCy's own ``ner``.
     """
     if Span.has_extension(CONFIDENCE):
         # None, where an entity has no confidence, becomes NaN.
@@ -83,58 +90,53 @@ def confidences(nlp: Language, docs: Sequence[Doc]) -> list[NDArray[np.float64]]
 def sentences_of(
     examples: Sequence[Example], confidences: Sequence[NDArray[np.float64]] | None = None
 ) -> list[Sentence]:
-    """Put gold and predicted entities on the same tokens, those of the annotation.
+    """Put gold and predicted entities on the tokens of the annotation.
 
-    Where the pipeline split the text otherwise, its entities are carried over by spaCy's
-    alignment, as its scorer does: one that covers no gold token, or one without annotation,
-    is neither right nor wrong and left out.
+    If the pipeline's tokens differ, its entities are projected by spaCy's alignment, as spaCy's
+    scorer does. Entities that cover no gold token, or tokens without annotation, are left out:
+    they are neither right nor wrong.
 
     :param examples: with tagged ``predicted`` Docs.
-    :param confidences: see the function of that name.
+    :param confidences: see :func:`confidences`.
     """
     known = confidences if confidences is not None else [None] * len(examples)
     return [_sentence(eg, values) for eg, values in zip(examples, known, strict=True)]
 
 
 def gold_sentences(docs: Iterable[Doc]) -> list[Sentence]:
-    """Annotated Docs, such as the training part, with nothing predicted."""
-    return [Sentence(_words(doc), _gold(doc), missing=_missing(doc)) for doc in docs]
+    """Make sentences of annotated Docs, such as the training part, without predictions."""
+    return [
+        Sentence(
+            words=tuple(token.text for token in doc),
+            gold=tuple(Entity(ent.start, ent.end, ent.label_) for ent in doc.ents),
+            missing=frozenset(np.flatnonzero(doc.to_array(ENT_IOB) == ENT_MISSING).tolist()),
+        )
+        for doc in docs
+    ]
 
 
 def _sentence(example: Example, confidences: NDArray[np.float64] | None) -> Sentence:
     reference, doc = example.reference, example.predicted
-    missing = _missing(reference)
+    (sentence,) = gold_sentences([reference])
     same_tokens = np.array_equal(doc.to_array(ORTH), reference.to_array(ORTH))
     values = confidences if confidences is not None else np.full(len(doc.ents), np.nan)
     predicted = []
     for ent, confidence in zip(doc.ents, values, strict=True):
         start, end = ent.start, ent.end
         if not same_tokens:
-            # spaCy's alignment costs more than all else here. Most Docs need none.
+            # Only if needed, because spaCy's alignment is slow.
             tokens = example.alignment.x2y[start:end]
             if not len(tokens):
                 continue
             start, end = int(tokens[0]), int(tokens[-1]) + 1
-        if missing.isdisjoint(range(start, end)):
+        if sentence.missing.isdisjoint(range(start, end)):
             value = None if np.isnan(confidence) else float(confidence)
             predicted.append(Entity(start, end, ent.label_, value))
-    return Sentence(_words(reference), _gold(reference), tuple(predicted), missing)
-
-
-def _words(doc: Doc) -> tuple[str, ...]:
-    return tuple(token.text for token in doc)
-
-
-def _gold(doc: Doc) -> tuple[Entity, ...]:
-    return tuple(Entity(ent.start, ent.end, ent.label_) for ent in doc.ents)
-
-
-def _missing(doc: Doc) -> frozenset[int]:
-    return frozenset(np.flatnonzero(doc.to_array(ENT_IOB) == ENT_MISSING).tolist())
+    return replace(sentence, predicted=tuple(predicted))
 
 
 def tags_of(n_tokens: int, entities: Iterable[Entity]) -> list[str]:
-    """The IOB2 tags of a sentence's entities; the first of two that overlap is kept."""
+    """The IOB2 tags of entities; of overlapping ones, the first is kept."""
     tags = [OUTSIDE] * n_tokens
     for start, end, label, _ in entities:
         if all(tag == OUTSIDE for tag in tags[start:end]):

@@ -1,51 +1,29 @@
-"""All that is said about a pipeline on some data, computed once; pictures and reports show it."""
+"""Everything that is reported about a pipeline on some data, computed once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from ner_lstm_component.evaluation.alignment import Outcome
-from ner_lstm_component.evaluation.breakdown import by_familiarity, by_length
-from ner_lstm_component.evaluation.confusion import Confusion, entity_confusion, tag_confusion
-from ner_lstm_component.evaluation.errors import (
-    ErrorGroup,
-    Mistake,
-    costly_groups,
-    most_confident,
-    suspect_annotations,
-)
-from ner_lstm_component.evaluation.predictions import Sentence
-from ner_lstm_component.evaluation.reliability import (
-    Reliability,
-    expected_calibration_error,
-    reliability,
-)
-from ner_lstm_component.evaluation.scores import (
-    MEASURES,
-    RELAXED,
-    Score,
-    interval,
-    labels_of,
-    macro,
-    macro_score,
-    measures,
-    relaxed_score,
-    resample,
-    score,
-    strict_counts,
-)
-from ner_lstm_component.evaluation.significance import approximate_randomization
+from . import errors, scores
+from .alignment import Outcome
+from .confusion import entity_confusion, tag_confusion
+from .errors import ErrorGroup, Mistake
+from .predictions import Sentence
+from .reliability import Reliability, expected_calibration_error, reliability
+from .resampling import Statistic, approximate_randomization, interval, resample
+from .scores import MEASURES, RELAXED, Score
 
 # How many errors of each list a report shows.
 N_SHOWN = 20
 
 
-@dataclass(frozen=True)
-class Calibration:
+class Calibration(NamedTuple):
     """How far confidences can be trusted.
 
     :param bins: predicted entities by confidence.
@@ -58,18 +36,18 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a report of one pipeline holds.
+    """The results of one pipeline.
 
     :param model: its name for titles.
     :param data: the data's name for titles.
     :param labels: entity types, the most frequent first.
-    :param micro: the strict score over all entities, spaCy's and seqeval's.
+    :param micro: the strict score over all entities, as spaCy and seqeval compute it.
     :param macro: the mean of the types' scores.
     :param types: the strict score of each type.
-    :param relaxed: scores where near misses count, see `scores.RELAXED`.
+    :param relaxed: scores with credit for near misses, see `scores.RELAXED`.
     :param familiarity: None without training data.
     :param calibration: None without confidences.
-    :param has_confidences: whether the pipeline says how sure it is.
+    :param has_confidences: whether the pipeline gives confidences.
     :param notes: what a reader should know before the figures.
     """
 
@@ -82,8 +60,8 @@ class Evaluation:
     macro: Score
     types: dict[str, Score]
     relaxed: dict[str, Score]
-    tags: Confusion
-    entities: Confusion
+    tags: pd.DataFrame
+    entities: pd.DataFrame
     lengths: dict[str, Score]
     familiarity: dict[str, Score] | None
     calibration: Calibration | None
@@ -96,10 +74,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much a second pipeline differs from a first, as second minus first.
+    """The difference between two pipelines, second minus first.
 
-    :param bounds: of the paired bootstrap's interval.
-    :param p_value: of approximate randomization; None where it was not tested.
+    :param bounds: the interval of the paired bootstrap.
+    :param p_value: by approximate randomization; None where it was not tested.
     """
 
     value: float
@@ -113,7 +91,7 @@ class Comparison:
 
     :param overall: ``micro`` and ``macro`` → measure → difference.
     :param types: type → difference in F1.
-    :param n_shuffles: how many times the test exchanged answers.
+    :param n_shuffles: how often the test exchanged answers.
     """
 
     first: Evaluation
@@ -131,14 +109,15 @@ def summarize(
     training: Sequence[Sentence] | None = None,
     has_confidences: bool = False,
 ) -> Evaluation:
-    """Compute everything.
+    """Compute everything that a report shows.
 
     :param training: what the pipeline was trained on, to tell known entities from new ones.
-    :param has_confidences: whether the pipeline gives probabilities.
+    :param has_confidences: whether the pipeline gives confidences.
     """
-    labels = labels_of(sentences)
-    counts = strict_counts(sentences, labels)
+    labels = scores.labels_of(sentences)
+    counts = scores.strict_counts(sentences, labels)
     drawn = resample(counts)
+    sums = counts.sum(0)
     pairs = [pair for sentence in sentences for pair in sentence.pairs]
     return Evaluation(
         model=model,
@@ -146,18 +125,18 @@ def summarize(
         documents=len(sentences),
         tokens=sum(len(sentence.words) for sentence in sentences),
         labels=labels,
-        micro=score(counts.sum((0, 1)), drawn.sum(1)),
-        macro=macro_score(counts.sum(0), drawn),
-        types={label: score(counts[:, k].sum(0), drawn[:, k]) for k, label in enumerate(labels)},
-        relaxed={name: relaxed_score(pairs, worth) for name, worth in RELAXED.items()},
+        micro=scores.score(sums.sum(0), drawn.sum(1)),
+        macro=scores.score(sums, drawn, scores.macro),
+        types={label: scores.score(sums[k], drawn[:, k]) for k, label in enumerate(labels)},
+        relaxed={name: scores.relaxed_score(pairs, credits) for name, credits in RELAXED.items()},
         tags=tag_confusion(sentences, labels),
         entities=entity_confusion(sentences, labels),
-        lengths=by_length(sentences, labels),
-        familiarity=None if training is None else by_familiarity(sentences, training, labels),
+        lengths=scores.by_length(sentences),
+        familiarity=None if training is None else scores.by_familiarity(sentences, training),
         calibration=_calibration(sentences),
-        groups=costly_groups(sentences),
-        confident=most_confident(sentences, N_SHOWN),
-        suspects=suspect_annotations(sentences, training or [], N_SHOWN),
+        groups=errors.costly_groups(sentences),
+        confident=errors.most_confident(sentences, N_SHOWN),
+        suspects=errors.suspect_annotations(sentences, training or [], N_SHOWN),
         has_confidences=has_confidences,
         notes=_notes(sentences),
     )
@@ -168,42 +147,41 @@ def compare(
     second: tuple[Evaluation, Sequence[Sentence]],
     n_shuffles: int = 10_000,
 ) -> Comparison:
-    """Two pipelines side by side, and whether they differ.
+    """Compare two pipelines on the same data, and test whether they differ.
 
-    :param first: its evaluation, and the sentences that this was made of.
-    :param second: the same of another pipeline, on the same data.
+    :param first: its evaluation, and the sentences that were evaluated.
+    :param second: the same for the other pipeline.
     """
-    labels = labels_of([*first[1], *second[1]])
-    counts = strict_counts(first[1], labels), strict_counts(second[1], labels)
-    drawn = resample(counts[0]), resample(counts[1])
-    sums = counts[0].sum(0), counts[1].sum(0)
+    labels = scores.labels_of([*first[1], *second[1]])
+    counts = [scores.strict_counts(sentences, labels) for _, sentences in (first, second)]
+    drawn = [resample(found) for found in counts]
 
-    def statistic(summed: NDArray[np.int64]) -> NDArray[np.float64]:
+    def overall(summed: NDArray[np.int64]) -> NDArray[np.float64]:
         """Micro and macro measures of ``(n, n_labels, 3)`` counts, as six columns."""
-        return np.nan_to_num(np.concatenate([measures(summed.sum(-2)), macro(summed)], axis=-1))
+        values = [scores.measures(summed.sum(-2)), scores.macro(summed)]
+        return np.nan_to_num(np.concatenate(values, axis=-1))
 
-    values = statistic(sums[1][None])[0] - statistic(sums[0][None])[0]
-    spread = statistic(drawn[1]) - statistic(drawn[0])
-    p_values = approximate_randomization(counts[0], counts[1], statistic, n_shuffles)
-    flat = [
-        Difference(float(values[k]), interval(spread[:, k]), float(p_values[k]))
-        for k in range(len(values))
-    ]
+    def f1(summed: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The F1 of each type, of ``(n, n_labels, 3)`` counts."""
+        return scores.measures(summed)[..., MEASURES.index("f1")]
+
+    def differences(statistic: Statistic, p_values: Sequence[float | None]) -> list[Difference]:
+        one, two = (np.nan_to_num(statistic(found.sum(0)[None])[0]) for found in counts)
+        spread = statistic(drawn[1]) - statistic(drawn[0])
+        values = zip((two - one).tolist(), spread.T, p_values, strict=True)
+        return [Difference(value, interval(sample), p) for value, sample, p in values]
+
+    p_values = approximate_randomization(counts[0], counts[1], overall, n_shuffles)
+    averages = differences(overall, p_values.tolist())
     n = len(MEASURES)
-    f1 = MEASURES.index("f1")
-    per_type = np.nan_to_num(measures(sums[1])[:, f1]) - np.nan_to_num(measures(sums[0])[:, f1])
-    spread = measures(drawn[1])[..., f1] - measures(drawn[0])[..., f1]
     return Comparison(
         first=first[0],
         second=second[0],
         overall={
-            name: dict(zip(MEASURES, flat[start : start + n], strict=True))
-            for name, start in (("micro", 0), ("macro", n))
+            "micro": dict(zip(MEASURES, averages[:n], strict=True)),
+            "macro": dict(zip(MEASURES, averages[n:], strict=True)),
         },
-        types={
-            label: Difference(float(per_type[k]), interval(spread[:, k]), None)
-            for k, label in enumerate(labels)
-        },
+        types=dict(zip(labels, differences(f1, [None] * len(labels)), strict=True)),
         n_shuffles=n_shuffles,
     )
 
@@ -225,30 +203,27 @@ def _calibration(sentences: Sequence[Sentence]) -> Calibration | None:
 def _notes(sentences: Sequence[Sentence]) -> list[str]:
     gold = {ent.label for sentence in sentences for ent in sentence.gold}
     predicted = {ent.label for sentence in sentences for ent in sentence.predicted}
+    unknown, unused = (", ".join(sorted(some)) for some in (predicted - gold, gold - predicted))
     notes = []
     if not predicted:
         notes.append("The pipeline found no entity at all in this data.")
     elif not gold & predicted:
         notes.append(
-            "Pipeline and data have no entity type in common: the data has "
-            f"{_listed(gold)}, the pipeline gave {_listed(predicted)}. Their labels differ, so "
-            "that nothing can be right."
+            f"The pipeline and the data have no entity type in common: the data has {unused}, the "
+            f"pipeline predicted {unknown}. Their labels differ, so nothing can be correct."
         )
-    elif predicted - gold:
-        notes.append(
-            f"The pipeline gave types that the data does not have: {_listed(predicted - gold)}. "
-            "Each such entity counts as wrong."
-        )
-    if predicted and gold & predicted and gold - predicted:
-        notes.append(f"Types of the data that were never predicted: {_listed(gold - predicted)}.")
+    else:
+        if unknown:
+            notes.append(
+                f"The pipeline predicted types that the data does not have: {unknown}. Each such "
+                "entity counts as wrong."
+            )
+        if unused:
+            notes.append(f"Types of the data that were never predicted: {unused}.")
     missing = sum(len(sentence.missing) for sentence in sentences)
     if missing:
         notes.append(
-            f"{missing:,} tokens have no annotation; what was predicted there is neither right "
-            "nor wrong."
+            f"Tokens without annotation: {missing:,}. Predictions there are neither right nor "
+            "wrong."
         )
     return notes
-
-
-def _listed(labels: set[str]) -> str:
-    return ", ".join(sorted(labels))

@@ -1,20 +1,19 @@
-"""The JSON lines that ``spacy.ConsoleLogger.v3`` writes in training, one an evaluation."""
+"""The log of a training: JSON lines of ``spacy.ConsoleLogger.v3``, one per evaluation."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class LogStep(NamedTuple):
-    """One evaluation in training.
+    """One evaluation during training.
 
-    :param step: updates so far.
-    :param losses: component → loss summed since the evaluation before.
-    :param scores: name → score in percent, on the dev part.
-    :param score: the weighted score that the best pipeline is chosen by, from 0 to 1.
+    :param step: number of updates so far.
+    :param losses: component → loss summed since the last evaluation.
+    :param scores: name → score on the dev part, in percent.
+    :param score: the weighted score that selects the best pipeline, from 0 to 1.
     """
 
     step: int
@@ -24,16 +23,21 @@ class LogStep(NamedTuple):
 
 
 def read_training_log(path: Path) -> list[LogStep]:
-    """The evaluations of a training.
+    """Read the evaluations of a training.
 
-    :raises ValueError: naming the line, if the file is not such a log or holds no evaluation.
+    :raises ValueError: if the file is not such a log, naming the line, or has no evaluation.
     :raises OSError: if it cannot be read.
     """
     steps = []
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             try:
-                steps.append(_step(json.loads(line)))
+                row = json.loads(line)
+                losses, scores = (
+                    {str(name): float(value) for name, value in row[key].items()}
+                    for key in ("losses", "scores")
+                )
+                steps.append(LogStep(int(row["step"]), losses, scores, float(row["score"])))
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise ValueError(
                     f"{path}, line {number}: not an evaluation as spacy.ConsoleLogger.v3 writes "
@@ -43,16 +47,3 @@ def read_training_log(path: Path) -> list[LogStep]:
     if not steps:
         raise ValueError(f"{path}: holds no evaluation; training writes one at its first step")
     return steps
-
-
-def loss_names(steps: Sequence[LogStep]) -> list[str]:
-    """The components that report a loss."""
-    return sorted({name for step in steps for name in step.losses})
-
-
-def _step(row: dict[str, Any]) -> LogStep:
-    losses, scores = (
-        {str(name): float(value) for name, value in row[key].items()}
-        for key in ("losses", "scores")
-    )
-    return LogStep(int(row["step"]), losses, scores, float(row["score"]))

@@ -1,14 +1,16 @@
-"""Where TensorFlow computes: on the device that Thinc computes on.
-
-This module does not import TensorFlow.
-"""
+"""The start of TensorFlow, and the device that it computes on: the one that Thinc computes on."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import logging
-from collections.abc import Iterable
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from thinc.compat import cupy, has_cupy_gpu
@@ -17,14 +19,97 @@ logger = logging.getLogger(__name__)
 
 CPU = "/CPU:0"
 
+# How lines of absl's log begin, before it is initialized and at the level INFO.
+_NOTICES = (b"WARNING: All log messages before absl::InitializeLog()", b"I0000 ")
+
+_start_lock = threading.Lock()
+# The process that started TensorFlow; a forked child inherits this number.
+_started_in: int | None = None
+
+
+def import_tensorflow() -> Any:
+    """Import TensorFlow, and let its GPU memory grow on demand.
+
+    Otherwise TensorFlow takes all of a GPU's memory at once, and leaves none for CuPy.
+
+    :raises RuntimeError: in a fork of a process that used TensorFlow. It lacks TensorFlow's
+        threads, and would wait for them forever.
+    :raises ImportError: if TensorFlow is not installed.
+    """
+    global _started_in
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with _without_notices():
+            import tensorflow as tf
+    except ImportError as error:
+        raise ImportError(
+            "Training a network, and running one that has no ONNX form, needs TensorFlow, which "
+            "is not installed; run: pip install 'ner-lstm-component[train]'"
+        ) from error
+
+    if _started_in is None:
+        with _start_lock:
+            if _started_in is None:
+                _prepare(tf)
+                _started_in = os.getpid()
+    if _started_in != os.getpid():
+        raise RuntimeError(
+            "TensorFlow was started in the parent of this process and does not survive a "
+            "fork. Call multiprocessing.set_start_method('spawn') first, or save the pipeline "
+            "and load it again: one that was only loaded predicts without TensorFlow."
+        )
+    return tf
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Hold back what TensorFlow's C++ code notes on stderr when it is first imported.
+
+    Its notices about oneDNN and CUDA ignore ``TF_CPP_MIN_LOG_LEVEL``. They are shown only if that
+    is 0. Anything else is printed after the import.
+    """
+    if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
+        yield
+        return
+    with _start_lock, tempfile.TemporaryFile() as held_back:
+        stderr = os.dup(2)
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held_back.seek(0)
+            lines = [line for line in held_back if not line.startswith(_NOTICES)]
+            os.write(2, b"".join(lines))
+
+
+def _prepare(tf: Any) -> None:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"Keras runs on the backend {keras.backend.backend()!r}; TensorFlowWrapper needs "
+            "'tensorflow'. Set the environment variable KERAS_BACKEND=tensorflow before "
+            "Keras is imported."
+        )
+    for gpu in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:
+            logger.warning(
+                "TensorFlow was initialized before ner_lstm_component could set memory "
+                "growth on %s: it may hold all of the GPU's memory.",
+                gpu.name,
+            )
+
 
 def device_name(device_type: str, device_id: int = 0) -> str:
-    """TensorFlow's name for the device that Thinc's ops compute on.
+    """Return TensorFlow's name for the device that Thinc's ops compute on.
 
     :param device_type: Thinc's ``ops.device_type``: ``"gpu"``, else the host.
-    :param device_id: Thinc's ``ops.device_id``. Thinc leaves it at 0 in ``require_gpu(1)``
-        and ``model.to_gpu(1)``, which make that GPU CuPy's current device: where it is 0,
-        CuPy's current device is meant.
+    :param device_id: Thinc's ``ops.device_id``. ``require_gpu(1)`` and ``model.to_gpu(1)``
+        leave it at 0 and make GPU 1 CuPy's current device, so 0 means that device.
     """
     if device_type != "gpu":
         return CPU
@@ -34,13 +119,13 @@ def device_name(device_type: str, device_id: int = 0) -> str:
 
 
 def are_on(variables: Iterable[Any], device: str) -> bool:
-    """Whether all of some Keras variables are on a device."""
+    """Tell whether all Keras variables are on a device."""
     suffix = device.replace("/", "/device:")
     return all(variable.value.device.endswith(suffix) for variable in variables)
 
 
 def check_device(tf: Any, device: str) -> None:
-    """Check that TensorFlow has a device, in place of which it would use the CPU in silence.
+    """Check that TensorFlow sees a device; it would silently use the CPU otherwise.
 
     :param tf: TensorFlow.
     :raises RuntimeError: for a GPU that it does not see.
@@ -61,13 +146,13 @@ def check_device(tf: Any, device: str) -> None:
 
 @functools.cache
 def is_tensorflow_installed() -> bool:
-    """Whether there is TensorFlow; it is not imported."""
+    """Tell whether TensorFlow is installed, without importing it."""
     return importlib.util.find_spec("tensorflow") is not None
 
 
 @functools.cache
 def warn_that_onnx_stands_in() -> None:
-    """Warn, once in a process, that a network predicts on the CPU though Thinc uses a GPU."""
+    """Warn once per process that a network predicts on the CPU though Thinc uses a GPU."""
     logger.warning(
         "Thinc computes on a GPU, but TensorFlow is not installed: ner_lstm predicts with ONNX "
         "Runtime on the CPU. To predict on the GPU: pip install 'ner-lstm-component[cuda]'. "

@@ -6,6 +6,7 @@ import pytest
 
 from ner_lstm_component.evaluation.alignment import Entity
 from ner_lstm_component.evaluation.predictions import Sentence
+from ner_lstm_component.evaluation.summary import Comparison, Evaluation, compare, summarize
 
 
 def sentence(words: str, gold: list[tuple], predicted: list[tuple]) -> Sentence:
@@ -37,3 +38,13 @@ def sentences() -> list[Sentence]:
         sentence("May came late", [(0, 1, "eve")], []),
         sentence("It rained in May", [], [(0, 1, "per", 0.3), (3, 4, "per", 0.99)]),
     ]
+
+
+@pytest.fixture(scope="session")
+def evaluation(sentences) -> Evaluation:
+    return summarize(sentences, "some model", "some data", training=sentences, has_confidences=True)
+
+
+@pytest.fixture(scope="session")
+def with_itself(evaluation, sentences) -> Comparison:
+    return compare((evaluation, sentences), (evaluation, sentences), n_shuffles=10)

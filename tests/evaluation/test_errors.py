@@ -4,51 +4,34 @@ from dataclasses import replace
 
 import pytest
 
+from ner_lstm_component.evaluation import errors
 from ner_lstm_component.evaluation.alignment import Entity, Outcome
-from ner_lstm_component.evaluation.errors import (
-    costly_groups,
-    mistakes_of,
-    most_confident,
-    readings,
-    suspect_annotations,
-)
 from ner_lstm_component.evaluation.predictions import Sentence
 
 
 def test_mistakes(sentences):
-    assert [m.pair.outcome for m in mistakes_of(sentences)] == [
-        Outcome.TYPE,
-        Outcome.BOUNDARY,
-        Outcome.BOTH,
-        Outcome.MISSED,
-        Outcome.SPURIOUS,
-        Outcome.SPURIOUS,
-    ]
+    found = [mistake.pair.outcome.name for mistake in errors.mistakes_of(sentences)]
+    assert found == ["TYPE", "BOUNDARY", "BOTH", "MISSED", "SPURIOUS", "SPURIOUS"]
 
 
-def test_gain_is_that_of_mending(sentences):
-    groups = {group.outcome: group for group in costly_groups(sentences)}
+def test_gain_of_correcting_all_errors_of_a_kind(sentences):
+    groups = {group.outcome: group for group in errors.costly_groups(sentences)}
     now = 2 * 2 / 13
     assert groups[Outcome.TYPE].gain == pytest.approx(2 * 3 / 13 - now)
     assert groups[Outcome.MISSED].gain == pytest.approx(2 * 3 / 14 - now)
     assert groups[Outcome.SPURIOUS].gain == pytest.approx(2 * 2 / 11 - now)
     assert len(groups[Outcome.SPURIOUS].mistakes) == 2
     assert (groups[Outcome.SPURIOUS].gold, groups[Outcome.SPURIOUS].predicted) == (None, "per")
-    gains = [group.gain for group in costly_groups(sentences)]
+    gains = [group.gain for group in errors.costly_groups(sentences)]
     assert gains == sorted(gains, reverse=True)
 
 
 def test_most_confident(sentences):
-    found = [m.pair.predicted.confidence for m in most_confident(sentences, 3)]
+    found = [m.pair.predicted.confidence for m in errors.most_confident(sentences, 3)]
     assert found == [0.99, 0.95, 0.6]
-
-
-def test_without_confidences_none_is_confident(sentences):
-    bare = [
-        replace(s, predicted=tuple(e._replace(confidence=None) for e in s.predicted))
-        for s in sentences
-    ]
-    assert most_confident(bare, 3) == []
+    (first, *_) = sentences
+    without = replace(first, predicted=(Entity(0, 1, "per"),))
+    assert errors.most_confident([without], 3) == []
 
 
 def place(words: str, *gold: tuple[int, int, str]) -> Sentence:
@@ -63,26 +46,25 @@ def test_readings():
         place("Hong Kong"),
         replace(place("Hong Kong"), missing=frozenset({1})),
     ]
-    ((_, counts),) = readings([("Hong", "Kong")], sentences).items()
+    ((_, counts),) = errors.readings([("Hong", "Kong")], sentences).items()
     assert counts == {"geo": 2, "org": 1, "part of another entity": 1, "O": 1}
 
 
 def test_suspects():
+    suspects = errors.suspect_annotations
     elsewhere = [place("Oslo slept", (0, 1, "geo")) for _ in range(5)]
     doubtful = Sentence(("Oslo", "woke"), (Entity(0, 1, "per"),), (Entity(0, 1, "geo", 0.9),))
-    (found,) = suspect_annotations([doubtful], elsewhere, 10)
+    (found,) = suspects([doubtful], elsewhere, 10)
     assert found.sentence is doubtful
     assert found.evidence == "“Oslo” is geo in 5 of 5 other places"
     # Nor if the data is divided, the places are few, or the model is unsure.
     divided = [*elsewhere, *(place("Oslo", (0, 1, "per")) for _ in range(3))]
-    assert suspect_annotations([doubtful], divided, 10) == []
-    assert suspect_annotations([doubtful], elsewhere[:3], 10) == []
+    assert suspects([doubtful], divided, 10) == []
+    assert suspects([doubtful], elsewhere[:3], 10) == []
     unsure = replace(doubtful, predicted=(Entity(0, 1, "geo", 0.5),))
-    assert suspect_annotations([unsure], elsewhere, 10) == []
-
-
-def test_missed_entities_are_suspect_where_the_words_are_none_elsewhere():
+    assert suspects([unsure], elsewhere, 10) == []
+    # Missed entities too, once for each text.
     elsewhere = [place("in the house") for _ in range(4)]
     doubtful = place("in fact", (0, 1, "tim"))
-    (found,) = suspect_annotations([doubtful, doubtful], elsewhere, 10)
+    (found,) = suspects([doubtful, doubtful], elsewhere, 10)
     assert found.evidence == "“in” is no entity in 4 of 5 other places"

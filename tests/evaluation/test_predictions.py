@@ -38,10 +38,12 @@ def test_entities_stand_on_the_tokens_of_the_data(nlp):
 
 
 def test_what_is_predicted_without_annotation_is_left_out(nlp):
-    examples = [example(nlp, ["In", "Oslo", "."], ["O", "", "O"], "In Oslo .")]
+    examples = [example(nlp, ["In", "Oslo", ".", "."], ["O", "", "O", "O"], "In Oslo . .")]
     list(predictions.predict(nlp, examples))
-    (sentence,) = predictions.sentences_of(examples)
-    assert sentence.predicted == (Entity(2, 3, "tim"),)
+    confidences = [np.array([0.1, 0.5, np.nan])]
+    (sentence,) = predictions.sentences_of(examples, confidences)
+    # Without a confidence, it is None.
+    assert sentence.predicted == (Entity(2, 3, "tim", 0.5), Entity(3, 4, "tim", None))
     assert sentence.missing == {1}
 
 
@@ -64,14 +66,6 @@ def test_confidences_on_the_spans_come_first(nlp):
     assert predictions.confidences(nlp, [nlp("Oslo .")]) is None
 
 
-def test_a_pipeline_without_probabilities(nlp):
-    assert predictions.confidences(nlp, [nlp("Oslo")]) is None
+def test_a_pipeline_that_sets_entities(nlp):
     assert predictions.sets_entities(nlp)
     assert not predictions.sets_entities(spacy.blank("en"))
-
-
-def test_unknown_confidence_is_none(nlp):
-    examples = [example(nlp, ["Oslo", "."], ["B-geo", "O"], "Oslo .")]
-    list(predictions.predict(nlp, examples))
-    (sentence,) = predictions.sentences_of(examples, [np.array([0.5, np.nan])])
-    assert [ent.confidence for ent in sentence.predicted] == [0.5, None]

@@ -1,19 +1,16 @@
-"""Scripts as modules: the folder scripts/ is no package."""
+"""Scripts as modules."""
 
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-# As when a script is run: some import others.
-sys.path.append(str(SCRIPTS))
 
 
 def load_script(name: str) -> ModuleType:
-    """The script of this name, loaded anew."""
+    """Load a script by its file, since installed packages may have the same name."""
     spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

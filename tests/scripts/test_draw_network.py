@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from loading import load_script
 from spacy.util import load_config
 from typer.testing import CliRunner
@@ -11,12 +10,8 @@ ROOT = Path(__file__).parents[2]
 draw_network = load_script("draw_network")
 
 
-@pytest.fixture
-def network(trained_nlp):
-    return trained_nlp.get_pipe("ner_lstm").model.layers[1].shims[0].keras_model
-
-
-def test_blocks_are_the_network(network, trained_nlp):
+def test_blocks_are_the_network_and_are_drawn(trained_nlp):
+    network = trained_nlp.get_pipe("ner_lstm").model.layers[1].shims[0].keras_model
     blocks = draw_network.blocks_of(network)
     kinds = [block.kind for block in blocks]
     assert kinds[:3] == ["InputLayer", "Embedding", "Sum"]
@@ -26,10 +21,6 @@ def test_blocks_are_the_network(network, trained_nlp):
     assert sum(block.weights for block in blocks) == encoder_and_crf
     n_tags = len(trained_nlp.get_pipe("ner_lstm").tags)
     assert blocks[-2].shape == f"time × {n_tags}"
-
-
-def test_drawing_shows_every_block(network):
-    blocks = draw_network.blocks_of(network)
     (ax,) = draw_network.draw(blocks, "title").axes
     shown = [text.get_text() for text in ax.texts]
     for block in blocks:

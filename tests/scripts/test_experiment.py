@@ -12,181 +12,154 @@ from spacy.tokens import Doc, DocBin, Span
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
+TABLES = ("community", "deduplicated", "types", "ways", "sizes", "tried")
+experiment = load_script("experiment")
 
 
-@pytest.fixture(scope="module")
-def experiment():
-    return load_script("experiment")
+def run(*arguments: object):
+    return CliRunner().invoke(experiment.app, [str(argument) for argument in arguments])
 
 
-# As convert.py has them.
-ATTRIBUTES = ["ORTH", "SPACY", "TAG", "ENT_IOB", "ENT_TYPE"]
-SENTENCES = ["He left Rome .", "She saw al-Qaida men .", "Rome is n't here ."]
-ENTITIES = [[(2, 3, "geo")], [(2, 3, "org")], [(0, 1, "geo")]]
+def write(path: Path, *docs: tuple[str, list[tuple[int, int, str]]]) -> None:
+    """Write Docs as convert.py does."""
+    vocab = spacy.blank("en").vocab
+    found = []
+    for text, entities in docs:
+        doc = Doc(vocab, words=text.split())
+        doc.ents = [Span(doc, start, end, label=label) for start, end, label in entities]
+        found.append(doc)
+    DocBin(["ORTH", "SPACY", "TAG", "ENT_IOB", "ENT_TYPE"], docs=found).to_disk(path)
 
 
 @pytest.fixture
 def data(tmp_path):
-    nlp = spacy.blank("en")
-    docs = []
-    for text, entities in zip(SENTENCES, ENTITIES, strict=True):
-        doc = Doc(nlp.vocab, words=text.split())
-        doc.ents = [Span(doc, start, end, label=label) for start, end, label in entities]
-        docs.append(doc)
+    sentences = [
+        ("He left Rome .", [(2, 3, "geo")]),
+        ("She saw al-Qaida men .", [(2, 3, "org")]),
+        ("Rome is n't here .", [(0, 1, "geo")]),
+    ]
     for part in ("train", "dev", "test"):
-        DocBin(ATTRIBUTES, docs=docs).to_disk(tmp_path / f"{part}.spacy")
+        write(tmp_path / f"{part}.spacy", *sentences)
     return tmp_path
 
 
 @pytest.fixture
 def ruler(tmp_path):
-    """Knows Rome everywhere, al-Qaida only where it is one token."""
+    """A pipeline that finds al-Qaida only where it is one token."""
     nlp = spacy.blank("en")
+    patterns = (("geo", "Rome"), ("org", "al-Qaida"))
     nlp.add_pipe("entity_ruler").add_patterns(
-        [
-            {"label": "geo", "pattern": [{"ORTH": "Rome"}]},
-            {"label": "org", "pattern": [{"ORTH": "al-Qaida"}]},
-        ]
+        [{"label": label, "pattern": [{"ORTH": word}]} for label, word in patterns]
     )
     nlp.to_disk(tmp_path / "ruler")
-    return str(tmp_path / "ruler")
+    return tmp_path / "ruler"
 
 
-def rows_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+@pytest.fixture
+def untrained(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm").add_label("geo")
+    nlp.initialize()
+    nlp.get_pipe("ner_lstm").temperature = 1.75
+    nlp.to_disk(tmp_path / "untrained")
+    return tmp_path / "untrained"
 
 
-def test_a_pipeline_is_scored_all_ways(experiment, data, ruler, tmp_path):
-    runs = tmp_path / "runs.jsonl"
-    arguments = ["score", ruler, str(data), "--split", "own", "--system", "ruler"]
-    arguments += ["--part", "dev", "--part", "test"]
-    for _ in range(2):
-        result = CliRunner().invoke(experiment.app, [*arguments, "--runs", str(runs)])
-        assert result.exit_code == 0, result.output
-    first, second = rows_of(runs)
+def rows_of(command: str, *arguments: object, runs: Path) -> list[dict]:
+    result = run(command, *arguments, "--split", "own", "--runs", runs)
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in runs.read_text().splitlines()]
+
+
+def test_a_pipeline_is_scored_on_all_inputs(data, ruler, tmp_path):
+    arguments = ("score", ruler, data, "--system", "ruler", "--part", "dev", "--part", "test")
+    rows_of(*arguments, runs=tmp_path / "runs.jsonl")
+    first, second = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
     assert first == second
     assert (first["system"], first["split"], first["seed"]) == ("ruler", "own", 0)
     for part in ("dev", "test"):
         scores = first[part]
         assert (scores["ents_p"], scores["ents_r"], scores["ents_f"]) == (100.0, 100.0, 100.0)
         assert scores["per_type_f"] == {"geo": 100.0, "org": 100.0}
-        # spaCy's tokenizer takes al-Qaida apart: two of three entities are found.
+        # spaCy's tokenizer splits al-Qaida: two of three entities are found.
         assert scores["raw_text_f"] == scores["raw_paragraphs_f"] == 80.0
         assert scores["paragraphs_f"] == 100.0
         assert scores["inside_tokens"] == 0.0
 
 
-def test_borders_inside_tokens_are_counted(experiment):
+def test_boundaries_inside_tokens_are_counted(tmp_path):
     nlp = spacy.blank("en")
     doc = Doc(nlp.vocab, words=["the", "U.", "S."], spaces=[True, False, False])
     doc.ents = [Span(doc, 1, 2, label="geo")]
-    assert experiment._borders_inside_tokens(nlp.make_doc(doc.text), doc) == 1
+    DocBin(docs=[doc]).to_disk(tmp_path / "dev.spacy")
+    assert experiment.score_all_inputs(nlp, tmp_path / "dev.spacy")["inside_tokens"] == 50.0
 
 
-def test_training_appends_a_row(experiment, data, tmp_path):
+def test_training_appends_a_row(data, tmp_path):
     config = tmp_path / "own.cfg"
     config.write_text((ROOT / "configs" / "spacy_ner.cfg").read_text())
-    runs = tmp_path / "runs.jsonl"
-    arguments = ["train", str(config), str(data), "--split", "own", "--seed", "3"]
-    arguments += ["--sentences", "2", "--note", "two steps", "--runs", str(runs)]
-    result = CliRunner().invoke(
-        experiment.app, [*arguments, "--training.max_steps", "2", "--training.eval_frequency", "1"]
-    )
-    assert result.exit_code == 0, result.output
-    (row,) = rows_of(runs)
+    arguments = ["train", config, data, "--seed", 3, "--sentences", 2, "--note", "two steps"]
+    arguments += ["--training.max_steps", 2, "--training.eval_frequency", 1]
+    (row,) = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
     assert (row["system"], row["config"], row["seed"]) == ("spaCy ner", "own.cfg", 3)
     assert (row["sentences"], row["note"]) == (2, "two steps")
     assert "--training.max_steps 2" in row["command"]
     assert str(tmp_path) not in json.dumps(row)
-    assert "dev" in row
-    assert "test" not in row
+    assert ("dev" in row, "test" in row) == (True, False)
 
 
 @pytest.mark.slow
-def test_a_final_training_takes_dev_too_and_the_temperature_of_the_first(
-    experiment, data, tmp_path
-):
-    nlp = spacy.blank("en")
-    new = Doc(nlp.vocab, words=["Oslo"])
-    new.ents = [Span(new, 0, 1, label="city")]
-    DocBin(ATTRIBUTES, docs=[new]).to_disk(data / "dev.spacy")
-    first = spacy.blank("en")
-    first.add_pipe("ner_lstm").add_label("geo")
-    first.initialize()
-    first.get_pipe("ner_lstm").temperature = 1.75
-    first.to_disk(tmp_path / "first")
-    runs, output = tmp_path / "runs.jsonl", tmp_path / "out"
-    arguments = ["final", str(ROOT / "configs" / "default.cfg"), str(data), str(tmp_path / "first")]
-    arguments += ["--split", "own", "--steps", "2", "--output", str(output), "--runs", str(runs)]
-    result = CliRunner().invoke(experiment.app, arguments)
-    assert result.exit_code == 0, result.output
-    (row,) = rows_of(runs)
+def test_a_final_training_uses_dev_and_the_earlier_temperature(data, untrained, tmp_path):
+    write(data / "dev.spacy", ("Oslo", [(0, 1, "city")]))
+    arguments = ["final", ROOT / "configs" / "default.cfg", data, untrained, "--steps", 2]
+    arguments += ["--output", tmp_path / "out"]
+    (row,) = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
     assert row["system"] == "ner_lstm, trained on dev too"
-    assert "test" in row
-    assert "dev" not in row
-    component = spacy.load(output / "model-last").get_pipe("ner_lstm")
+    assert ("dev" in row, "test" in row) == (False, True)
+    component = spacy.load(tmp_path / "out" / "model-last").get_pipe("ner_lstm")
     assert component.temperature == 1.75
     assert "city" in component.labels
 
 
-def test_a_threshold_is_set_in_the_scored_pipeline(experiment, data, tmp_path):
-    nlp = spacy.blank("en")
-    nlp.add_pipe("ner_lstm").add_label("geo")
-    nlp.initialize()
-    nlp.to_disk(tmp_path / "own")
-    runs = tmp_path / "runs.jsonl"
-    arguments = ["score", str(tmp_path / "own"), str(data), "--split", "own", "--system", "own"]
-    arguments += ["--threshold", "1.0", "--part", "test", "--runs", str(runs)]
-    result = CliRunner().invoke(experiment.app, arguments)
-    assert result.exit_code == 0, result.output
-    assert spacy.load(tmp_path / "own").get_pipe("ner_lstm").threshold == 1.0
-    (row,) = rows_of(runs)
+def test_a_threshold_is_set_in_the_scored_pipeline(data, untrained, tmp_path):
+    arguments = ["score", untrained, data, "--system", "own", "--threshold", 1.0, "--part", "test"]
+    (row,) = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
+    assert spacy.load(untrained).get_pipe("ner_lstm").threshold == 1.0
     assert row["test"]["ents_r"] == 0.0
     assert "dev" not in row
 
 
-def test_a_part_is_one_of_three(experiment, data, ruler):
-    arguments = ["score", ruler, str(data), "--split", "own", "--system", "own", "--part", "all"]
-    result = CliRunner().invoke(experiment.app, arguments)
-    assert result.exit_code == 2
-    assert "--part all" in result.output
-
-
-def test_a_larger_draw_holds_the_smaller(experiment, data, tmp_path):
-    nlp = spacy.blank("en")
-    texts = []
+def test_a_larger_sample_contains_the_smaller(data, tmp_path):
+    samples = []
     for n in (1, 2):
         experiment.write_subset(data / "train.spacy", n, tmp_path / "subset.spacy")
-        docs = DocBin().from_disk(tmp_path / "subset.spacy").get_docs(nlp.vocab)
-        texts.append([doc.text for doc in docs])
-    assert texts[1][:1] == texts[0]
-    assert len(texts[1]) == 2
+        docs = DocBin().from_disk(tmp_path / "subset.spacy").get_docs(spacy.blank("en").vocab)
+        samples.append({doc.text for doc in docs})
+    assert (len(samples[1]), samples[0] < samples[1]) == (2, True)
 
 
-@pytest.mark.parametrize("options", [["--sentences", "4"], ["--sentences", "0"]])
-def test_what_cannot_be_run_is_refused_first(experiment, data, options):
-    arguments = ["train", str(ROOT / "configs" / "spacy_ner.cfg"), str(data), "--split", "own"]
-    result = CliRunner().invoke(experiment.app, [*arguments, *options])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("score {}/ruler {} --system own --split own --part all", "--part all"),
+        ("train configs/spacy_ner.cfg {}/ruler --split own", "lacks train.spacy"),
+        ("train configs/spacy_ner.cfg {} --split own --sentences 4", "--sentences 4"),
+    ],
+)
+def test_bad_arguments_are_refused(data, ruler, arguments, message):
+    result = run(*arguments.replace("{}", str(data)).split())
     assert result.exit_code == 2
-    assert "holds 3" in result.output
+    assert message in " ".join(result.output.replace("│", " ").split())
 
 
-def test_data_without_a_part_is_refused(experiment, data, ruler):
-    (data / "test.spacy").unlink()
-    arguments = ["score", ruler, str(data), "--split", "own", "--system", "ruler"]
-    result = CliRunner().invoke(experiment.app, arguments)
-    assert result.exit_code == 2
-    assert "test.spacy" in result.output
-
-
-def scored(system, seed, f1, **more):
-    scores = {"ents_f": f1, "raw_text_f": f1 - 1, "paragraphs_f": f1, "raw_paragraphs_f": f1}
-    scores |= {"inside_tokens": 0.5, "per_type_f": {"geo": f1 + 2, "org": f1 - 2}}
-    row = {"system": system, "split": "community", "seed": seed, "note": "", "megabytes": 5.0}
+def scored(system, seed, f, **more):
+    row = {"split": "community", "system": system, "seed": seed, "note": "", "megabytes": 5.0}
+    scores = {"ents_f": f, "raw_text_f": f - 1, "paragraphs_f": f, "raw_paragraphs_f": f}
+    scores |= {"inside_tokens": 0.5, "per_type_f": {"geo": f + 2, "tim": f - 2}}
     return row | {"dev": scores, "test": scores, "minutes": 7} | more
 
 
-def test_tables_are_made_of_the_rows(experiment, tmp_path):
+def test_tables_are_made_of_the_rows(tmp_path):
     rows = [
         scored("ours", 0, 85.0),
         scored("ours", 1, 86.0),
@@ -196,12 +169,9 @@ def test_tables_are_made_of_the_rows(experiment, tmp_path):
     ]
     runs, page = tmp_path / "runs.jsonl", tmp_path / "page.md"
     runs.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    names = ("community", "deduplicated", "types", "ways", "sizes", "tried")
-    page.write_text("".join(f"{n}:\n<!-- table {n} -->\nstale\n<!-- end -->\n" for n in names))
+    page.write_text("".join(f"{n}:\n<!-- table {n} -->\nstale\n<!-- end -->\n" for n in TABLES))
     for _ in range(2):  # the second time changes nothing
-        result = CliRunner().invoke(
-            experiment.app, ["tables", "--runs", str(runs), "--page", str(page)]
-        )
+        result = run("tables", "--runs", runs, "--page", page)
         assert result.exit_code == 0, result.output
     text = page.read_text()
     assert "stale" not in text
@@ -212,14 +182,10 @@ def test_tables_are_made_of_the_rows(experiment, tmp_path):
     assert "| something else | ours | 80.00 | 79.00 | 7 |" in text
 
 
-def test_the_page_has_a_place_for_each_table(experiment, tmp_path):
+def test_the_page_has_a_place_for_each_table(tmp_path):
     text = experiment.PAGE.read_text(encoding="utf-8")
-    assert text.count("<!-- table ") == text.count("<!-- end -->") == 6
-    page = tmp_path / "page.md"
-    page.write_text("nothing")
-    runs = tmp_path / "runs.jsonl"
-    runs.write_text("")
-    result = CliRunner().invoke(
-        experiment.app, ["tables", "--runs", str(runs), "--page", str(page)]
-    )
+    assert text.count("<!-- table ") == text.count("<!-- end -->") == len(TABLES)
+    (tmp_path / "page.md").write_text("nothing")
+    (tmp_path / "runs.jsonl").write_text("")
+    result = run("tables", "--runs", tmp_path / "runs.jsonl", "--page", tmp_path / "page.md")
     assert result.exit_code == 2

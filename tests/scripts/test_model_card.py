@@ -10,7 +10,6 @@ from loading import load_script
 from spacy.cli.package import package
 from typer.testing import CliRunner
 
-ROOT = Path(__file__).parents[2]
 model_card = load_script("model_card")
 
 
@@ -65,9 +64,9 @@ def test_says_data_scores_limits_and_licence(model, metrics):
         "1,200 sentences, 20,000 tokens, 3,000 entities",
         "| all | 85.1 | 85.1 | 85.1 (84.1–86.2) | 3,000 |",
         "| per | 50.0 | 50.0 | 50.0 | 480 |",
-        "badly found: per (F1 50.0, 480 entities), art (F1 70.0, 20 entities).",
-        "F1 61.7 (400 of the test entities)",
-        "off by 5.0 points",
+        "have a low F1: per (F1 50.0, 480 entities), art (F1 70.0, 20 entities).",
+        "an F1 of 61.7 (400 of the test entities)",
+        "off by 5.0 percentage points",
         "never predicted: nat.",
         "MIT licence",
         "its own terms",
@@ -85,20 +84,20 @@ def test_other_data(model, metrics, dataset, expected):
     assert ("legend" in spacy.load(model).meta) == (dataset == "corpus")
 
 
-def test_spacy_package_takes_it_along(model, metrics, tmp_path):
+def test_spacy_package_includes_it(model, metrics, tmp_path):
     run(model, metrics, "--dataset", "corpus", *OPTIONS)
     card = (model / "README.md").read_text(encoding="utf-8")
     (tmp_path / "out").mkdir()
     package(model, tmp_path / "out", name="ner_lstm", version="1.2.3", create_sdist=False)
     root = tmp_path / "out" / "en_ner_lstm-1.2.3"
-    # Of the first, setup.py makes the wheel's description; the second lies in the wheel.
+    # The first becomes the wheel's description; the second lies in the wheel.
     assert (root / "README.md").read_text(encoding="utf-8") == card
     inside = root / "en_ner_lstm" / "en_ner_lstm-1.2.3" / "README.md"
     assert inside.read_text(encoding="utf-8") == card
     assert srsly.read_json(inside.parent / "meta.json")["legend"]["tim"] == "Times"
 
 
-def test_what_cannot_be_read(model, metrics, tmp_path):
+def test_files_that_cannot_be_read(model, metrics, tmp_path):
     for arguments in ((tmp_path / "none", metrics), (model, tmp_path / "none.json")):
         result = run(*arguments, "--dataset", "corpus", *OPTIONS)
         assert result.exit_code == 1

@@ -1,4 +1,7 @@
-"""Requests a second of the service, by wrk, beside the same service around spaCy's ``ner``."""
+"""Measure the service's requests a second with wrk, and those of the same service with spaCy's ner.
+
+python scripts/benchmarks/load_test.py run MODEL TEST.spacy --compare OTHER_MODEL
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import spacy
@@ -32,7 +35,7 @@ from ner_lstm_component.service.server import ServerSettings
 
 app = typer.Typer(add_completion=False)
 
-# wrk sends them one after the other, again and again.
+# wrk sends the bodies in turn, again and again.
 LUA = """
 local bodies = {{ {bodies} }}
 local n = 0
@@ -40,7 +43,7 @@ wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 request = function()
   n = n + 1
-  -- Behind a gateway, each request has headers of its own.
+  -- Behind a gateway, every request has a different header.
   wrk.headers["X-Request-ID"] = "load-" .. n
   return wrk.format(nil, nil, nil, bodies[n % #bodies + 1])
 end
@@ -54,7 +57,7 @@ PATTERNS = {
 
 
 class Result(NamedTuple):
-    """What wrk says of a run."""
+    """The figures that wrk prints."""
 
     requests: int
     per_second: float
@@ -66,18 +69,18 @@ class Result(NamedTuple):
 @app.command()
 def run(
     model: Annotated[str, typer.Argument(help="The folder of a trained pipeline.")],
-    data: Annotated[Path, typer.Argument(help="Sentences to ask for, as a .spacy file.")],
+    data: Annotated[Path, typer.Argument(help="A .spacy file with the sentences to tag.")],
     compare: Annotated[
-        str | None, typer.Option(help="A pipeline with spaCy's ner, served by the same program.")
+        str | None, typer.Option(help="A pipeline with spaCy's ner to compare with.")
     ] = None,
-    seconds: Annotated[int, typer.Option(min=1, help="How long each is asked.")] = 60,
-    connections: Annotated[int, typer.Option(min=1)] = 16,
-    workers: Annotated[int, typer.Option(min=1, help="Of the service.")] = 2,
+    seconds: Annotated[int, typer.Option(min=1, help="Duration of each measurement.")] = 60,
+    connections: Annotated[int, typer.Option(min=1, help="Open connections.")] = 16,
+    workers: Annotated[int, typer.Option(min=1, help="Workers of the service.")] = 2,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where the figures go, as JSON.")
+        Path | None, typer.Option(metavar="FILE", help="Write the figures here, as JSON.")
     ] = None,
 ) -> None:
-    """Measure MODEL's service with single-sentence requests; exit code 1 if any failed."""
+    """Measure MODEL's service with requests of one sentence. Exit with 1 if any failed."""
     if shutil.which("wrk") is None:
         typer.echo("Error: wrk is not installed; run: apt-get install wrk", err=True)
         raise typer.Exit(1)
@@ -108,7 +111,7 @@ def run(
 
 @contextmanager
 def serving(command: Sequence[str]) -> Iterator[str]:
-    """A server on a free port of loopback, and its address."""
+    """Start a server on a free port, and yield its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -131,7 +134,7 @@ def serving(command: Sequence[str]) -> Iterator[str]:
 
 
 def load(url: str, texts: Sequence[str], seconds: int, connections: int) -> Result:
-    """Have wrk ask for each text in turn."""
+    """Send the texts in turn with wrk."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "sentences.lua")
         bodies = ", ".join(f"[==[{json.dumps({'text': text})}]==]" for text in texts)
@@ -151,27 +154,30 @@ def load(url: str, texts: Sequence[str], seconds: int, connections: int) -> Resu
 
 
 class OtherRecognizer:
-    """spaCy's ``ner`` in the place of ``ner_lstm``, without probabilities."""
+    """spaCy's ``ner`` with the interface that the service uses, without probabilities."""
 
     threshold = 0.0
 
-    def __init__(self, nlp: Language) -> None:
-        self._pipe = nlp.get_pipe("ner")
-        self.model = self._pipe.model
-        self.labels = self._pipe.labels
+    def __init__(self, ner: Any) -> None:
+        self._ner = ner
+        self.model = ner.model
+        self.labels = ner.labels
         self.tags = tag_names(self.labels)
+
+    def __call__(self, doc: Doc) -> Doc:
+        return self._ner(doc)
 
     def analyse(
         self, docs: Sequence[Doc], *, thresholds: Sequence[float], probabilities: bool
     ) -> list[Analysis]:
-        """Set the Docs' entities; there are no tags of its own to tell."""
-        list(self._pipe.pipe(docs, batch_size=len(docs)))
+        """Set the Docs' entities. The tags that are returned are empty."""
+        list(self._ner.pipe(docs, batch_size=len(docs)))
         return [
             Analysis(Prediction(np.zeros(len(doc), np.int64), np.zeros(0)), None) for doc in docs
         ]
 
     def set_annotations(self, docs: Sequence[Doc], scores: Sequence[Prediction]) -> None:
-        """They are set already."""
+        """Do nothing, because the entities are set already."""
 
 
 @app.command()
@@ -181,11 +187,12 @@ def serve(
     workers: Annotated[int, typer.Option()] = 2,
     log_level: Annotated[str, typer.Option()] = "warning",
 ) -> None:
-    """Serve MODEL as ner-lstm serve does, for comparison only."""
+    """Serve a pipeline with spaCy's ner like `ner-lstm serve`, for comparison only."""
     logs.configure(level=log_level)
     nlp = spacy.load(model)
-    other = OtherRecognizer(nlp)
-    nlp._components = [(name, other if name == "ner" else pipe) for name, pipe in nlp._components]
+    other = OtherRecognizer(nlp.get_pipe("ner"))
+    Language.factory("load_test_ner", func=lambda nlp, name: other)
+    nlp.replace_pipe("ner", "load_test_ner")
     tagger.find_component = lambda nlp: other
     models.find_component = lambda nlp: other
     server.load_pipeline = lambda model: nlp

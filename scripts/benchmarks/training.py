@@ -1,4 +1,4 @@
-"""Trainings that are told how long to go on: spaCy's loop, and plain Keras on the same."""
+"""Trainings that run for a number of tokens: spaCy's loop, and plain Keras on its batches."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from spacy.training.loop import create_train_batches, train_while_improving
 from spacy.util import registry
 from thinc.api import Config, fix_random_seed
 
-# Batches that plain Keras goes through again and again.
+# Plain Keras repeats so many batches.
 _BATCHES = 100
 
 
 class SpacyTraining:
-    """What `spacy train` does with a config between two evaluations.
+    """The work of `spacy train` between two evaluations.
 
-    That is all of it: reading the corpus, the augmenter, the batcher, dropout, the updates,
-    the optimizer with its averages and schedules. Where the size of the batches has a
-    schedule, it is at its end, where steps cost least for a token.
+    This includes the corpus reader, the augmenter, the batcher, dropout, the updates, and the
+    optimizer with its averages and schedules. If the batch size has a schedule, its last value
+    is used, with which a token takes the least time.
     """
 
     def __init__(self, path: Path, train: Path, limit: int) -> None:
@@ -47,7 +47,7 @@ class SpacyTraining:
         )
 
     def run(self, tokens: int) -> int:
-        """Train on at least so many tokens, and say on how many."""
+        """Train on at least this many tokens, and return their number."""
         seen = 0
         while seen < tokens:
             batch, *_ = next(self._steps)
@@ -56,27 +56,25 @@ class SpacyTraining:
 
 
 class KerasTraining:
-    """The network of a config, trained by plain Keras on batches that are ready.
+    """The training of a config's network by `keras.Model.fit` on batches in memory.
 
-    They are the padded batches that the component makes in spaCy's training, and the
-    optimizer is Keras' Adam with the config's settings: rate and its decay, clipping of each
-    gradient, averages. XLA is off: it would compile anew for each shape of a batch.
+    The batches are the padded ones that the component makes in spaCy's training. The
+    optimizer is Keras' Adam with the config's settings: the learning rate and its decay, the
+    clipping of each gradient, and averages. XLA is off, because it would compile each shape
+    of a batch.
     """
 
     def __init__(self, path: Path, train: Path, limit: int) -> None:
-        import keras
-        import tensorflow as tf
-
         nlp, settings, batches = _prepare(path, train, limit)
         self._batches = _padded_batches(nlp, (batch for _, batch in islice(batches, _BATCHES)))
         self._network = _loss_model(nlp.get_pipe("ner_lstm").model.layers[1].shims[0].keras_model)
-        self._network.compile(optimizer=_adam(keras, settings["config"]), jit_compile=False)
-        self._tf = tf
+        self._network.compile(optimizer=_adam(settings["config"]), jit_compile=False)
         self._position = 0
 
     def run(self, tokens: int) -> int:
-        """Train on at least so many tokens, and say on how many."""
-        tf = self._tf
+        """Train on at least this many tokens, and return their number."""
+        import tensorflow as tf
+
         seen, chosen = 0, []
         for batch in islice(cycle(self._batches), self._position, None):
             chosen.append(batch)
@@ -98,7 +96,7 @@ TRAININGS = {"spacy": SpacyTraining, "keras": KerasTraining}
 
 
 def _prepare(path: Path, train: Path, limit: int) -> tuple[Language, dict[str, Any], Iterator]:
-    """A pipeline initialized as a config says, its training settings, and endless batches."""
+    """Return a config's initialized pipeline, its training settings, and endless batches."""
     config = spacy.util.load_config(path, interpolate=False)
     config["paths"] |= {"train": str(train), "dev": str(train)}
     config["corpora"]["train"]["limit"] = limit
@@ -110,13 +108,13 @@ def _prepare(path: Path, train: Path, limit: int) -> tuple[Language, dict[str, A
     nlp = init_nlp(config)
     settings = registry.resolve(config["training"], schema=ConfigSchemaTraining)
     corpus = registry.resolve({"train": config["corpora"]["train"]})["train"]
-    # Without end, and in memory, as max_epochs = 0 says.
+    # max_epochs = 0: endless, with the corpus in memory.
     batches = create_train_batches(nlp, corpus, settings["batcher"], 0)
     return nlp, settings | {"config": config["training"]["optimizer"]}, batches
 
 
 def _padded_batches(nlp: Language, batches: Iterator[list[Example]]) -> list[dict[str, np.ndarray]]:
-    """What the network is called with in updates of the component, by its parameters."""
+    """Update the component and return the arguments of its network's calls."""
     component = nlp.get_pipe("ner_lstm")
     wrapper = component.model.layers[1]
     convert = wrapper.attrs["convert_inputs"]
@@ -137,7 +135,7 @@ def _padded_batches(nlp: Language, batches: Iterator[list[Example]]) -> list[dic
 
 
 def _loss_model(network: Any) -> Any:
-    """A network that ends in its loss as a model that Keras can fit."""
+    """Wrap a network that returns its loss in a model that Keras can fit."""
     import keras
 
     class LossModel(keras.Model):
@@ -154,8 +152,10 @@ def _loss_model(network: Any) -> Any:
     return LossModel()
 
 
-def _adam(keras: Any, config: dict[str, Any]) -> Any:
-    """Keras' Adam of the settings of Thinc's."""
+def _adam(config: dict[str, Any]) -> Any:
+    """Make Keras' Adam from the settings of Thinc's."""
+    import keras
+
     rate = config["learn_rate"]
     if isinstance(rate, dict):
         rate = keras.optimizers.schedules.InverseTimeDecay(rate["base_rate"], 1, rate["decay"])

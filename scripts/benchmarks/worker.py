@@ -1,7 +1,7 @@
-"""A process that does one system's part of a benchmark, a round at a time as it is told.
+"""A process that runs one system of a benchmark.
 
-`benchmark.py` starts it and writes lines of JSON to its standard input: ``{"do": method of
-Worker, …its arguments}``. For each it answers one line: ``{"result": …}`` or ``{"error": …}``.
+`Process` starts it and writes lines of JSON to its standard input: ``{"do": method of
+`Worker`, …its arguments}``. It answers each with a line: ``{"result": …}`` or ``{"error": …}``.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-# Nothing heavy is imported here: what loading costs is measured.
+# Nothing heavy is imported here, because the cost of loading is measured.
 
-# By what time is measured: that of all threads of this process, too.
+# Processor time is that of all threads of this process.
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 class Worker:
-    """What `benchmark.py` can ask for. Times are in seconds, memory is in bytes.
+    """The methods that a benchmark can run. Times are in seconds, memory is in bytes.
 
-    :param clock: a name in `CLOCKS`.
+    :param clock: A name in `CLOCKS`.
     """
 
     def __init__(self, clock: str = "wall") -> None:
@@ -34,42 +34,39 @@ class Worker:
 
     # -- loading
 
-    def import_spacy(self) -> dict[str, float]:
-        """The least that any pipeline costs."""
+    def import_spacy(self) -> int:
+        """Import spaCy, the least that any pipeline costs; return the peak memory."""
         import spacy  # noqa: F401
 
-        return {"peak": peak_memory()}
+        return peak_memory()
 
-    def load(self, path: str, exclude: Sequence[str], runtime: str | None) -> dict[str, float]:
-        """Load a pipeline, without some of its components, and choose its runtime."""
+    def load(self, path: str, exclude: Sequence[str], runtime: str | None) -> None:
+        """Load a pipeline without some of its components, and choose its runtime."""
         import spacy
 
-        start = self.clock()
         self.nlp = spacy.load(path, exclude=exclude)
         if runtime is not None:
             from ner_lstm_component.tensorflow_wrapper import set_runtime
 
             for _, component in self.nlp.pipeline:
                 set_runtime(component.model, runtime)
-        return {"seconds": self.clock() - start, "peak": peak_memory()}
 
     def read(self, path: str) -> None:
-        """Take texts from a file of JSON."""
+        """Read the texts from a JSON file."""
         self.texts: list[str] = json.loads(Path(path).read_text(encoding="utf-8"))
+        self._endless = cycle(self.texts)
 
     # -- tagging
 
     def pipe(self, batch_size: int, n_process: int = 1) -> float:
-        """Tag all texts as a stream."""
+        """Tag all texts as a stream; return the time."""
         start = self.clock()
         for doc in self.nlp.pipe(self.texts, batch_size=batch_size, n_process=n_process):
             _ = doc.ents
         return self.clock() - start
 
     def single(self, count: int) -> list[float]:
-        """Tag some texts one by one, others at each call."""
-        if not hasattr(self, "_endless"):
-            self._endless = cycle(self.texts)
+        """Tag texts one by one, different ones in each call; return the time of each."""
         seconds = []
         for text in islice(self._endless, count):
             start = self.clock()
@@ -77,13 +74,13 @@ class Worker:
             seconds.append(self.clock() - start)
         return seconds
 
-    def first(self, text: str) -> dict[str, float]:
-        """The first prediction."""
+    def first(self, text: str) -> int:
+        """Tag the first text; return the peak memory."""
         _ = self.nlp(text).ents
-        return {"peak": peak_memory()}
+        return peak_memory()
 
     def share(self, sentences: int, batch_size: int) -> float:
-        """Tag so many sentences, the texts again and again."""
+        """Tag a number of sentences, repeating the texts; return the time."""
         start = self.clock()
         for doc in self.nlp.pipe(islice(cycle(self.texts), sentences), batch_size=batch_size):
             _ = doc.ents
@@ -91,24 +88,29 @@ class Worker:
 
     # -- growth
 
-    def stream(self, sentences: int, batch_size: int) -> dict[str, float]:
-        """Tag a stream of so many sentences, keeping none."""
+    def stream(self, sentences: int, batch_size: int) -> tuple[float, int]:
+        """Tag a stream without keeping its Docs; return the time and the growth of memory."""
         self.share(1000, batch_size)
         before = memory()
         forget_peak()
         seconds = self.share(sentences, batch_size)
-        return {"seconds": seconds, "grown": peak_memory() - before}
+        return seconds, peak_memory() - before
 
-    def doc(self, tokens: int, least: int) -> dict[str, float]:
-        """Tag Docs of so many tokens, already tokenized: one, or more to have some to time.
+    def doc(self, tokens: int, least: int) -> tuple[float, int]:
+        """Tag Docs of a length that are tokenized already.
 
-        :param tokens: of a Doc.
-        :param least: of all Docs together, at least.
-        :return: the seconds of a Doc, and how far memory rose above that with the Docs made.
+        :param tokens: Tokens of each Doc.
+        :param least: Tokens of all Docs together, at least.
+        :return: The median time of a Doc, and the growth of memory after the Docs were made.
         """
+        from spacy.tokens import Doc
+
         self.share(1000, 256)
         words = self._words()
-        docs = [self._doc(words, tokens) for _ in range(max(1, least // tokens))]
+        docs = []
+        for _ in range(max(1, least // tokens)):
+            texts, spaces = zip(*islice(words, tokens), strict=True)
+            docs.append(Doc(self.nlp.vocab, words=list(texts), spaces=list(spaces)))
         before = memory()
         forget_peak()
         seconds = []
@@ -118,35 +120,29 @@ class Worker:
                 doc = component(doc)
             seconds.append(self.clock() - start)
         seconds.sort()
-        return {"seconds": seconds[len(seconds) // 2], "beyond": peak_memory() - before}
+        return seconds[len(seconds) // 2], peak_memory() - before
 
     def _words(self) -> Iterator[tuple[str, bool]]:
-        """The texts' tokens again and again, each with whether a space follows."""
+        """Repeat the tokens of all texts, each with whether a space follows it."""
         by_text = [
-            # The space between two sentences, too.
+            # A space separates two sentences, too.
             [(token.text, bool(token.whitespace_) or token.i == len(doc) - 1) for token in doc]
             for doc in map(self.nlp.make_doc, self.texts)
         ]
         return cycle([word for words in by_text for word in words])
 
-    def _doc(self, words: Iterable[tuple[str, bool]], tokens: int) -> Any:
-        from spacy.tokens import Doc
-
-        texts, spaces = zip(*islice(words, tokens), strict=True)
-        return Doc(self.nlp.vocab, words=list(texts), spaces=list(spaces))
-
-    # -- where the time goes
+    # -- steps
 
     def steps(self, batch_size: int) -> dict[str, float]:
-        """Seconds by step of tagging all texts as a stream; ``whole`` is all of it."""
+        """Tag all texts as a stream; return the time of each step and of the ``whole``."""
         return self._timed(lambda: self.pipe(batch_size))
 
     def steps_of_single(self, count: int) -> dict[str, float]:
-        """The same for some texts one by one."""
+        """Tag texts one by one; return the time of each step and of the ``whole``."""
         return self._timed(lambda: sum(self.single(count)))
 
-    def _timed(self, run: Any) -> dict[str, float]:
-        from benchmark_steps import STEPS, Timers, timed_steps
+    def _timed(self, run: Callable[[], float]) -> dict[str, float]:
+        from benchmarks.steps import STEPS, Timers, timed_steps
 
         timers = Timers(self.clock)
         with timed_steps(timers):
@@ -154,25 +150,25 @@ class Worker:
         return {"whole": whole, **{step: timers.seconds[step] for step in STEPS}}
 
     def count_tokens(self) -> int:
-        """Tokens of all texts."""
+        """Return the number of tokens in all texts."""
         return sum(len(self.nlp.make_doc(text)) for text in self.texts)
 
     # -- training
 
     def prepare_training(self, kind: str, config: str, train: str, limit: int) -> None:
-        """Make a training ready.
+        """Prepare a training.
 
-        :param kind: a name in `benchmark_training.TRAININGS`.
-        :param config: that of the training.
-        :param train: a ``.spacy`` file.
-        :param limit: examples to take of it; 0 for all.
+        :param kind: A name in `TRAININGS`.
+        :param config: The config of the training.
+        :param train: A ``.spacy`` file.
+        :param limit: How many of its examples to use. 0 stands for all.
         """
-        from benchmark_training import TRAININGS
+        from benchmarks.training import TRAININGS
 
         self.training = TRAININGS[kind](Path(config), Path(train), limit)
 
     def train(self, tokens: int) -> tuple[float, int]:
-        """Train on at least so many tokens; seconds, and tokens."""
+        """Train on at least this many tokens; return the time and the number of tokens."""
         start = self.clock()
         seen = self.training.run(tokens)
         return self.clock() - start, seen
@@ -182,21 +178,21 @@ class Worker:
 
 
 def memory() -> int:
-    """What this process holds now."""
+    """Return the memory that this process holds now."""
     return _status("VmRSS")
 
 
 def peak_memory() -> int:
-    """The most that this process held.
+    """Return the peak memory of this process.
 
-    Not ``ru_maxrss`` where Linux tells: that of a process includes what its parent held
-    when it started it.
+    On Linux, ``ru_maxrss`` is not used: it includes what the parent held when it started
+    this process.
     """
     return _status("VmHWM")
 
 
 def forget_peak() -> None:
-    """Have the peak begin at what is held now, where Linux can."""
+    """Reset the peak to what is held now. Only Linux can do so."""
     switch = Path("/proc/self/clear_refs")
     if switch.exists():
         switch.write_text("5")
@@ -211,20 +207,17 @@ def _status(name: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-# ---------------------------------------------------------------- the conversation
-
-
 def main() -> None:
-    """Do what the lines of standard input say, until there are no more."""
-    # What libraries print goes elsewhere than the answers.
+    """Answer the lines of standard input until there are no more."""
+    # Standard output is for answers. What libraries print goes to standard error.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     worker = Worker(*sys.argv[1:])
     for line in sys.stdin:
-        task = json.loads(line)
+        task: dict[str, Any] = json.loads(line)
         try:
             answer = {"result": getattr(worker, task.pop("do"))(**task)}
-        except Exception:  # told to the other side, which stops
+        except Exception:  # The benchmark stops with this message.
             answer = {"error": traceback.format_exc()}
         print(json.dumps(answer), file=answers, flush=True)
 

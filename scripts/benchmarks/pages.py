@@ -1,4 +1,4 @@
-"""Pages of results: tables between markers, made of files of results and never by hand."""
+"""Pages of results: their tables are filled in from files of results, never by hand."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 import typer
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def markdown(table: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; the first row is its head."""
+    """Write a table in Markdown. The first row is its head."""
     head, *body = ("| " + " | ".join(cells) + " |" for cells in table)
     return "\n".join([head, "| --- " * len(table[0]) + "|", *body]) + "\n"
 
 
 def fill(page: Path, texts: Mapping[str, str]) -> None:
-    """Write what stands between a page's markers anew.
+    """Replace the text between a page's markers.
 
-    :param texts: by the name in ``<!-- table NAME -->``; ``<!-- end -->`` follows each.
+    :param texts: By the name in ``<!-- table NAME -->``; ``<!-- end -->`` follows each.
     """
     text = page.read_text(encoding="utf-8")
     for name, new in texts.items():
@@ -33,7 +33,7 @@ def fill(page: Path, texts: Mapping[str, str]) -> None:
 
 
 def commit() -> str:
-    """The commit that is checked out, marked where the tree differs from it."""
+    """Return the commit that is checked out, marked if the working tree differs from it."""
     command = ["git", "describe", "--always", "--dirty"]
     return subprocess.run(
         command, cwd=ROOT, check=True, capture_output=True, text=True

@@ -1,8 +1,7 @@
-"""Where the time goes: timers around the steps of the component, by the functions' names.
+"""Timers around the steps of the component.
 
-The steps are not done again here. Each function of `STEPS` is replaced, wherever the
-package refers to it, by one that adds up the time spent in it, less that spent in other
-timed functions that it calls.
+Each function of `STEPS` is replaced, wherever the package refers to it, by one that adds up
+the time spent in it, without the time spent in other timed functions that it calls.
 """
 
 from __future__ import annotations
@@ -13,14 +12,15 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Any
+from unittest import mock
 
 PACKAGE = "ner_lstm_component"
 
-# What each step is made of: functions, as module:name. A function that is listed nowhere
-# counts for the listed one that calls it.
+# The functions of each step, as module:name. The time of a function that is not listed
+# belongs to the listed function that calls it.
 STEPS: Mapping[str, tuple[str, ...]] = {
     "tokenizer": ("spacy.language:Language.make_doc",),
     "lexical features": (f"{PACKAGE}.features.lexical:FeatureTable.__call__",),
@@ -37,32 +37,32 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 
 
 class Timers:
-    """Seconds by step, each without those of the steps within it.
+    """Seconds by step, each without those of the steps inside it.
 
-    :param clock: gives the time.
+    :param clock: A function that returns the time.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self._clock = clock
-        # Of each running call the time spent in timed calls within.
-        self._within: list[float] = []
+        # The time that each running call has spent in timed calls inside it.
+        self._inside: list[float] = []
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Count what is done within for a step."""
+        """Count the time inside the context for a step."""
         start = self._clock()
-        self._within.append(0.0)
+        self._inside.append(0.0)
         try:
             yield
         finally:
             elapsed = self._clock() - start
-            self.seconds[name] += elapsed - self._within.pop()
-            if self._within:
-                self._within[-1] += elapsed
+            self.seconds[name] += elapsed - self._inside.pop()
+            if self._inside:
+                self._inside[-1] += elapsed
 
     def around(self, name: str, function: Callable) -> Callable:
-        """A function that does the same and is timed; of a generator each item is."""
+        """Return a timed function. For a generator, each item is timed."""
         if inspect.isgeneratorfunction(function):
 
             @wraps(function)
@@ -90,32 +90,35 @@ class Timers:
 def timed_steps(
     timers: Timers, steps: Mapping[str, tuple[str, ...]] = STEPS, package: str = PACKAGE
 ) -> Iterator[None]:
-    """Time the steps within the context.
+    """Time the steps inside the context.
 
-    :param steps: functions by step, as `STEPS`.
-    :param package: in whose modules the functions are replaced.
-    :raises LookupError: if there is no function of a name.
+    :param steps: The functions of each step, as in `STEPS`.
+    :param package: The package whose modules refer to the functions.
+    :raises LookupError: If there is no function of a name.
     """
-    places: list[tuple[Any, str, Any]] = []
-    try:
+    with ExitStack() as stack:
         for step, names in steps.items():
             for name in names:
-                owner, attribute, function = find(name)
+                owner, attribute = find(name)
+                function = vars(owner)[attribute]
+                importers = [
+                    module
+                    for path, module in list(sys.modules.items())
+                    if path.partition(".")[0] == package
+                    and module is not owner
+                    and vars(module).get(attribute) is function
+                ]
                 timed = timers.around(step, function)
-                for place in _places(owner, attribute, function, package):
-                    places.append((place, attribute, function))
-                    setattr(place, attribute, timed)
+                for place in [owner, *importers]:
+                    stack.enter_context(mock.patch.object(place, attribute, timed))
         yield
-    finally:
-        for place, attribute, function in reversed(places):
-            setattr(place, attribute, function)
 
 
-def find(name: str) -> tuple[Any, str, Any]:
-    """A function by its name, with the module or class that has it, and its own name there.
+def find(name: str) -> tuple[Any, str]:
+    """Return the module or class that has a function, and the function's name in it.
 
     :param name: ``module:function`` or ``module:Class.method``.
-    :raises LookupError: if there is none.
+    :raises LookupError: If there is none.
     """
     module, _, path = name.partition(":")
     *owners, attribute = path.split(".")
@@ -123,19 +126,10 @@ def find(name: str) -> tuple[Any, str, Any]:
         owner = importlib.import_module(module)
         for one in owners:
             owner = getattr(owner, one)
-        return owner, attribute, vars(owner)[attribute]
+        vars(owner)[attribute]
     except (ImportError, AttributeError, KeyError):
         raise LookupError(
-            f"There is no function {name}; it was renamed or moved. Expected: those named in "
-            f"STEPS of scripts/{__name__.rpartition('.')[2]}.py. Name there what does this step."
+            f"There is no function {name}; it was renamed or moved. Put the name of the function "
+            "that does this step into STEPS of scripts/benchmarks/steps.py."
         ) from None
-
-
-def _places(owner: Any, attribute: str, function: Any, package: str) -> list[Any]:
-    """The owner, and modules that imported the function by its name."""
-    modules = [
-        module
-        for name, module in list(sys.modules.items())
-        if name.partition(".")[0] == package and vars(module).get(attribute) is function
-    ]
-    return [owner, *(module for module in modules if module is not owner)]
+    return owner, attribute

@@ -1,16 +1,43 @@
-"""Whether one pipeline is better than another on the same sentences, or only luckier."""
+"""Bootstrap intervals and significance, by resampling sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# So many shufflings are multiplied out at once: a matter of memory alone.
-_CHUNK = 500
+_CHUNK = 500  # shuffles computed at once; affects only memory
 
-Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+Statistic = Callable[[NDArray[Any]], NDArray[np.float64]]
+
+
+def resample(
+    counts: NDArray[np.int64], n_resamples: int = 1000, seed: int = 0
+) -> NDArray[np.int64]:
+    """Sum the counts of sentences drawn with replacement (Efron and Tibshirani, 1993).
+
+    Equal seeds draw the same sentences, so the resamples of two systems are paired.
+
+    :param counts: *Shape:* ``(n_sentences, …)``
+    :return: *Shape:* ``(n_resamples, …)``
+    """
+    n = len(counts)
+    flat = counts.reshape(n, -1).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    draws = (np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(n_resamples))
+    sums = np.stack([draw @ flat for draw in draws])
+    return np.rint(sums).astype(np.int64).reshape(n_resamples, *counts.shape[1:])
+
+
+def interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float] | None:
+    """The percentile interval of a resampled statistic; None if it was never defined."""
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return None
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def approximate_randomization(
@@ -20,18 +47,17 @@ def approximate_randomization(
     n_shuffles: int = 10_000,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """How often exchanging the two systems' answers makes as large a difference as theirs.
+    """Test whether two systems differ, by exchanging their answers to random sentences.
 
     Approximate randomization (Noreen, 1989; for precision, recall and F1: Yeh, 2000, "More
     accurate tests for the statistical significance of result differences"), stratified by
-    sentence: if both were equally good, which of them gave which of two answers to a sentence
-    would not matter. Two-sided, and never 0: (1 + as large) / (1 + shuffles).
+    sentence. The p-value is two-sided and never 0: (1 + n_as_large) / (1 + n_shuffles).
 
     :param first: counts of each sentence. *Shape:* ``(n_sentences, …)``
-    :param second: of the other system, on the same sentences.
+    :param second: counts of the other system, on the same sentences.
     :param statistic: from summed counts to measures: ``(n, …)`` → ``(n, n_measures)``.
     :return: a p-value for each measure. *Shape:* ``(n_measures,)``
-    :raises ValueError: if the two differ in their shape.
+    :raises ValueError: if the shapes differ.
     """
     if first.shape != second.shape:
         raise ValueError(
@@ -51,6 +77,6 @@ def approximate_randomization(
         exchanged = rng.integers(2, size=(n, len(changes))).astype(np.float64) @ changes
         moved = np.rint(exchanged).astype(np.int64).reshape(n, *sums.shape[1:])
         difference = np.abs(statistic(sums[0] + moved) - statistic(sums[1] - moved))
-        # A hair of tolerance: equal differences may differ in the last bit.
+        # With a tolerance, because equal differences may differ in the last bit.
         as_large += (difference >= observed - 1e-12).sum(0)
     return (1 + as_large) / (1 + n_shuffles)

@@ -1,4 +1,7 @@
-"""Resident memory of the service over very many requests of words that it has never met."""
+"""Measure the service's memory over very many requests with words that it has never seen.
+
+python scripts/benchmarks/memory_test.py MODEL
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from load_test import serving
 
 app = typer.Typer(add_completion=False)
@@ -24,15 +26,15 @@ WORDS = 20
 @app.command()
 def main(
     model: Annotated[str, typer.Argument(help="The folder of a trained pipeline.")],
-    requests: Annotated[int, typer.Option(min=2)] = 200_000,
-    first: Annotated[int, typer.Option(min=1, help="Requests before the first measure.")] = 10_000,
-    most: Annotated[float, typer.Option(help="Growth from then on that is allowed.")] = 1.1,
-    clients: Annotated[int, typer.Option(min=1)] = 8,
+    requests: Annotated[int, typer.Option(min=2, help="Number of requests.")] = 200_000,
+    first: Annotated[int, typer.Option(min=1, help="Requests between two figures.")] = 10_000,
+    most: Annotated[float, typer.Option(help="Allowed growth after the first figure.")] = 1.1,
+    clients: Annotated[int, typer.Option(min=1, help="Concurrent clients.")] = 8,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where the figures go, as JSON.")
+        Path | None, typer.Option(metavar="FILE", help="Write the figures here, as JSON.")
     ] = None,
 ) -> None:
-    """Measure the one worker of MODEL's service, never recycled; exit code 1 if it grows."""
+    """Measure the only worker of MODEL's service, never restarted. Exit with 1 if it grows."""
     measured: dict[int, int] = {}
     command = [sys.executable, "-m", "ner_lstm_component.cli", "serve", model]
     with serving([*command, "--workers", "1", "--max-requests", "0"]) as url:
@@ -54,7 +56,7 @@ def main(
 
 
 def ask(url: str, numbers: count[int], requests: int, clients: int) -> None:
-    """Send so many requests, each of new words, and check each answer."""
+    """Send requests with new words, and check each answer."""
     address = urllib.parse.urlsplit(url).netloc
     failed: list[str] = []
 
@@ -84,18 +86,18 @@ def ask(url: str, numbers: count[int], requests: int, clients: int) -> None:
 
 
 def worker_of(url: str) -> int:
-    """The process that answers, found by the port that it listens at."""
+    """Return the process id of the worker that listens on the URL's port."""
     port = urllib.parse.urlsplit(url).port
     for children in Path("/proc").glob("[0-9]*/task/*/children"):
         command = (children.parents[2] / "cmdline").read_text().split("\0")
         pids = children.read_text().split()
         if "serve" in command and str(port) in command and pids:
             return int(pids[0])
-    raise RuntimeError(f"no server with workers listens at port {port}")
+    raise RuntimeError(f"no server with workers listens on port {port}")
 
 
 def resident_bytes(process: int) -> int:
-    """What a process holds in memory."""
+    """Return the resident memory of a process."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 

@@ -1,0 +1,135 @@
+"""Thinc's arrays to TensorFlow's tensors, and back.
+
+Arrays go through host memory. Thinc's buffers meet DLPack's alignment neither on a CPU nor,
+once sliced, on a GPU, and TensorFlow aborts the process on a misaligned one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from thinc.api import Model, Ops
+from thinc.types import ArgsKwargs
+from thinc.util import convert_recursive, is_xp_array
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def convert_arguments(model: Model, X: Any, is_train: bool) -> tuple[ArgsKwargs, Callable]:
+    """Arrange a wrapper's input as the arguments of its network.
+
+    The default of ``convert_inputs``; see `layer.TensorFlowWrapper`.
+    """
+    ops = model.ops
+    if isinstance(X, ArgsKwargs):
+        return X, lambda d: to_ops(ops, d)
+    parameters = model.shims[0].call_parameters  # type: ignore[attr-defined]
+    if isinstance(X, dict) and set(X) <= set(parameters):
+        return ArgsKwargs((), X), lambda d: to_ops(ops, d.kwargs)
+    data_parameters = [name for name in parameters if name not in ("training", "mask")]
+    if isinstance(X, (list, tuple)) and len(data_parameters) > 1:
+        sequence = list if isinstance(X, list) else tuple
+        return ArgsKwargs(tuple(X), {}), lambda d: sequence(to_ops(ops, d.args))
+    return ArgsKwargs((X,), {}), lambda d: to_ops(ops, d.args[0])
+
+
+def convert_results(model: Model, tensors: Any, is_train: bool) -> tuple[Any, Callable]:
+    """Convert a network's output to arrays of Thinc's ops.
+
+    The default of ``convert_outputs``; see `layer.TensorFlowWrapper`.
+    """
+    return to_ops(model.ops, tensors), lambda dY: dY
+
+
+def to_ops(ops: Ops, structure: Any) -> Any:
+    """Convert the tensors or arrays in a structure to arrays of Thinc's ops.
+
+    Half precision becomes float32, in which Thinc's layers compute.
+    """
+
+    def to_array(value: Any) -> Any:
+        array: Any = value if isinstance(value, np.ndarray) else value.numpy()
+        is_half = array.dtype.name in ("float16", "bfloat16")
+        return ops.asarray(array.astype(np.float32) if is_half else array)
+
+    return convert_recursive(_is_tensor_or_array, to_array, structure)
+
+
+def _is_tensor_or_array(value: Any) -> bool:
+    # There are no tensors before TensorFlow is imported.
+    tf = sys.modules.get("tensorflow")
+    return isinstance(value, np.ndarray) or (tf is not None and tf.is_tensor(value))
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """Return an array of NumPy's or CuPy's on the host."""
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+def to_floats(ops: Ops, value: Any) -> Any:
+    """Convert a tensor to what Thinc's optimizers take: float32, and not a scalar."""
+    array: Any = np.atleast_1d(value.numpy()).astype(np.float32, copy=False)
+    return ops.asarray(array)
+
+
+def to_tensors(inputs: ArgsKwargs) -> tuple[tuple, dict]:
+    """Convert the arrays in a call's arguments to tensors on the current device."""
+    import tensorflow as tf
+
+    return convert_recursive(
+        is_xp_array,
+        lambda array: tf.convert_to_tensor(to_numpy(array)),
+        (tuple(inputs.args), dict(inputs.kwargs)),
+    )
+
+
+def pair_gradients(outputs: Any, d_outputs: Any) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """Pair a network's float outputs with their gradients.
+
+    :param outputs: a structure of tensors.
+    :param d_outputs: the same structure of arrays. None stands for no gradient.
+    :return: the outputs that have a gradient, and these gradients.
+    """
+    import tensorflow as tf
+
+    # tf.nest keeps None as a leaf, as convert_recursive does.
+    flat = tf.nest.flatten(convert_recursive(is_xp_array, to_numpy, d_outputs))
+    pairs = [
+        (y, tf.convert_to_tensor(dy, y.dtype))
+        for y, dy in zip(tf.nest.flatten(outputs), flat, strict=True)
+        if dy is not None and y.dtype.is_floating
+    ]
+    return [y for y, _ in pairs], [dy for _, dy in pairs]
+
+
+def input_gradient(inputs: ArgsKwargs, tensors: list, gradients: Sequence[Any]) -> ArgsKwargs:
+    """Arrange the gradients of float inputs in the structure of a call's arguments.
+
+    :param inputs: the arguments.
+    :param tensors: the tensors among them, in order.
+    :param gradients: those of the float tensors, None for zero.
+    :return: None for every other argument.
+    """
+    import tensorflow as tf
+
+    given = iter(gradients)
+    by_tensor = iter(
+        [(next(given) if tensor.dtype.is_floating else None, tensor) for tensor in tensors]
+    )
+
+    def gradient_of(leaf: Any) -> Any:
+        if not (tf.is_tensor(leaf) or is_xp_array(leaf)):
+            return None
+        gradient, tensor = next(by_tensor)
+        if gradient is None and tensor.dtype.is_floating:
+            return tf.zeros_like(tensor)
+        return gradient
+
+    structure = (tuple(inputs.args), dict(inputs.kwargs))
+    flat = [gradient_of(leaf) for leaf in tf.nest.flatten(structure)]
+    args, kwargs = tf.nest.pack_sequence_as(structure, flat)
+    return ArgsKwargs(args, kwargs)

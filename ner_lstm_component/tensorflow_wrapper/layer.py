@@ -1,0 +1,175 @@
+"""`TensorFlowWrapper`: the Thinc model around a Keras network."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from thinc.api import Model
+
+from .conversion import convert_arguments, convert_results
+from .onnx_export import UnsupportedNetwork
+from .shim import TensorFlowShim
+
+if TYPE_CHECKING:
+    import keras
+
+
+def TensorFlowWrapper(
+    keras_model: keras.Model | None = None,
+    convert_inputs: Callable | None = None,
+    convert_outputs: Callable | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
+    model_class: type[Model] = Model,
+    model_name: str = "tensorflow",
+    imports: Sequence[str] = (),
+    runtime: str = "auto",
+) -> Model:
+    """Wrap a Keras 3 model in a Thinc model.
+
+    A network whose output is a scalar is taken to end in its loss. It runs forward and
+    backward in one compiled call, and ``backprop`` only scales the gradient.
+
+    :param keras_model: the network, built or not. None leaves the wrapper empty until
+        :func:`set_keras_model` or ``from_bytes`` fills it. A subclassed network must not loop
+        in Python over the batch or time axis, whose lengths are unknown when it is traced.
+        Regularizers of its layers do not add to the gradient.
+    :param convert_inputs: ``(model, X, is_train) -> (ArgsKwargs of tensors or arrays,
+        callback from the gradient's ArgsKwargs to dX)``. By default an array is the
+        network's first argument. A list, tuple or dict is one structured argument where the
+        network takes one, as functional models do, else the positional or keyword arguments.
+        ``ArgsKwargs`` is passed on unchanged, for instance with a ``mask``.
+    :param convert_outputs: ``(model, tensors, is_train) -> (Y, callback from dY to the
+        tensors' gradient)``. By default every tensor becomes an array of Thinc's ops.
+        ONNX Runtime gives NumPy arrays rather than tensors; ``np.asarray`` takes both.
+    :param optimizer: a Keras optimizer to update the network with, rather than with the Thinc
+        optimizer that ``finish_update`` is called with. Its state is not saved.
+    :param model_class: the Thinc class to instantiate.
+    :param model_name: the Thinc model's name.
+    :param imports: modules that register the network's own classes with Keras. They are
+        imported before a saved network is restored.
+    :param runtime: see :func:`set_runtime`.
+    :return: a Thinc model with one shim. Its gradient ``dX`` has an array for every
+        float input, and None for every other input. ``attrs["dropout_rate"]``, set by Thinc's
+        ``set_dropout_rate``, replaces the rate of every dropout layer and recurrent cell that
+        was built with a rate above zero. It is rounded to hundredths, so that a schedule of
+        rates compiles a bounded number of graphs. None keeps the layers' own rates.
+    :raises ValueError: if ``keras_model`` is not a Keras model, or for an unknown runtime.
+    """
+    shim = TensorFlowShim(keras_model, {"imports": tuple(imports)}, optimizer)
+    shim.runtime = runtime
+    return model_class(
+        model_name,
+        forward,
+        init=init,
+        shims=[shim],
+        attrs={
+            "convert_inputs": convert_inputs or convert_arguments,
+            "convert_outputs": convert_outputs or convert_results,
+            "dropout_rate": None,
+        },
+    )
+
+
+def forward(model: Model, X: Any, is_train: bool) -> tuple[Any, Callable]:
+    """Convert the input, run the network, and convert its output."""
+    shim = _shim(model)
+    shim.dropout_rate = model.attrs["dropout_rate"]
+    inputs, get_dX = model.attrs["convert_inputs"](model, X, is_train)
+    tensors, tensors_backprop = shim(inputs, is_train)
+    Y, get_d_tensors = model.attrs["convert_outputs"](model, tensors, is_train)
+
+    def backprop(dY: Any) -> Any:
+        return get_dX(tensors_backprop(get_d_tensors(dY)))
+
+    return Y, backprop
+
+
+def init(model: Model, X: Any = None, Y: Any = None) -> None:
+    """Create the variables of a network that lacks them."""
+    if X is not None:
+        inputs, _ = model.attrs["convert_inputs"](model, X, False)
+        _shim(model).build(inputs)
+
+
+def set_keras_model(model: Model, keras_model: keras.Model) -> None:
+    """Put a network into a wrapper, replacing the one that it held.
+
+    A network on another device than the wrapper's is rebuilt there when it is first used. Build
+    it within :func:`device_scope` to avoid that.
+
+    :raises ValueError: if it is not a Keras model.
+    """
+    _shim(model).set_model(keras_model)
+
+
+def device_scope(model: Model) -> contextlib.AbstractContextManager:
+    """Return a context in which TensorFlow builds on the device of a wrapper's network.
+
+    :raises ImportError: if TensorFlow is not installed.
+    :raises RuntimeError: if Thinc computes on a GPU that TensorFlow does not see.
+    """
+    return _shim(model).device_scope()
+
+
+def weights_changed(model: Model) -> None:
+    """Tell a wrapper that its Keras variables were assigned to directly.
+
+    With the runtime ``"onnx"`` the network is then exported again before its next prediction.
+    Updates, ``use_params`` and loading do this themselves.
+    """
+    _shim(model).weights_changed()
+
+
+def set_runtime(model: Model, runtime: str) -> Model:
+    """Choose what predicts, for all wrapped networks in a model.
+
+    :param runtime: ``"auto"``, ``"onnx"`` or ``"tensorflow"``. ``auto`` is ONNX Runtime on a
+        CPU for a network that was loaded and not used otherwise, if it has an ONNX form. It is
+        TensorFlow once the network is trained or asked for. On a GPU without TensorFlow it is
+        ONNX Runtime on the CPU, with a warning. ``onnx`` always computes in ONNX on the CPU,
+        after training with the current weights, and refuses a network that has no ONNX
+        form. Call :func:`weights_changed` after assigning to the Keras variables yourself.
+    :return: the model.
+    :raises ValueError: for another runtime.
+    """
+    for shim in _shims(model):
+        shim.runtime = runtime
+    return model
+
+
+def runtimes(model: Model) -> Iterator[str]:
+    """Yield the runtime of each wrapped network in a model."""
+    return (shim.runtime for shim in _shims(model))
+
+
+def uses_onnx(model: Model) -> bool:
+    """Tell whether a wrapper, in its present state, predicts with ONNX Runtime."""
+    try:
+        return _shim(model).onnx_network() is not None
+    except UnsupportedNetwork:
+        return False
+
+
+def gradient_sum(model: Model) -> float:
+    """Sum the gradients accumulated in a model and its layers.
+
+    :return: a sum that is finite only if all of them are.
+    """
+    total = sum(shim.gradient_sum() for shim in _shims(model))
+    for node in model.walk():
+        for name in node.param_names:
+            if node.has_grad(name):
+                gradient: Any = node.get_grad(name)
+                total += float(gradient.sum())
+    return total
+
+
+def _shims(model: Model) -> Iterator[TensorFlowShim]:
+    for node in model.walk():
+        yield from (shim for shim in node.shims if isinstance(shim, TensorFlowShim))
+
+
+def _shim(model: Model) -> TensorFlowShim:
+    return next(_shims(model))

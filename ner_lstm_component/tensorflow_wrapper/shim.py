@@ -1,0 +1,609 @@
+"""`TensorFlowShim`: a Keras network as Thinc sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import srsly
+from thinc.api import Optimizer, Shim, get_current_ops
+from thinc.types import ArgsKwargs
+
+from .. import kernels
+from .conversion import input_gradient, pair_gradients, to_floats, to_numpy, to_tensors
+from .onnx_export import Exported, UnsupportedNetwork, export
+from .onnx_runtime import OnnxNetwork, is_installed
+from .optimizer import adam_step, is_adam, own_state
+from .placement import (
+    CPU,
+    are_on,
+    check_device,
+    device_name,
+    import_tensorflow,
+    is_tensorflow_installed,
+    warn_that_onnx_stands_in,
+)
+from .serialization import EMPTY, build, describe, read_state, restore, state_of, unpack
+from .tracing import CallKind, CompiledCall, dense_gradients, kind_of_call, trace
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+logger = logging.getLogger(__name__)
+
+RUNTIMES = ("auto", "onnx", "tensorflow")
+
+
+class TensorFlowShim(Shim):
+    """Holds a Keras network for Thinc: runs, updates, moves and serializes it.
+
+    :param model: the network, None for an empty shim.
+    :param config: with ``imports``, modules that register the network's classes.
+    :param optimizer: a Keras optimizer that takes the place of Thinc's.
+
+    ``dropout_rate`` is used by the next training call. ``traces`` counts the graphs that were
+    traced.
+    """
+
+    dropout_rate: float | None
+    traces: int
+
+    def __init__(
+        self, model: keras.Model | None = None, config: dict | None = None, optimizer: Any = None
+    ) -> None:
+        super().__init__(None, config, optimizer)
+        self._initialize()
+        if model is not None:
+            self.set_model(model)
+
+    def _initialize(self) -> None:
+        self._device: str | None = None
+        self._checked_device: str | None = None
+        self._lock = threading.RLock()
+        self._reset()
+
+    def _reset(self) -> None:
+        """Forget the network, and all that belongs to it."""
+        if self._optimizer is not None and self._model is not None:
+            # A Keras optimizer is bound to the variables that it first updated.
+            self._optimizer = _renewed(self._optimizer)
+        self._model = None
+        # What from_bytes read, until the network is first needed: loading a pipeline
+        # then neither imports TensorFlow nor starts its threads, which do not survive
+        # the fork of nlp.pipe(n_process=…).
+        self._pending: dict[str, Any] | None = None
+        # The network in ONNX Runtime, with the current weights: see weights_changed().
+        self._onnx: OnnxNetwork | None = None
+        self._build_call: dict[str, Any] | None = None
+        self._names: list[str] = []
+        # Whether the live network is known to be on the device.
+        self._is_placed = True
+        self._gradients: dict[str, tf.Tensor] = {}
+        self._compiled: dict[CallKind, CompiledCall] = {}
+        self.dropout_rate = None
+        self.traces = 0
+
+    # -- the network
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no network yet."""
+        # In this order: another thread may be restoring the pending network.
+        return self._pending is None and self._model is None
+
+    def set_model(self, keras_model: keras.Model) -> None:
+        """Hold a network, replacing the one before.
+
+        :raises ValueError: if it is not a Keras model.
+        """
+        import_tensorflow()
+        import keras
+
+        if not isinstance(keras_model, keras.Model):
+            raise ValueError(
+                "TensorFlowWrapper wraps an instance of keras.Model. "
+                f"Received: keras_model={keras_model!r} (of type {type(keras_model).__name__})"
+            )
+        self._reset()
+        self._is_placed = False
+        self._model = keras_model
+
+    @property
+    def keras_model(self) -> keras.Model:
+        """The network, restored if it was only loaded, on the wrapper's device.
+
+        After assigning to its variables directly, call :meth:`weights_changed`.
+
+        :raises ValueError: if there is none, or it cannot be moved to the device.
+        :raises RuntimeError: in a fork of a process that used TensorFlow, or if TensorFlow
+            does not see the device.
+        """
+        if self._model is None or not self._is_placed:
+            with self._lock:
+                if self._model is not None and not self._is_placed:
+                    self._place()
+                if self._model is None:
+                    self._restore()
+        import_tensorflow()  # refuses in a fork
+        return self._model
+
+    def _restore(self) -> None:
+        state = self._pending
+        if state is None:
+            raise ValueError(
+                "This TensorFlowWrapper holds no network yet: initialize the component "
+                "(nlp.initialize) or load a trained one before using it."
+            )
+        import_tensorflow()
+        with self.device_scope():
+            model = restore(state, self.cfg.get("imports", ()))
+        self._build_call = state["call"]
+        self._names = [packed["name"] for packed in state["weights"]]
+        # Last: from here on other threads use the network.
+        self._model = model
+        self._pending = None
+        self._onnx = None
+
+    def _place(self) -> None:
+        """Have a live network that is on another device restored on the wrapper's."""
+        self._check_device()
+        if not are_on(self._model.variables, self.device):
+            try:
+                state = self._state_of(self._model)
+            except ValueError as error:
+                raise ValueError(
+                    "The network was built on another device than the wrapper's, which is "
+                    f"{self.device}, and cannot be moved: {error} Or build it within "
+                    "ner_lstm_component.tensorflow_wrapper.device_scope()."
+                ) from error
+            gradients = self._gradients
+            self._load(state)
+            with self.device_scope():
+                identity = import_tensorflow().identity
+                self._gradients = {name: identity(one) for name, one in gradients.items()}
+        self._is_placed = True
+
+    @property
+    def device(self) -> str:
+        """The device of the network: that of Thinc's current ops when first asked for."""
+        if self._device is None:
+            ops = get_current_ops()
+            self._device = device_name(ops.device_type, ops.device_id)
+        return self._device
+
+    def device_scope(self) -> contextlib.AbstractContextManager:
+        """Return TensorFlow's scope of :attr:`device`.
+
+        Where TensorFlow sees a GPU, it places everything on it that is created outside of a
+        scope.
+
+        :raises RuntimeError: if TensorFlow does not see the device.
+        """
+        self._check_device()
+        return import_tensorflow().device(self.device)
+
+    def _check_device(self) -> None:
+        if self._checked_device != self.device:
+            check_device(import_tensorflow(), self.device)
+            self._checked_device = self.device
+
+    @property
+    def call_parameters(self) -> list[str]:
+        """Names of the parameters of the network's ``call``, without any ``**kwargs``."""
+        if self._model is None:
+            with contextlib.suppress(UnsupportedNetwork):
+                if (network := self.onnx_network()) is not None:
+                    return network.call_parameters
+        parameters = inspect.signature(self.keras_model.call).parameters.values()
+        return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+    def build(self, inputs: ArgsKwargs) -> None:
+        """Create the variables that a call on ``inputs`` needs and the network lacks."""
+        with self.device_scope():
+            self._build(to_tensors(inputs))
+
+    def _build(self, structure: tuple[tuple, dict]) -> None:
+        model = self.keras_model
+        with self._lock:
+            if all(layer.built for layer in model._flatten_layers()):
+                return
+            n_weights = len(model.weights)
+            call = describe(structure)
+            with self.device_scope():
+                # As when the network is restored, so that a failure shows now.
+                build(model, call)
+            if len(model.weights) > n_weights:
+                self._build_call = call
+
+    # -- the runtime
+
+    @property
+    def runtime(self) -> str:
+        """What predicts; see `layer.set_runtime`."""
+        return self.cfg.get("runtime", "auto")
+
+    @runtime.setter
+    def runtime(self, runtime: str) -> None:
+        if runtime not in RUNTIMES:
+            raise ValueError(
+                f"'runtime' must be one of {', '.join(map(repr, RUNTIMES))}. Received: {runtime!r}"
+            )
+        self.cfg = {**self.cfg, "runtime": runtime}
+
+    def weights_changed(self) -> None:
+        """Mark the weights as changed, so that ``runtime="onnx"`` exports the network again.
+
+        The shim calls this whenever it changes the weights itself. Call it after assigning to
+        the Keras variables.
+        """
+        if self._model is not None:
+            self._onnx = None
+
+    def onnx_network(self, inputs: ArgsKwargs | None = None) -> OnnxNetwork | None:
+        """Return the network in ONNX Runtime, with the current weights; None for TensorFlow.
+
+        :param inputs: of a call, to build a network that is not built.
+        :raises UnsupportedNetwork: if the network has no ONNX form.
+        """
+        if self.runtime == "tensorflow" or self.is_empty:
+            return None
+        if self.runtime == "auto" and not self._chooses_onnx():
+            return None
+        if self._onnx is None:
+            with self._lock:
+                if self._onnx is None:
+                    is_built = self._model is None and bool(self._state()["weights"])
+                    if self.runtime == "onnx" and inputs is not None and not is_built:
+                        self.build(inputs)
+                    state = self._state()
+                    self._onnx = OnnxNetwork(lambda: _export(state, embeds=True))
+        return self._onnx
+
+    def _chooses_onnx(self) -> bool:
+        """Whether the runtime ``auto`` is ONNX Runtime; see `layer.set_runtime`."""
+        if self._model is not None:
+            return False
+        if self.device == CPU:
+            return self._onnx is not None or is_installed()
+        if is_tensorflow_installed() or not is_installed():
+            return False
+        warn_that_onnx_stands_in()
+        return True
+
+    # -- calls
+
+    def __call__(self, inputs: ArgsKwargs, is_train: bool) -> tuple[Any, Callable]:
+        if is_train:
+            return self.begin_update(inputs)
+        return self.predict(inputs), _no_backprop
+
+    def predict(self, inputs: ArgsKwargs) -> Any:
+        """Run the network in inference mode.
+
+        :param inputs: arrays or tensors, as the network's call takes them.
+        :return: tensors, or arrays from ONNX Runtime.
+        :raises ValueError: with the runtime ``"onnx"``, if the network has no ONNX form.
+        """
+        try:
+            if (network := self.onnx_network(inputs)) is not None:
+                return network.predict(inputs.args, inputs.kwargs)
+        except UnsupportedNetwork as error:
+            if self.runtime == "onnx":
+                raise _no_onnx_form(error) from error
+            logger.info("Not ONNX Runtime but TensorFlow predicts, because of %s.", error)
+        tensors, compiled = self._prepare(inputs, is_train=False)
+        with self.device_scope():
+            outputs, _ = compiled.function(*tensors)
+        return outputs
+
+    def begin_update(self, inputs: ArgsKwargs) -> tuple[Any, Callable[[Any], ArgsKwargs]]:
+        """Run the network in training mode.
+
+        :param inputs: arrays or tensors, as the network's call takes them.
+        :return: the output, and a callback from its gradient to that of the inputs. The
+            gradient has the output's structure, None counting as zero. The callback adds to
+            the gradients of the variables.
+        """
+        tf = import_tensorflow()
+        tensors, compiled = self._prepare(inputs, is_train=True)
+        # Weights that are not trained, such as moving averages, change in the call.
+        self.weights_changed()
+        with self.device_scope():
+            if compiled.ends_in_loss:
+                outputs, gradients = compiled.function(*tensors)
+
+                def differentiate(d_outputs: Any) -> tuple[Sequence[Any], float]:
+                    if d_outputs is None:
+                        return [None] * len(gradients), 0.0
+                    return gradients, float(d_outputs)
+
+            else:
+                floats = [tensor for tensor in tensors if tensor.dtype.is_floating]
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch(floats)
+                    tape.watch([variable.value for _, variable in compiled.variables])
+                    outputs, _ = compiled.function(*tensors)
+
+                def differentiate(d_outputs: Any) -> tuple[Sequence[Any], float]:
+                    ys, dys = pair_gradients(outputs, d_outputs)
+                    return dense_gradients(tape, ys, compiled.variables, floats, dys), 1.0
+
+        def backprop(d_outputs: Any) -> ArgsKwargs:
+            with self.device_scope():
+                gradients, scale = differentiate(d_outputs)
+                scaled = [g if g is None or scale == 1.0 else g * scale for g in gradients]
+                n_variables = len(compiled.variables)
+                for (name, _), gradient in zip(compiled.variables, scaled, strict=False):
+                    if gradient is not None:
+                        known = self._gradients.get(name)
+                        self._gradients[name] = gradient if known is None else known + gradient
+                return input_gradient(inputs, tensors, scaled[n_variables:])
+
+        return outputs, backprop
+
+    def _prepare(self, inputs: ArgsKwargs, is_train: bool) -> tuple[list[Any], CompiledCall]:
+        """Convert a call's arguments to flat tensors, and find or trace its graph."""
+        tf = import_tensorflow()
+        with self.device_scope():
+            structure = to_tensors(inputs)
+        kind = kind_of_call(self.keras_model, structure, is_train, self.dropout_rate)
+        compiled = self._compiled.get(kind)
+        if compiled is None:
+            with self._lock:
+                compiled = self._compiled.get(kind)
+                if compiled is None:
+                    self._build(structure)
+                    variables = self._trainable() if is_train else []
+                    with self.device_scope():
+                        compiled = trace(
+                            self.keras_model, structure, kind, variables, self._count_trace
+                        )
+                    self._compiled[kind] = compiled
+        return [leaf for leaf in tf.nest.flatten(structure) if tf.is_tensor(leaf)], compiled
+
+    def _count_trace(self) -> None:
+        self.traces += 1
+
+    # -- gradients and updates
+
+    def _named(self, model: keras.Model) -> list[tuple[str, Any]]:
+        """Return the weights with names that are unique within the network.
+
+        A loaded network keeps the names that it was saved with, so that an optimizer knows
+        its variables. The names that Keras makes up depend on what a process built before.
+        """
+        weights = model.weights
+        if len(self._names) != len(weights):
+            seen: Counter[str] = Counter()
+            self._names = []
+            for path in (variable.path for variable in weights):
+                seen[path] += 1
+                self._names.append(path if seen[path] == 1 else f"{path}#{seen[path]}")
+        return list(zip(self._names, weights, strict=True))
+
+    def _trainable(self) -> list[tuple[str, Any]]:
+        return [(name, v) for name, v in self._named(self.keras_model) if v.trainable]
+
+    def gradient_sum(self) -> float:
+        """Sum the gradients accumulated since the last :meth:`finish_update`."""
+        if not self._gradients:
+            return 0.0
+        tf = import_tensorflow()
+        with tf.device(self.device):
+            sums = [tf.reduce_sum(tf.cast(g, tf.float32)) for g in self._gradients.values()]
+            return float(tf.add_n(sums))
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Apply the gradients accumulated since the last call, and forget them.
+
+        :param optimizer: a Thinc optimizer. It knows each variable by the key
+            ``(shim.id, variable path)``, and keeps its averages there. Not used if the
+            wrapper was given a Keras optimizer.
+        """
+        if not self._gradients:
+            return
+        trainable = self._trainable()
+        gradients, self._gradients = self._gradients, {}
+        self.weights_changed()
+        with self.device_scope():
+            if (own := self._optimizer) is not None:
+                if not own.built:
+                    if not are_on(own.variables, self.device):
+                        own = self._optimizer = _renewed(own)
+                    own.build([variable for _, variable in trainable])
+                own.apply_gradients([(gradients[n], v) for n, v in trainable if n in gradients])
+            else:
+                chosen = [(name, v) for name, v in trainable if name in gradients]
+                self._apply_thinc_optimizer(optimizer, chosen, gradients)
+
+    def _apply_thinc_optimizer(
+        self,
+        optimizer: Optimizer,
+        variables: list[tuple[str, Any]],
+        gradients: dict[str, tf.Tensor],
+    ) -> None:
+        ops = get_current_ops()
+        is_compiled = kernels.IS_COMPILED and ops.device_type == "cpu" and is_adam(optimizer)
+        fused = {name for name, v in variables if is_compiled and v.dtype == "float32"}
+        # All of them before the first variable changes.
+        for name, variable in variables:
+            if name in fused:
+                own_state(optimizer, (self.id, name), tuple(variable.shape))
+        for name, variable in variables:
+            key, gradient = (self.id, name), gradients[name]
+            if name in fused:
+                weights = variable.value.numpy()  # a copy
+                adam_step(optimizer, key, weights, np.asarray(memoryview(gradient)))
+            else:
+                updated, _ = optimizer(key, to_floats(ops, variable), to_floats(ops, gradient))
+                weights = to_numpy(updated).reshape(variable.shape)
+            variable.assign(weights)
+
+    @contextlib.contextmanager
+    def use_params(self, params: dict) -> Iterator[None]:
+        """Use other parameters within the context, such as an optimizer's averages.
+
+        :param params: arrays by ``(shim.id, variable path)``; other keys are ignored.
+        """
+        # Layers of Thinc are numbered too: an empty wrapper may share its id with one.
+        names = set() if self.is_empty else {key[1] for key in params if key[0] == self.id}
+        if not names:
+            yield
+            return
+        chosen = [(name, v) for name, v in self._named(self.keras_model) if name in names]
+        with self.device_scope():
+            backup = [variable.numpy() for _, variable in chosen]
+        try:
+            self._assign(
+                (variable, to_numpy(params[(self.id, name)]).reshape(own.shape))
+                for (name, variable), own in zip(chosen, backup, strict=True)
+            )
+            yield
+        finally:
+            self._assign((v, own) for (_, v), own in zip(chosen, backup, strict=True))
+
+    def _assign(self, values: Iterable[tuple[Any, np.ndarray]]) -> None:
+        self.weights_changed()
+        with self.device_scope():
+            for variable, array in values:
+                variable.assign(array)
+
+    # -- copies, devices, bytes
+
+    def copy(self) -> TensorFlowShim:
+        """Return an independent shim with an equal network and an id of its own."""
+        copied = TensorFlowShim(None, self.cfg)
+        copied._device = self._device
+        if not self.is_empty:
+            copied._load(self._state())
+        if self._optimizer is not None:
+            copied._optimizer = _renewed(self._optimizer)
+        return copied
+
+    def __deepcopy__(self, memo: dict) -> TensorFlowShim:
+        return self.copy()
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        """Move the network, and the gradients accumulated, to a device of Thinc's.
+
+        Thinc's ``model.to_gpu()`` and ``model.to_cpu()`` call it. A Keras optimizer loses its
+        state.
+
+        :param device_type: ``"gpu"`` or ``"cpu"``.
+        :param device_id: number of the GPU; see `placement.device_name`.
+        :raises RuntimeError: for a GPU that TensorFlow does not see. If the network was only
+            loaded, it is raised when TensorFlow is first needed.
+        """
+        device = device_name(device_type, device_id)
+        if self._model is None:
+            self._device, self._onnx = device, None
+            return
+        check_device(import_tensorflow(), device)
+        with self._lock:
+            self._device, self._is_placed = device, False
+            self._place()
+
+    def to_bytes(self) -> bytes:
+        """Serialize the network.
+
+        What ``adapt()`` teaches lookup and discretization layers is not saved: give those
+        layers their vocabulary or boundaries when creating them.
+        """
+        return srsly.msgpack_dumps(self._state())
+
+    def from_bytes(self, data: bytes) -> TensorFlowShim:
+        """Take over a network from :meth:`to_bytes`.
+
+        TensorFlow is not imported until the network is used.
+
+        :raises ValueError: if the bytes are not such a network.
+        """
+        self._load(read_state(data))
+        return self
+
+    def to_onnx(self) -> bytes:
+        """Return the network as an ONNX file.
+
+        :raises ValueError: if there is none, or it has no ONNX form.
+        """
+        state = self._state()
+        if state["config"] is None:
+            raise ValueError("This TensorFlowWrapper holds no network yet: initialize it first.")
+        try:
+            exported = _export(state)
+        except UnsupportedNetwork as error:
+            raise _no_onnx_form(error) from error
+        return exported.graph.to_bytes(exported.results, with_arrays=True)
+
+    @property
+    def saved_config(self) -> dict[str, Any]:
+        """The Keras config of a network that was only loaded."""
+        return json.loads(self._pending["config"])["config"] if self._pending else {}
+
+    def change_saved_config(self, values: dict[str, Any]) -> None:
+        """Change values in the Keras config of a network that was only loaded."""
+        if self._pending is not None:
+            config = json.loads(self._pending["config"])
+            config["config"].update(values)
+            self._pending = {**self._pending, "config": json.dumps(config, sort_keys=True)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The id is the key of averages and moments in a pickled optimizer.
+        return {
+            "id": self.id,
+            "cfg": self.cfg,
+            "optimizer": self._optimizer and _renewed(self._optimizer),
+            "bytes": self.to_bytes(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.id, self.cfg, self._optimizer = state["id"], state["cfg"], state["optimizer"]
+        self._model = None
+        self._initialize()
+        self.from_bytes(state["bytes"])
+
+    def _state(self) -> dict[str, Any]:
+        with self._lock:
+            if self._model is None:
+                return self._pending or EMPTY
+        return self._state_of(self.keras_model)
+
+    def _state_of(self, model: keras.Model) -> dict[str, Any]:
+        with self.device_scope():
+            return state_of(model, self._named(model), self._build_call)
+
+    def _load(self, state: dict[str, Any]) -> None:
+        """Hold a saved network, to be restored when it is first needed."""
+        self._reset()
+        if state["config"] is not None:
+            self._pending = state
+
+
+def _renewed(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Return a Keras optimizer of the same settings, for other variables."""
+    return type(optimizer).from_config(optimizer.get_config())
+
+
+def _export(state: dict[str, Any], *, embeds: bool = False) -> Exported:
+    weights = [(packed["name"], unpack(packed)) for packed in state["weights"]]
+    return export(state["config"], weights, embeds=embeds)
+
+
+def _no_onnx_form(error: UnsupportedNetwork) -> ValueError:
+    return ValueError(
+        f"This network cannot run with runtime='onnx', because of {error}. Expected: layers, and "
+        "calls, that ner_lstm_component.tensorflow_wrapper.onnx_export expresses. With "
+        "runtime='auto' or 'tensorflow' TensorFlow predicts."
+    )
+
+
+def _no_backprop(d_outputs: Any) -> Any:
+    raise ValueError("backprop() needs a forward pass with is_train=True: use begin_update().")

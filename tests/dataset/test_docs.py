@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from spacy.tokens import DocBin
+from spacy.training import Corpus
+from spacy.vocab import Vocab
+
+from ner_lstm_component.dataset import Counts, Sentence, count, to_doc, to_docbin
+
+
+def test_count():
+    sentences = [
+        Sentence("1", ("a", "b", "c", "d"), ("B-x", "I-x", "B-x", "B-y")),
+        Sentence("2", ("e",), ("O",)),
+    ]
+    assert count(sentences) == Counts(2, 5, 1, {"x": 2, "y": 1})
+    assert count([]) == Counts(0, 0, 0, {})
+
+
+@pytest.mark.parametrize(
+    ("tags", "iob", "spans"),
+    [
+        (("O", "B-geo", "I-geo"), "OBI", [(1, 3, "geo")]),
+        (("B-Größe-2", "B-Größe-2", "B-[b]"), "BBB", [*[(k, k + 1, "Größe-2") for k in (0, 1)]]),
+        (("O", "O", "O"), "OOO", []),
+    ],
+)
+def test_doc_has_the_entities(tags, iob, spans):
+    words = ("in", "New", "York")
+    doc = to_doc(Sentence("1", words, tags), Vocab())
+    assert tuple(token.text for token in doc) == words
+    assert "".join(token.ent_iob_ for token in doc) == iob
+    assert [(ent.start, ent.end, ent.label_) for ent in doc.ents][: len(spans)] == spans
+    assert doc.has_unknown_spaces
+
+
+@pytest.mark.parametrize("pos", [None, ("NNS", "VBD"), ("", "NN")])
+def test_doc_has_the_parts_of_speech(pos):
+    doc = to_doc(Sentence("1", ("a", "b"), ("O", "O"), pos), Vocab())
+    assert tuple(token.tag_ for token in doc) == (pos or ("", ""))
+
+
+@pytest.mark.parametrize(
+    "word", ["5\xa0storm", "a\x85b", "a\u2028b", "a\u200bb", "co\xadop", "x\x1cy", "…", "❤\ufe0f"]
+)
+def test_unusual_characters_stay_in_one_token(word):
+    docbin = to_docbin([Sentence("1", (word, "z"), ("B-x", "I-x"))])
+    (doc,) = DocBin().from_bytes(docbin.to_bytes()).get_docs(Vocab())
+    assert [token.text for token in doc] == [word, "z"]
+    assert [(ent.start, ent.end) for ent in doc.ents] == [(0, 2)]
+
+
+def test_corpus_keeps_tokens_and_annotation(tmp_path):
+    # Words that spaCy's English tokenizer would divide.
+    words = ("U.S.-led", "5\xa0storm", "can't", "None", '"')
+    tags = ("B-gpe", "B-eve", "I-eve", "O", "O")
+    pos = ("JJ", "CD", "MD", "NN", "``")
+    path = tmp_path / "train.spacy"
+    to_docbin([Sentence("1", words, tags, pos)]).to_disk(path)
+    # Without a tokenizer, so that the gold tokens are the only ones.
+    (example,) = Corpus(path)(SimpleNamespace(vocab=Vocab()))
+    assert tuple(token.text for token in example.predicted) == words
+    assert tuple(token.text for token in example.reference) == words
+    assert tuple(token.tag_ for token in example.reference) == pos
+    assert example.reference.has_unknown_spaces
+    assert not example.reference.has_annotation("SENT_START")
+    assert example.get_aligned_ner() == ["U-gpe", "B-eve", "L-eve", "O", "O"]
+
+
+def test_docbin_is_the_same_each_time():
+    sentences = [Sentence(str(k), (f"w{k}", "."), ("B-geo", "O")) for k in range(5)]
+    assert to_docbin(sentences).to_bytes() == to_docbin(sentences).to_bytes()

@@ -1,0 +1,192 @@
+"""The device of a network, and the start of TensorFlow."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import keras
+import pytest
+import tensorflow as tf
+from keras import layers
+from keras_networks import DY, X, assert_all_close, dense, keras_of, recurrent, shim_of, weights_of
+from numpy.testing import assert_allclose, assert_array_equal
+from thinc.api import (
+    SGD,
+    Adam,
+    use_ops,
+)
+from thinc.util import has_cupy_gpu
+
+from ner_lstm_component.tensorflow_wrapper import (
+    TensorFlowWrapper,
+    import_tensorflow,
+    placement,
+    set_keras_model,
+)
+from ner_lstm_component.tensorflow_wrapper import shim as shim_module
+
+
+@pytest.mark.parametrize(("device_type", "device_id"), [("cpu", -1), ("gpu", 1)])
+def test_device_follows_the_ops(small, devices, monkeypatch, device_type, device_id):
+    ops = SimpleNamespace(device_type=device_type, device_id=device_id)
+    monkeypatch.setattr(shim_module, "get_current_ops", lambda: ops)
+    loaded = TensorFlowWrapper().from_bytes(small.to_bytes())
+    loaded.begin_update(X)[1](DY)
+    loaded.predict(X)
+    assert shim_of(loaded).device == placement.device_name(device_type, device_id)
+    assert set(devices) == {placement.device_name(device_type, device_id)}
+
+
+def test_to_device(small, devices):
+    expected = small.predict(X)
+    old = keras_of(small)
+    devices.clear()
+    shim_of(small).to_device("gpu", 1)
+    assert_array_equal(small.predict(X), expected)
+    assert keras_of(small) is not old
+    assert set(devices) == {"/GPU:1"}
+
+
+def test_to_device_keeps_gradients(small, devices):
+    wrapper, stays = small, small.copy()
+    for one in (wrapper, stays):
+        one.begin_update(X)[1](DY)
+    devices.clear()
+    shim_of(wrapper).to_device("gpu", 1)
+    for one in (wrapper, stays):
+        one.begin_update(X)[1](DY)
+        one.finish_update(SGD(0.5))
+    assert_all_close(weights_of(wrapper), weights_of(stays))
+    assert set(devices) == {"/GPU:1", "/CPU:0"}
+
+
+def test_a_network_stays_where_the_wrapper_was_moved(small, devices):
+    shim_of(small).to_device("gpu", 1)
+    set_keras_model(small, dense())
+    devices.clear()
+    small.begin_update(X)[1](DY)
+    assert set(devices) == {"/GPU:1"}
+
+
+def test_a_network_that_cannot_be_moved(devices):
+    class Unsaved(keras.Model):
+        def __init__(self, units):
+            super().__init__()
+            self.dense = layers.Dense(units)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    wrapper = TensorFlowWrapper(Unsaved(2))
+    expected = wrapper.predict(X)
+    with pytest.raises(ValueError, match=r"another device.*get_config.*device_scope"):
+        shim_of(wrapper).to_device("gpu", 0)
+    shim_of(wrapper).to_device("cpu", -1)
+    assert_array_equal(wrapper.predict(X), expected)
+
+
+def test_to_device_where_it_is(small):
+    small.predict(X)
+    old = keras_of(small)
+    shim_of(small).to_device("cpu", -1)
+    assert keras_of(small) is old
+
+
+def test_to_device_of_an_empty_wrapper():
+    wrapper = TensorFlowWrapper()
+    shim_of(wrapper).to_device("gpu", 1)
+    assert shim_of(wrapper).is_empty
+    assert shim_of(wrapper).device == "/GPU:1"
+
+
+@pytest.mark.usefixtures("devices")
+def test_copy_stays_on_the_device(small):
+    shim_of(small).to_device("gpu", 1)
+    assert shim_of(small.copy()).device == "/GPU:1"
+
+
+@pytest.fixture
+def not_started(monkeypatch) -> None:
+    """TensorFlow as the wrapper finds it before it was first used."""
+    monkeypatch.setattr(placement, "_started_in", None)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch, not_started) -> list[str]:
+    gpus = [SimpleNamespace(name=f"/physical_device:GPU:{i}") for i in range(2)]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    grown: list[str] = []
+
+    def grow(gpu, enable):
+        assert enable is True
+        grown.append(gpu.name)
+
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", grow)
+    return grown
+
+
+def test_memory_growth_of_every_gpu(two_gpus, small):
+    assert two_gpus == ["/physical_device:GPU:0", "/physical_device:GPU:1"]
+    small.predict(X)
+    assert len(two_gpus) == 2
+
+
+def test_memory_growth_is_set_before_a_network_is_restored(two_gpus, monkeypatch, small):
+    data = small.to_bytes()
+    monkeypatch.setattr(placement, "_started_in", None)
+    two_gpus.clear()
+    loaded = TensorFlowWrapper(runtime="tensorflow").from_bytes(data)
+    assert two_gpus == []
+    real = keras.saving.deserialize_keras_object
+
+    def deserialize(*args, **kwargs):
+        assert len(two_gpus) == 2
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(keras.saving, "deserialize_keras_object", deserialize)
+    loaded.predict(X)
+    assert len(two_gpus) == 2
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_memory_growth_comes_too_late(monkeypatch, caplog):
+    def refuse(gpu, enable):
+        raise RuntimeError("already initialized")
+
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", refuse)
+    import_tensorflow()
+    assert "all of the GPU's memory" in caplog.text
+
+
+@pytest.mark.usefixtures("not_started")
+def test_other_keras_backend(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
+            import_tensorflow()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    not (has_cupy_gpu and tf.config.list_physical_devices("GPU")), reason="no GPU or no CuPy"
+)
+def test_gpu():
+    import cupy
+
+    on_cpu = TensorFlowWrapper(recurrent())
+    expected = on_cpu.predict(X)
+    data = on_cpu.to_bytes()
+    with use_ops("cupy"):
+        wrapper = TensorFlowWrapper().from_bytes(data)
+        Y, backprop = wrapper.begin_update(cupy.asarray(X))
+        assert isinstance(Y, cupy.ndarray)
+        assert_allclose(Y.get(), expected, rtol=1e-3, atol=1e-4)
+        assert isinstance(backprop(cupy.asarray(DY)), cupy.ndarray)
+        optimizer = Adam(0.1)
+        wrapper.finish_update(optimizer)
+        assert all("GPU:0" in v.value.device for v in keras_of(wrapper).weights)
+        with wrapper.use_params(optimizer.averages):
+            wrapper.predict(cupy.asarray(X))
+        assert wrapper.to_bytes() != data
+    on_cpu.to_gpu(0)
+    assert_allclose(on_cpu.predict(cupy.asarray(X)).get(), expected, rtol=1e-3, atol=1e-4)

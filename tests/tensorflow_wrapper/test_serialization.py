@@ -1,0 +1,254 @@
+"""Copies and bytes of a wrapper, and bytes that are refused."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import srsly
+from keras import layers
+from keras_networks import (
+    DY,
+    KINDS,
+    B,
+    Recorder,
+    Residual,
+    Weighted,
+    X,
+    assert_all_close,
+    floats,
+    functional,
+    sequential,
+    shim_of,
+    taken_gradients,
+    update,
+    weights_of,
+)
+from numpy.testing import assert_array_equal
+from thinc.api import (
+    SGD,
+    Adam,
+    Model,
+)
+
+from ner_lstm_component.tensorflow_wrapper import (
+    TensorFlowShim,
+    TensorFlowWrapper,
+    set_keras_model,
+)
+
+
+def test_clone_is_equal_and_independent(clone):
+    wrapper = TensorFlowWrapper(Residual())
+    expected = wrapper.predict(X)
+    other = clone(wrapper)
+    assert_array_equal(other.predict(X), expected)
+    update(other, SGD(0.5))
+    assert np.abs(other.predict(X) - expected).max() > 1e-3
+    assert_array_equal(wrapper.predict(X), expected)
+    changed = other.predict(X)
+    update(wrapper, SGD(0.9))
+    assert_array_equal(other.predict(X), changed)
+
+
+def test_clone_before_building(clone):
+    wrapper = TensorFlowWrapper(KINDS["unbuilt"]())
+    other = clone(wrapper)
+    assert other.to_bytes() == wrapper.to_bytes()
+    assert other.predict(X).shape == (4, 5, 2)
+    # A number of features other than the clone's: nothing was built together.
+    assert wrapper.predict(floats(4, 5, 6)).shape == (4, 5, 2)
+
+
+def test_clone_of_an_empty_wrapper(clone):
+    other = clone(TensorFlowWrapper())
+    assert shim_of(other).is_empty
+    set_keras_model(other, functional())
+    assert other.predict(X).shape == (4, 5, 2)
+
+
+def test_copies_have_ids_of_their_own(small):
+    ids = {shim_of(w).id for w in (small, small.copy(), small.copy(), copy.deepcopy(small))}
+    assert len(ids) == 4
+
+
+@pytest.mark.parametrize("kind", ["subclassed", "same_names", "nested"])
+def test_pickle_keeps_the_keys_of_an_optimizer(kind):
+    """Also of layers that Keras named, which it would name otherwise in the copy."""
+    wrapper = TensorFlowWrapper(KINDS[kind]())
+    recorder, other = Recorder(), Recorder()
+    update(wrapper, recorder)
+    update(pickle.loads(pickle.dumps(wrapper)), other)  # noqa: S301
+    assert other.gradients.keys() == recorder.gradients.keys()
+
+
+def test_training_goes_on_after_pickling():
+    whole, optimizer = TensorFlowWrapper(Residual()), Adam(0.05)
+    whole.predict(X)
+    halved = pickle.loads(pickle.dumps(whole))  # noqa: S301
+    for _ in range(4):
+        update(whole, optimizer)
+    optimizer = Adam(0.05)
+    for _ in range(2):
+        for _ in range(2):
+            update(halved, optimizer)
+        halved, optimizer = pickle.loads(pickle.dumps((halved, optimizer)))  # noqa: S301
+    assert_all_close(weights_of(halved), weights_of(whole), 1e-4)
+
+
+def test_bytes_are_identical_after_loading(wrapper):
+    wrapper.predict(X)
+    data = wrapper.to_bytes()
+    loaded = TensorFlowWrapper().from_bytes(data)
+    assert loaded.to_bytes() == data
+    assert_array_equal(loaded.predict(X), wrapper.predict(X))
+    assert loaded.to_bytes() == data
+
+
+def test_from_bytes_replaces_a_used_network():
+    wrapper = TensorFlowWrapper(Residual())
+    other = TensorFlowWrapper(functional())
+    other.begin_update(X)[1](DY)
+    expected = wrapper.predict(X)
+    other.from_bytes(wrapper.to_bytes())
+    assert taken_gradients(other) == {}
+    assert_array_equal(other.predict(X), expected)
+
+
+def test_arguments_without_time_axis_are_rebuilt():
+    wrapper = TensorFlowWrapper(Weighted())
+    x = (floats(6, 3), floats(6))
+    expected = wrapper.predict(x)
+    loaded = TensorFlowWrapper().from_bytes(wrapper.to_bytes())
+    assert_array_equal(loaded.predict(x), expected)
+    assert loaded.to_bytes() == wrapper.to_bytes()
+
+
+def test_adapted_normalization():
+    norm = layers.Normalization()
+    norm.adapt(floats(20, 3) * 3 + 4)
+    wrapper = TensorFlowWrapper(sequential(keras.Input((3,)), norm))
+    loaded = TensorFlowWrapper().from_bytes(wrapper.to_bytes())
+    assert_array_equal(loaded.predict(B), wrapper.predict(B))
+    assert np.abs(loaded.predict(B) - B).max() > 0.1
+
+
+def test_network_that_cannot_be_saved():
+    class Opaque(keras.Model):
+        def __init__(self, function):
+            super().__init__()
+            self.function = function
+
+        def call(self, inputs):
+            return self.function(inputs)
+
+    wrapper = TensorFlowWrapper(Opaque(object()))
+    with pytest.raises(ValueError, match="Opaque cannot be saved"):
+        wrapper.to_bytes()
+
+
+@pytest.fixture
+def collector():
+    """Turned on again: srsly leaves it off where reading fails."""
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.usefixtures("collector")
+def test_truncated_bytes(small, share):
+    expected = small.predict(X)
+    data = shim_of(small).to_bytes()
+    with pytest.raises(ValueError, match="could not be read"):
+        shim_of(small).from_bytes(data[: int(len(data) * share)])
+    assert_array_equal(small.predict(X), expected)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x00", b"not a network", srsly.msgpack_dumps([1, 2]), srsly.msgpack_dumps({"format": 1})],
+)
+@pytest.mark.usefixtures("collector")
+def test_other_bytes(data):
+    with pytest.raises(ValueError, match="could not be read"):
+        TensorFlowShim().from_bytes(data)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_other_format(small, version):
+    state = srsly.msgpack_loads(shim_of(small).to_bytes())
+    with pytest.raises(ValueError, match=f"format {version!r}"):
+        TensorFlowShim().from_bytes(srsly.msgpack_dumps({**state, "format": version}))
+
+
+def changed(wrapper: Model, change: Callable[[dict], None]) -> Model:
+    """A wrapper of the same network, but for a change to what was saved."""
+    state = srsly.msgpack_loads(shim_of(wrapper).to_bytes())
+    change(state)
+    other = TensorFlowWrapper()
+    shim_of(other).from_bytes(srsly.msgpack_dumps(state))
+    return other
+
+
+def test_missing_weight(small):
+    loaded = changed(small, lambda state: state["weights"].pop())
+    with pytest.raises(ValueError, match="has 1 weights"):
+        loaded.predict(X)
+
+
+def test_weight_of_wrong_shape(small):
+    def widen(state: dict) -> None:
+        state["weights"][1].update(shape=[3], data=bytes(12))
+
+    with pytest.raises(ValueError, match=r"bias.*\(3,\).*\(2,\)"):
+        changed(small, widen).predict(X)
+
+
+class Payload:
+    """Unpickled, it would create a file."""
+
+    def __init__(self, path: Any) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.usefixtures("collector")
+def test_pickle_is_refused(small, tmp_path):
+    target = tmp_path / "executed"
+    payload = pickle.dumps(Payload(target))
+    pickle.loads(payload).close()  # noqa: S301
+    assert target.exists()
+    target.unlink()
+    with pytest.raises(ValueError, match="could not be read"):
+        TensorFlowShim().from_bytes(payload)
+    # Where msgpack-numpy would once unpickle: an array of objects.
+    array = {b"nd": True, b"type": "O", b"kind": b"O", b"shape": [1], b"data": payload}
+    with pytest.raises(ValueError, match="could not be read"):
+        TensorFlowShim().from_bytes(srsly.msgpack_dumps({"format": 1, "config": array}))
+
+    def inject(state: dict) -> None:
+        state["weights"][0].update(dtype="object", data=payload)
+
+    with pytest.raises(ValueError, match=r"object|OBJECT"):
+        changed(small, inject).predict(X)
+    assert not target.exists()
+
+
+def test_python_code_in_the_config_is_refused(tmp_path):
+    target = str(tmp_path / "executed")
+    code = sequential(
+        keras.Input((None, 3)), layers.Lambda(lambda x: [x, open(target, "w").close()][0])
+    )
+    (tmp_path / "executed").unlink()  # Keras called it to build the network
+    data = TensorFlowWrapper(code).to_bytes()
+    with pytest.raises(ValueError, match=r"Lambda.*safe_mode|safe_mode.*Lambda"):
+        TensorFlowWrapper().from_bytes(data).predict(X)
+    assert not (tmp_path / "executed").exists()
