@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import spacy
 import typer
@@ -25,11 +25,24 @@ from .service import (
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
+Model = Annotated[
+    str, typer.Argument(help="The folder of a trained pipeline, or an installed one's name.")
+]
+
+
+def _number(help: str, *, lowest: int = 1, default: int | None = None) -> Any:
+    """Declare a numeric option.
+
+    :param default: the value that gunicorn gets where the option is not given, for ``--help``.
+    """
+    shown = True if default is None else str(default)
+    return typer.Option(min=lowest, help=help, show_default=shown)
+
 
 def _show_versions(wanted: bool) -> None:
     if not wanted:
         return
-    # By what is imported: several distributions ship TensorFlow or ONNX Runtime.
+    # Several distributions ship the modules of TensorFlow and ONNX Runtime.
     installed = packages_distributions()
     typer.echo(f"ner-lstm-component {__version__}")
     typer.echo(f"spaCy {spacy.__version__}")
@@ -61,9 +74,7 @@ def main(
 
 @app.command()
 def export(
-    model: Annotated[
-        str, typer.Argument(help="The folder of a trained pipeline, or an installed one's name.")
-    ],
+    model: Model,
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the files go; created if missing.")
     ] = Path("models"),
@@ -71,7 +82,7 @@ def export(
     """Write the plain network for Keras and ONNX Runtime, its transitions, tags and a sample."""
     try:
         nlp = spacy.load(model)
-    # Whatever is wrong with a folder's files comes out of the libraries that read them.
+    # Damaged files raise any error of the libraries that read them.
     except Exception as error:
         _fail(
             f"{model}: cannot be loaded; expected the folder of a trained pipeline, or the name "
@@ -88,9 +99,7 @@ def export(
 
 @app.command()
 def serve(
-    model: Annotated[
-        str, typer.Argument(help="The folder of a trained pipeline, or an installed one's name.")
-    ],
+    model: Model,
     host: Annotated[
         str | None, typer.Option(help="Address to listen at; 0.0.0.0 for all.", show_default=HOST)
     ] = None,
@@ -101,41 +110,24 @@ def serve(
     bind: Annotated[
         str | None, typer.Option(help="In place of both, such as unix:/run/ner.sock.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.", show_default=str(WORKERS))
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of a process.", show_default=str(THREADS))
-    ] = None,
+    workers: Annotated[int | None, _number("Processes.", default=WORKERS)] = None,
+    threads: Annotated[int | None, _number("Threads of a process.", default=THREADS)] = None,
     timeout: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="Seconds after which a worker whose main thread does not run is replaced.",
-            show_default=str(TIMEOUT),
-        ),
+        _number("Seconds until a worker whose main thread hangs is replaced.", default=TIMEOUT),
     ] = None,
     graceful_timeout: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="Seconds for requests to finish when the server stops.",
-            show_default=str(GRACEFUL_TIMEOUT),
-        ),
+        _number("Seconds for requests to finish on shutdown.", default=GRACEFUL_TIMEOUT),
     ] = None,
     drain_seconds: Annotated[
         float,
         typer.Option(
-            min=0,
-            max=86_400,
-            help="Seconds to go on after SIGTERM, while /readyz says 503, before it stops.",
+            min=0, max=86_400, help="Seconds between SIGTERM and shutdown, while /readyz says 503."
         ),
     ] = 0.0,
     keep_alive: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Seconds that an idle connection is kept.", show_default=str(KEEP_ALIVE)
-        ),
+        int | None, _number("Seconds that an idle connection is kept.", default=KEEP_ALIVE)
     ] = None,
     client_timeout: Annotated[
         float,
@@ -143,26 +135,18 @@ def serve(
     ] = CLIENT_TIMEOUT,
     max_requests: Annotated[
         int | None,
-        typer.Option(
-            min=0,
-            help="Requests after which a worker is replaced; 0 for never.",
-            show_default="0",
-        ),
+        _number("Requests after which a worker is replaced; 0 for never.", lowest=0, default=0),
     ] = None,
-    max_body: Annotated[int, typer.Option(min=1, help="Bytes of a request.")] = 1_048_576,
-    max_texts: Annotated[int, typer.Option(min=1, help="Texts of a request.")] = 1_000,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a request.")] = 10_000,
-    max_word: Annotated[
-        int, typer.Option(min=1, help="Characters of a text without white space between.")
-    ] = 1_000,
+    max_body: Annotated[int, _number("Bytes of a request.")] = 1_048_576,
+    max_texts: Annotated[int, _number("Texts of a request.")] = 1_000,
+    max_tokens: Annotated[int, _number("Tokens of a request.")] = 10_000,
+    max_word: Annotated[int, _number("Characters of a text without white space between.")] = 1_000,
     max_scan: Annotated[
-        int, typer.Option(min=1, help="Characters to be scanned for punctuation: see the docs.")
+        int, _number("Characters to be scanned for punctuation: see the docs.")
     ] = 2_000_000,
     proxies: Annotated[
         int,
-        typer.Option(
-            min=0, help="Proxies in front, whose X-Forwarded-For, -Proto, -Host, -Prefix count."
-        ),
+        _number("Proxies in front, whose X-Forwarded-For, -Proto, -Host, -Prefix count.", lowest=0),
     ] = 0,
     cors_origin: Annotated[
         list[str] | None,
@@ -174,10 +158,7 @@ def serve(
     gunicorn_conf: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="A configuration file of gunicorn's.",
+            metavar="FILE", exists=True, dir_okay=False, help="A configuration file for gunicorn."
         ),
     ] = None,
     log_file: Annotated[
@@ -187,14 +168,14 @@ def serve(
 ) -> None:
     """Serve MODEL over HTTP: POST /predict; a page at /, the API's documentation at /docs.
 
-    GUNICORN_CMD_ARGS and --gunicorn-conf reach all settings of gunicorn. Options given here go
-    before them.
+    GUNICORN_CMD_ARGS and --gunicorn-conf reach all settings of gunicorn. Options given here take
+    precedence.
     """
     try:
         logs.configure(file=log_file, level=log_level)
     except (OSError, ValueError) as error:
         _fail(f"logging cannot be set up: {error}")
-    # Not at the head: other commands do not need what serving needs.
+    # Imported here, since other commands do not need the extra "serve".
     try:
         from .service.limits import Limits
         from .service.server import ServerSettings, address

@@ -1,7 +1,8 @@
-"""The trainable pipe ``ner_lstm``: what spaCy talks to.
+"""The trainable pipe ``ner_lstm``, as spaCy sees it.
 
-Docs go through the model (`architectures.py`) to the CRF's factors, are decoded to IOB2
-tags (`crf.py`), and the tags are written to ``doc.ents`` as arrays (`tags.py`).
+The model (`network.architectures`) turns Docs into the CRF's potentials, `decoding.decoder`
+turns these into tags, and the component writes the tags to ``doc.ents``. For training, `gold`
+reads the annotation.
 """
 
 # No postponed annotations here: spaCy reads those of the factory and of initialize().
@@ -30,25 +31,22 @@ from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
-from .decoding import crf
+from .decoding import crf, decoder
 from .decoding.confidence import register_extension, set_confidence
 from .decoding.crf import Potentials
-from .decoding.iob2 import ENT_BEGIN, ENT_IN, begin_entity, entity_arrays, entity_spans, tag_names
-from .errors import beginning, check_finite, naming, naming_batch
+from .decoding.decoder import Analysis, Prediction
+from .decoding.iob2 import ENT_BEGIN, ENT_IN, entity_arrays, entity_spans, tag_names
+from .errors import check_finite, naming, naming_batch
 from .features.ngram_tags import lexicon_of
-from .network.architectures import Annotated, check_weights, restore_settings
-from .network.settings import check_saved
+from .gold import Gold
+from .network.architectures import Annotated, load_weights
 from .tensorflow_wrapper import gradient_sum, runtimes, set_runtime
 from .text.sentences import split
-from .training.gold import Gold
 
 logger = logging.getLogger(__name__)
 
-# Examples whose n-grams are counted at once.
+# How many Examples are counted at a time: those of a streamed corpus need not fit in memory.
 _COUNTED_AT_ONCE = 512
-
-# What the component writes to tokens.
-_WRITTEN = [ENT_IOB, ENT_TYPE]
 
 DEFAULT_CONFIG = Config().from_str(
     """
@@ -98,62 +96,36 @@ def make_ner_lstm(
     return component
 
 
-class Prediction(NamedTuple):
-    """What `LSTMEntityRecognizer.predict` says of a Doc.
-
-    :param tags: the best IOB2 tags, columns of the emissions (see `tags.tag_names`),
-        without the entities below the threshold. *Shape:* ``(n_tokens,)``
-    :param confidence: the probability of each entity of these tags; None where it was not
-        asked for. *Shape:* ``(n_entities,)``
-    """
-
-    tags: NDArray[np.int64]
-    confidence: NDArray[np.float64] | None
-
-
 class Probabilities(NamedTuple):
-    """What `LSTMEntityRecognizer.probabilities` says of a Doc.
+    """The probabilities that `LSTMEntityRecognizer.probabilities` gives for a Doc.
 
     :param tags: of each tag at each token, in the order of the component's ``tags``; rows
         sum to 1. *Shape:* ``(n_tokens, n_tags)``
-    :param entities: of each entity in ``doc.ents``, as it stands, with its type. NaN for a
-        type that the component does not know, or an entity across sentences.
-        *Shape:* ``(n_entities,)``
+    :param entities: of each entity in ``doc.ents``. NaN for an entity of a type that the
+        component does not know, or one across sentences. *Shape:* ``(n_entities,)``
     """
 
     tags: NDArray[np.float32]
     entities: NDArray[np.float64]
 
 
-class Analysis(NamedTuple):
-    """What `LSTMEntityRecognizer.analyse` says of a Doc.
-
-    :param prediction: as of `LSTMEntityRecognizer.predict`, always with the confidences.
-    :param probabilities: of each tag at each token, in the order of the component's ``tags``;
-        None where they were not asked for. *Shape:* ``(n_tokens, n_tags)``
-    """
-
-    prediction: Prediction
-    probabilities: NDArray[np.float32] | None
-
-
 class LSTMEntityRecognizer(TrainablePipe):
-    """A named-entity recognizer with a BiLSTM-CRF, trained and used as spaCy's ``ner``.
+    """A named-entity recognizer with a BiLSTM-CRF, trained and used like spaCy's ``ner``.
 
-    Entities that are on a Doc when the component runs stay, predictions fit around them,
-    and no entity is predicted on tokens blocked by ``Doc.set_ents(blocked=…)``.
+    Entities that are on a Doc when the component runs stay, and predictions fit around them.
+    No entity is predicted on tokens blocked by ``Doc.set_ents(blocked=…)``.
+
+    The settings :attr:`confidence`, :attr:`threshold` and :attr:`runtime` belong to the
+    component's config. Setting them in Python also writes them to the config of each pipeline
+    that holds the component, and saving keeps them. On loading, the config's values win; a
+    component made without a pipeline has no config, and takes over the saved values.
 
     :param vocab: the shared vocabulary.
-    :param model: from Docs to :class:`.crf.Potentials`; see `architectures.py`.
+    :param model: from Docs to `crf.Potentials`; see `network.architectures`.
     :param name: the component's name in the pipeline.
     :param scorer: the scoring method; spaCy's for entities by default.
     :param confidence: see the attribute :attr:`confidence`.
     :param threshold: see the attribute :attr:`threshold`.
-
-    The settings :attr:`confidence`, :attr:`threshold` and :attr:`runtime` are those of the
-    component's config. Set in Python, they are written to the config of each pipeline that
-    holds the component, and are saved with it. On loading, the config's values are used; a
-    component made without a pipeline has no config, and takes over the saved values.
     """
 
     def __init__(
@@ -175,7 +147,7 @@ class LSTMEntityRecognizer(TrainablePipe):
             "confidence": _checked_confidence(confidence),
             "threshold": _checked_threshold(threshold),
         }
-        #: Whether the settings are those of a pipeline's config; for factories to set.
+        #: Whether a pipeline's config holds the settings; set by the factory.
         self.has_config = False
         self.temperature = 1.0
         if confidence:
@@ -190,7 +162,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def label_data(self) -> list[str]:
-        """What ``spacy init labels`` saves and ``initialize(labels=…)`` takes."""
+        """The labels for ``spacy init labels`` to save and ``initialize(labels=…)`` to take."""
         return list(self.labels)
 
     @property
@@ -202,8 +174,8 @@ class LSTMEntityRecognizer(TrainablePipe):
         """Add an entity type before the component is initialized.
 
         :return: 1 if it is new, else 0.
-        :raises ValueError: if it is not a non-empty string, or the component is initialized:
-            the network's output has its size.
+        :raises ValueError: if it is not a non-empty string, or if the component is initialized,
+            since the labels determine the size of the network's output.
         """
         _check_label(label)
         if label in self.labels:
@@ -212,7 +184,7 @@ class LSTMEntityRecognizer(TrainablePipe):
             raise ValueError(
                 f"The label {label!r} cannot be added to {self.name!r}: it is initialized for "
                 f"the labels {', '.join(self.labels)}. To learn further types, initialize it "
-                "anew with examples of all of them (nlp.initialize), or with "
+                "again with examples of all of them (nlp.initialize), or with "
                 "initialize(labels=…)."
             )
         self._set_labels([*self.labels, label])
@@ -227,20 +199,14 @@ class LSTMEntityRecognizer(TrainablePipe):
     def _is_initialized(self) -> bool:
         return self.model.has_dim("nO") is True
 
-    def _label_hashes(self) -> list[int]:
-        # Again each time: a vocabulary may have been put in another's place.
-        return [self.vocab.strings.add(label) for label in self.labels]
-
-    def _label_index(self) -> dict[str, int]:
-        return {label: i for i, label in enumerate(self.labels)}
-
     # -- settings
 
     @property
     def confidence(self) -> bool:
         """Whether predicted entities get their probability, as ``ent._.confidence``.
 
-        It is the span's marginal under the CRF. Entities of other components have none.
+        It is the span's marginal probability under the CRF. Entities that other components
+        set have none.
         """
         return self.cfg["confidence"]
 
@@ -252,9 +218,9 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def threshold(self) -> float:
-        """The probability below which a predicted entity is not set; 0 sets all.
+        """The probability below which a predicted entity is dropped; 0 keeps all.
 
-        More raises precision, and lowers recall.
+        A higher threshold raises precision and lowers recall.
         """
         return self.cfg["threshold"]
 
@@ -277,10 +243,10 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def temperature(self) -> float:
-        """What the CRF's factors are divided by where probabilities are computed.
+        """The number by which the CRF's potentials are divided to compute probabilities.
 
-        Above 1 probabilities are less extreme. It changes no tag. `calibration.py` fits it
-        to data that training has not seen; it is saved with the component.
+        A temperature above 1 makes probabilities less extreme. It changes no tag.
+        `training.calibration` fits it to held-out data; it is saved with the component.
         """
         return self.cfg["temperature"]
 
@@ -293,24 +259,24 @@ class LSTMEntityRecognizer(TrainablePipe):
         self.cfg["temperature"] = float(value)
 
     def _set(self, name: str, value: Any, *section: str) -> None:
-        """Keep a setting, and write it to the component's config."""
+        """Change a setting, here and in the configs of the component."""
         self.cfg[name] = value
         for config in _configs_of(self):
             for key in section:
                 config = config[key]
-            # Not to one that lacks it, as that of an architecture of the user's own may.
+            # The config of a user's own architecture may lack it.
             if name in config:
                 config[name] = value
 
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
     ) -> "LSTMEntityRecognizer":
-        """Take over a component from what ``to_bytes`` gave.
+        """Load the component from the bytes of ``to_bytes``.
 
-        :raises ValueError: for settings in the config that do not fit the saved weights.
+        :raises ValueError: if the config's settings do not fit the saved weights.
         """
         excluded = tuple(exclude)
-        with self._taking_over():
+        with self._loading():
             super().from_bytes(bytes_data, exclude=(*excluded, "model"))
             saved = srsly.msgpack_loads(bytes_data).get("model")
             if saved is not None and "model" not in excluded:
@@ -318,21 +284,20 @@ class LSTMEntityRecognizer(TrainablePipe):
         return self
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LSTMEntityRecognizer":
-        """Take over a component from what ``to_disk`` wrote.
+        """Load the component from the folder of ``to_disk``.
 
-        :raises ValueError: for settings in the config that do not fit the saved weights.
+        :raises ValueError: if the config's settings do not fit the saved weights.
         """
         excluded = tuple(exclude)
-        with self._taking_over():
+        with self._loading():
             super().from_disk(path, exclude=(*excluded, "model"))
             if "model" not in excluded:
-                # As TrainablePipe does, but without the file's bytes being held all the while.
                 self._load_model(srsly.msgpack_loads((Path(path) / "model").read_bytes()))
         return self
 
     @contextmanager
-    def _taking_over(self) -> Iterator[None]:
-        """Keep the settings of the config, whatever is read."""
+    def _loading(self) -> Iterator[None]:
+        """Read saved settings within the context, and have the config's override them."""
         given = {name: self.cfg[name] for name in ("confidence", "threshold")}
         for name in ("config", "network", "runtime"):
             self.cfg.pop(name, None)
@@ -342,10 +307,11 @@ class LSTMEntityRecognizer(TrainablePipe):
                 set_runtime(self.model, self.cfg["runtime"])
             return
         self.cfg.pop("runtime", None)
-        # Saved by 0.1.0, which left the config as it was when a setting was set in Python.
+        # Version 0.1.0 did not write settings to the config. It saved the config's values with
+        # the settings: where the config still has them, the saved setting holds.
         saved_with = self.cfg.pop("config", {})
         for name, value in given.items():
-            # Not exactly: JSON keeps nine decimals.
+            # JSON rounds to nine decimals.
             if name in saved_with and math.isclose(value, saved_with[name], abs_tol=1e-6):
                 if self.cfg[name] != value:
                     setattr(self, name, self.cfg[name])
@@ -353,45 +319,28 @@ class LSTMEntityRecognizer(TrainablePipe):
                 self.cfg[name] = value
 
     def _load_model(self, saved: dict[str, Any]) -> None:
-        """Take over the weights, if they fit the settings of the config."""
-        settings = self.model.attrs.get("settings")
-        if settings is not None and "network" in self.cfg:
-            check_saved(self.name, self.cfg["network"], settings.of_weights)
-        elif settings is not None:
-            check_weights(self.name, self.model, saved)
         try:
-            self.model.from_dict(saved)
+            if "settings" in self.model.attrs:
+                load_weights(self.name, self.model, saved, self.cfg.get("network"))
+            else:  # a user's own architecture
+                self.model.from_dict(saved)
         except AttributeError:
             raise ValueError(Errors.E149) from None
-        if settings is not None and self._is_initialized:
-            restore_settings(self.name, self.model)
-            self.cfg["network"] = settings.of_weights
+        self._keep_network_settings()
+
+    def _keep_network_settings(self) -> None:
+        """Save the settings of the weights with the component."""
+        if "settings" in self.model.attrs and self._is_initialized:
+            self.cfg["network"] = self.model.attrs["settings"].of_weights
 
     # -- prediction
 
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
-        """The best IOB2 tags of each Doc, its existing entities taken as given."""
+        """Predict the best IOB2 tags of each Doc, given its existing entities."""
         docs = list(docs)
         if self.confidence or self.threshold > 0:
-            return self._decode(docs, [self.threshold] * len(docs), with_tags=False)[0]
-        tags = crf.viterbi(*self.factors(docs))
-        return [Prediction(part, None) for part in _split(tags, docs)]
-
-    def probabilities(self, docs: Iterable[Doc]) -> list[Probabilities]:
-        """How probable each tag of each token is, and each entity on the Docs.
-
-        They are the CRF's marginals, sums over all IOB2 sequences of a sentence, at the
-        :attr:`temperature`.
-        """
-        docs = list(docs)
-        factors = self._potentials(docs)
-        spans, scored = self._spans(docs, factors.lengths)
-        found = crf.marginals(factors, spans, temperature=self.temperature, with_tags=True)
-        assert found.tags is not None
-        entities = np.full(len(scored), np.nan)
-        entities[scored] = found.spans
-        by_doc = split(entities, [len(doc.ents) for doc in docs])
-        return list(map(Probabilities, _split(found.tags, docs), by_doc))
+            return [analysis.prediction for analysis in self.analyse(docs)]
+        return decoder.best_tags(self.potentials(docs), _lengths(docs))
 
     def analyse(
         self,
@@ -400,97 +349,91 @@ class LSTMEntityRecognizer(TrainablePipe):
         thresholds: Sequence[float] | None = None,
         probabilities: bool = False,
     ) -> list[Analysis]:
-        """The best IOB2 tags of each Doc, and how probable they are, by one run of the network.
+        """Predict the best IOB2 tags of each Doc with their probabilities, in one pass.
 
         Existing entities are taken as given: their tokens are certain to be O.
 
         :param docs: Docs without this component's entities; :meth:`set_annotations` sets them.
-        :param thresholds: for each Doc, what holds in place of :attr:`threshold`.
-        :param probabilities: whether each tag's are wanted.
+        :param thresholds: one for each Doc, instead of :attr:`threshold`.
+        :param probabilities: whether to give the probability of each tag.
         """
         if thresholds is None:
             thresholds = [self.threshold] * len(docs)
-        predictions, of_tags = self._decode(docs, thresholds, with_tags=probabilities)
-        if of_tags is None:
-            return [Analysis(prediction, None) for prediction in predictions]
-        return list(map(Analysis, predictions, of_tags))
-
-    def _decode(
-        self, docs: Sequence[Doc], thresholds: Sequence[float], *, with_tags: bool
-    ) -> tuple[list[Prediction], list[NDArray[np.float32]] | None]:
-        """The best tags without the entities below the thresholds, and each tag's probability."""
-        factors = self.factors(docs)
-        tags = crf.viterbi(*factors)
-        spans = entity_spans(tags)
-        confidence, of_tags = crf.marginals(
-            factors, spans, temperature=self.temperature, with_tags=with_tags
+        return decoder.analyse(
+            self.potentials(docs),
+            _lengths(docs),
+            thresholds,
+            temperature=self.temperature,
+            with_tags=probabilities,
         )
-        sure: list[list[float]] = [[] for _ in docs]
-        number, doc_end = -1, 0
-        for (start, end, _), probability in zip(spans.tolist(), confidence.tolist(), strict=True):
-            while start >= doc_end:
-                number += 1
-                doc_end += len(docs[number])
-            if probability >= thresholds[number]:
-                sure[number].append(probability)
-            else:
-                tags[start:end] = 0
-        predictions = list(map(Prediction, _split(tags, docs), map(np.array, sure)))
-        return predictions, None if of_tags is None else _split(of_tags, docs)
 
-    def _spans(
-        self, docs: Sequence[Doc], lengths: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The Docs' entities that the CRF can score, and which of all they are."""
-        index = self._label_index()
-        ends = np.cumsum(lengths)
-        offsets = np.cumsum([0, *(len(doc) for doc in docs[:-1])])
-        spans, scored = [], []
-        for doc, offset in zip(docs, offsets, strict=bool(docs)):
-            for ent in doc.ents:
-                start, end = offset + ent.start, offset + ent.end
-                sentence_end = ends[np.searchsorted(ends, start, side="right")]
-                scored.append(ent.label_ in index and end <= sentence_end)
-                if scored[-1]:
-                    spans.append((start, end, index[ent.label_]))
-        return np.array(spans, np.int64).reshape(-1, 3), np.array(scored, bool)
+    def probabilities(self, docs: Iterable[Doc]) -> list[Probabilities]:
+        """Compute the probability of each tag of each token, and of each entity on the Docs.
 
-    def _potentials(self, docs: Sequence[Doc]) -> Potentials:
+        They are marginals of the CRF, over all IOB2 sequences of a sentence, at the
+        :attr:`temperature`.
+        """
+        docs = list(docs)
+        potentials = self._unconstrained(docs)
+        index = {label: i for i, label in enumerate(self.labels)}
+        offsets = np.cumsum([0, *_lengths(docs)]).tolist()
+        spans = np.array(
+            [
+                (offset + ent.start, offset + ent.end, index.get(ent.label_, -1))
+                for doc, offset in zip(docs, offsets, strict=False)
+                for ent in doc.ents
+            ],
+            np.int64,
+        ).reshape(-1, 3)
+        # The sentences of an entity's first and last token.
+        sentences = np.searchsorted(
+            np.cumsum(potentials.lengths), spans[:, :2] - [0, 1], side="right"
+        )
+        scored = (spans[:, 2] >= 0) & (sentences[:, 0] == sentences[:, 1])
+        found = crf.marginals(
+            potentials, spans[scored], temperature=self.temperature, with_tags=True
+        )
+        assert found.tags is not None
+        entities = np.full(len(spans), np.nan)
+        entities[scored] = found.spans
+        by_doc = split(entities, [len(doc.ents) for doc in docs])
+        return list(map(Probabilities, split(found.tags, _lengths(docs)), by_doc))
+
+    def potentials(self, docs: Sequence[Doc]) -> Potentials:
+        """Compute the CRF's potentials, given what is on the Docs.
+
+        Tokens that are in an entity or blocked can only be O.
+        """
+        potentials = self._unconstrained(docs)
+        if not len(potentials.emissions) or not any(doc.has_annotation(ENT_IOB) for doc in docs):
+            return potentials
+        taken = np.concatenate([_is_taken(doc.to_array(ENT_IOB)) for doc in docs])
+        return decoder.forbid_entities(potentials, taken)
+
+    def _unconstrained(self, docs: Sequence[Doc]) -> Potentials:
         if not self._is_initialized:
             raise ValueError(Errors.E109.format(name=self.name))
         return self.model.predict(docs)
 
-    def factors(self, docs: Sequence[Doc]) -> Potentials:
-        """The CRF's factors given what is on the Docs: taken tokens begin and continue nothing."""
-        potentials = self._potentials(docs)
-        annotated = [doc.has_annotation(ENT_IOB) for doc in docs]
-        if not any(annotated) or not len(potentials.emissions):
-            return potentials
-        taken = np.concatenate([_is_taken(doc.to_array(ENT_IOB)) for doc in docs])
-        emissions = potentials.emissions.copy()
-        emissions[taken, 1:] = crf.FORBIDDEN
-        return potentials._replace(emissions=emissions)
-
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[Prediction]) -> None:
         """Write predicted tags to ``doc.ents``, and confidences if asked for.
 
-        :param scores: what :meth:`predict` gave for the same Docs.
+        :param scores: the predictions of :meth:`predict` for these Docs.
         """
-        hashes = self._label_hashes()
-        vocab = self.vocab
+        vocab: Vocab | None = None
+        hashes: list[int] = []
         for doc, (tags, confidence) in zip(docs, scores, strict=True):
             if not len(doc):
                 continue
-            if doc.vocab is not vocab:  # of another pipeline
+            if doc.vocab is not vocab:  # Docs may come from several pipelines.
                 vocab = doc.vocab
-                for label in self.labels:
-                    vocab.strings.add(label)
+                hashes = [vocab.strings.add(label) for label in self.labels]
             values = entity_arrays(tags, hashes)
             if doc.has_annotation(ENT_IOB):
-                own = doc.to_array(_WRITTEN)
+                own = doc.to_array([ENT_IOB, ENT_TYPE])
                 taken = _is_taken(own[:, 0])
                 values[taken] = own[taken]
-            doc.from_array(_WRITTEN, values)
+            doc.from_array([ENT_IOB, ENT_TYPE], values)
             if self.confidence and confidence is not None:
                 set_confidence(doc, entity_spans(tags)[:, :2].tolist(), confidence.tolist())
 
@@ -506,15 +449,13 @@ class LSTMEntityRecognizer(TrainablePipe):
     ) -> None:
         """Build a new network for the labels given, or found in the examples.
 
-        :param get_examples: gives the examples.
-        :param nlp: the pipeline, which ``corpus`` is called with.
-        :param labels: entity types, as :attr:`label_data`; without them the examples are
-            read through.
-        :param corpus: reads more examples than ``get_examples`` gives. Labels, n-gram
-            counts and part-of-speech tags are then learnt from these. For streamed corpora;
-            see `stream.make_stream_sample`.
-        :raises ValueError: if there are no labels (E143), or ``corpus`` is given without
-            ``nlp``.
+        :param get_examples: returns the examples.
+        :param nlp: the pipeline, the argument of ``corpus``.
+        :param labels: entity types, as :attr:`label_data`; read from the examples by default.
+        :param corpus: reads more examples than ``get_examples`` returns, for labels, n-gram
+            counts and part-of-speech tags. For streamed corpora; see
+            `training.streaming.make_stream_sample`.
+        :raises ValueError: if there are no labels (E143), or for ``corpus`` without ``nlp``.
         """
         validate_get_examples(get_examples, "LSTMEntityRecognizer.initialize")
         get_all = get_examples
@@ -541,31 +482,28 @@ class LSTMEntityRecognizer(TrainablePipe):
         self._set_labels([*self.labels, *labels])
         if not self.labels:
             raise ValueError(Errors.E143.format(name=self.name))
-        self.temperature = 1.0  # What was fitted was fitted to another network.
+        self.temperature = 1.0  # A fitted one belongs to the network before.
         self.model.set_dim("nO", len(self.tags), force=True)
         self._learn_lexicon(get_all)
         sample = [eg.predicted for eg in islice(get_examples(), 10) if len(eg.predicted)]
         self.model.initialize(X=sample or [Doc(self.vocab, words=["."])])
-        if "settings" in self.model.attrs:
-            self.cfg["network"] = self.model.attrs["settings"].of_weights
+        self._keep_network_settings()
 
     def _learn_lexicon(self, get_examples: Callable[[], Iterable[Example]]) -> None:
-        """Take from the examples what the network needs to know before it learns."""
+        """Count n-grams and collect part-of-speech tags, where the network uses them."""
         lexicon = self.model.maybe_get_ref("lexicon")
-        settings = self.model.attrs.get("settings")
-        learns_pos = getattr(settings, "pos_weight", 0) > 0
+        learns_pos = getattr(self.model.attrs.get("settings"), "pos_weight", 0) > 0
         self.cfg["pos"] = []
         if lexicon is None and not learns_pos:
             return
         pos: set[str] = set()
 
         def batches() -> Iterator[tuple[list[Doc], NDArray[np.int64]]]:
-            # A few at a time: those of a streamed corpus need not fit in memory.
             for examples in minibatch(get_examples(), _COUNTED_AT_ONCE):
                 for example in examples:
                     tags = np.unique(example.reference.to_array(TAG))
                     pos.update(example.reference.vocab.strings[tag] for tag in tags if tag)
-                yield [example.predicted for example in examples], self._columns(examples)
+                yield [example.predicted for example in examples], Gold(examples).tags(self.labels)
 
         if lexicon is not None:
             lexicon_of(lexicon).learn(batches(), len(self.tags))
@@ -585,119 +523,65 @@ class LSTMEntityRecognizer(TrainablePipe):
     ) -> dict[str, float]:
         """Learn from a batch of examples.
 
-        Tokens whose annotation is missing are summed over in the likelihood; a Doc
-        without any gives no gradient.
+        The likelihood sums over the tags of tokens without annotation; a Doc without any
+        annotation has no gradient.
 
         :param examples: the batch.
         :param drop: dropout rate.
-        :param sgd: the optimizer; None or False only gathers the gradient.
+        :param sgd: the optimizer; with None or False the gradient is only accumulated.
         :param losses: the mean negative log-likelihood of an annotated Doc is added here.
         :raises ValueError: for an entity type that the component was not initialized with,
-            an example that cannot be aligned, and where the loss or the gradient is not
-            finite: the weights are left as they were.
+            an example that cannot be aligned, or a loss or gradient that is not finite. The
+            weights are unchanged then.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, "LSTMEntityRecognizer.update")
-        gold = Gold(examples)
-        targets = self._targets(examples, gold)
-        if any(len(eg.predicted) for eg in examples):
+        annotated, scale = self._annotated(examples)
+        if len(annotated.allowed):
             set_dropout_rate(self.model, drop)
-            pos = self._pos(examples, gold) if self.cfg.get("pos") else None
-            # Docs without annotation too: a listener is given vectors for the whole batch.
-            annotated = Annotated(gold.text.docs, targets, pos, gold.text)
-            factor = 1.0 / max(1, sum(not target.all() for target in targets))
             with naming_batch([eg.reference for eg in examples], self.name):
                 loss, backprop = self.model.begin_update(annotated)
                 check_finite("the loss", loss)
-                backprop(factor)
+                backprop(scale)
                 check_finite("the gradient", gradient_sum(self.model))
-            losses[self.name] += loss * factor
+            losses[self.name] += loss * scale
         if sgd not in (None, False):
             self.finish_update(sgd)
         return losses
 
     def get_loss(self, examples: Iterable[Example], scores: Potentials) -> tuple[float, Potentials]:
-        """The loss of the model's output, and its gradient.
+        """Compute the loss of the model's output, and its gradient.
 
-        It is the one that :meth:`update` reaches by a faster way, for those who chain the
-        model: ``Y, backprop = model.begin_update(docs)``, then ``backprop`` of the gradient.
+        :meth:`update` computes the same loss in a faster way. This method is for those who
+        chain the model: ``Y, backprop = model.begin_update(docs)``, then ``backprop`` of the
+        gradient.
 
         :param scores: the model's output for the examples' ``predicted`` Docs.
         :raises ValueError: as :meth:`update` does.
         """
         examples = list(examples)
         validate_examples(examples, "LSTMEntityRecognizer.get_loss")
-        targets = self._targets(examples)
-        n_known = max(1, sum(not target.all() for target in targets))
-        loss, d_emissions, d_transitions = crf.negative_log_likelihood(
-            *scores, np.concatenate(targets)
-        )
+        annotated, scale = self._annotated(examples)
+        loss, *gradients = crf.negative_log_likelihood(*scores, annotated.allowed)
         with naming_batch([eg.reference for eg in examples], self.name):
             check_finite("the loss", loss)
-            check_finite("the gradient", float(d_emissions.sum() + d_transitions.sum()))
-        factor = np.float32(1 / n_known)
-        gradient = Potentials(d_emissions * factor, d_transitions * factor, scores.lengths)
-        return loss / n_known, gradient
+            check_finite("the gradient", float(sum(gradient.sum() for gradient in gradients)))
+        emissions, transitions = (gradient * np.float32(scale) for gradient in gradients)
+        return loss * scale, Potentials(emissions, transitions, scores.lengths)
 
-    def _targets(
-        self, examples: Sequence[Example], gold: Gold | None = None
-    ) -> list[NDArray[np.bool_]]:
-        """Which tags the annotation allows.
-
-        :return: *Shape:* ``(n_tokens, n_tags)`` an example
-        """
-        columns = self._columns(examples, gold)
-        annotated = np.flatnonzero(columns >= 0)
-        allowed = np.ones((len(columns), len(self.tags)), bool)
-        allowed[annotated] = False
-        allowed[annotated, columns[annotated]] = True
-        docs = [eg.predicted for eg in examples]
-        # An annotated entity has ended where the next token of its Doc has no annotation.
-        doc_of = np.repeat(np.arange(len(docs)), [len(doc) for doc in docs])
-        ends = (columns[:-1] > 0) & (columns[1:] < 0) & (doc_of[:-1] == doc_of[1:])
-        allowed[1:][ends, (columns[:-1][ends] + 1) // 2 * 2] = False
-        return _split(allowed, docs)
-
-    def _columns(self, examples: Sequence[Example], gold: Gold | None = None) -> NDArray[np.int64]:
-        """The annotated tags of all examples' tokens, -1 where there is none.
-
-        An entity that goes beyond its sentence begins anew in the next, as it is read.
-
-        :raises ValueError: for an entity type that is not among :attr:`labels`, or an
-            example that cannot be aligned.
-        """
-        gold = gold or Gold(examples)
-        try:
-            columns = gold.tags(self._label_hashes(), self._label_index())
-        except KeyError as error:
-            (label,) = error.args
-            docs = [eg.reference for eg in examples]
-            doc = next(doc for doc in docs if any(t.ent_type_ == label for t in doc))
-            raise ValueError(
-                f"The Doc that begins {beginning(doc)} has an entity of type {label!r}; "
-                f"{self.name!r} was initialized for {', '.join(self.labels) or 'no labels'}. "
-                "Initialize it with examples of all types or with initialize(labels=…), or take "
-                "this type out of the examples."
-            ) from None
-        starts = np.cumsum(gold.text.lengths)[:-1]
-        columns[starts] = begin_entity(columns[starts])
-        return columns
-
-    def _pos(
-        self, examples: Sequence[Example], gold: Gold | None = None
-    ) -> list[NDArray[np.int32]]:
-        """The annotated part-of-speech tags, by their place in ``cfg["pos"]``; -1 for none."""
-        tags = (gold or Gold(examples)).values(TAG)
-        learnt = np.array([self.vocab.strings[name] for name in self.cfg["pos"]], np.uint64)
-        is_tag = tags[:, None] == learnt
-        columns = np.where(is_tag.any(axis=1), is_tag.argmax(axis=1), -1).astype(np.int32)
-        return _split(columns, [eg.predicted for eg in examples])
+    def _annotated(self, examples: Sequence[Example]) -> tuple[Annotated, float]:
+        """Read the annotation of a batch, and the weight of an annotated Doc in the loss."""
+        gold = Gold(examples)
+        allowed = gold.allowed_tags(self.labels)
+        pos = gold.pos(self.cfg["pos"]) if self.cfg.get("pos") else None
+        by_doc = split(allowed, _lengths(gold.text.docs))
+        return Annotated(gold.text, allowed, pos), 1 / max(1, sum(not one.all() for one in by_doc))
 
 
 def _labels_of(doc: Doc) -> set[str]:
-    """The entity types of a Doc, each checked."""
+    """Return the entity types of a Doc, each checked."""
     labels = {ent.label_ for ent in doc.ents}
     with naming(doc, "Reading the entity types of the examples"):
         for label in labels:
@@ -725,11 +609,11 @@ def _checked_threshold(value: float) -> float:
 
 
 def _configs_of(component: LSTMEntityRecognizer) -> list[Config]:
-    """The component's configs in the pipelines that hold it.
+    """Return the component's configs in the pipelines that hold it.
 
-    It is given none of them: spaCy stores a config after its factory has returned, and shares
-    a component with a pipeline that sources it. So they are looked for among all objects,
-    which takes some tenths of a second at most, and only when a setting is set.
+    spaCy does not tell a component which pipelines these are: ``add_pipe(source=…)`` shares it
+    with another one, and copies of a pipeline are made without its factory. So all live
+    pipelines are searched. That takes some tenths of a second, when a setting is changed.
     """
     return [
         nlp.get_pipe_config(name)
@@ -740,10 +624,10 @@ def _configs_of(component: LSTMEntityRecognizer) -> list[Config]:
     ]
 
 
-def _split(array: NDArray, docs: Sequence[Doc]) -> list[NDArray]:
-    return split(array, map(len, docs))
+def _lengths(docs: Sequence[Doc]) -> list[int]:
+    return [len(doc) for doc in docs]
 
 
 def _is_taken(iob: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Whether tokens are in an entity that is already there, or blocked for entities."""
+    """Tell which tokens are in an entity that is already there, or blocked for entities."""
     return (iob == ENT_IN) | (iob == ENT_BEGIN)

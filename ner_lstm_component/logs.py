@@ -1,8 +1,8 @@
-"""One configuration of logging for all: the service, training, evaluation and conversion.
+"""The logging of the service, training, evaluation and conversion.
 
-Records are JSON, one a line, to stderr and by option to a rotating file. Modules log to
-``logging.getLogger(__name__)`` and give figures as ``extra=fields(…)``.
-The user's texts are never logged above the level DEBUG.
+Records are lines of JSON, on stderr and optionally in a rotating file. Modules log to
+``logging.getLogger(__name__)``, with figures as ``extra=fields(…)``. Users' texts are logged at
+the level DEBUG only.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timezone
-from logging.handlers import RotatingFileHandler
+from logging.handlers import RotatingFileHandler, WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where one process serves
+except ImportError:  # on Windows, where the service has one process
     fcntl = None  # type: ignore[assignment]
 
 FILE_VARIABLE = "NER_LSTM_LOG_FILE"
@@ -34,15 +34,19 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def fields(**values: Any) -> dict[str, dict[str, Any]]:
-    """Figures of a record, for its ``extra``."""
+    """Wrap the figures of a record, for its ``extra``."""
     return {"fields": values}
 
 
+# Line separators, and halves of surrogate pairs, which cannot be encoded.
+_ESCAPED = {n: f"\\u{n:04x}" for n in (0x85, 0x2028, 0x2029, *range(0xD800, 0xE000))}
+
+
 class JSONFormatter(logging.Formatter):
-    """A record as one line of JSON."""
+    """Formats a record as a line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Time, level, logger, process, message, request id, and what :func:`fields` gave."""
+        """Format time, level, logger, process, message, request id, and the :func:`fields`."""
         time = datetime.fromtimestamp(record.created, timezone.utc)
         line: dict[str, Any] = {
             "time": time.isoformat(timespec="milliseconds"),
@@ -59,23 +63,19 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str).translate(_ESCAPED)
 
 
-# What would end a line, and halves of surrogate pairs, which cannot be written.
-_ESCAPED = {n: f"\\u{n:04x}" for n in (0x85, 0x2028, 0x2029, *range(0xD800, 0xE000))}
-
-
-class SharedRotatingFileHandler(RotatingFileHandler):
+class SharedRotatingFileHandler(RotatingFileHandler, WatchedFileHandler):
     """A rotating file that several processes write to.
 
-    Each write is under a lock between processes, and goes to the file that has the name:
-    another process may have rotated it.
+    Processes lock each write, and reopen a file that another process has rotated.
     """
 
     def __init__(self, filename: str | Path, **kwargs: Any) -> None:
         path = Path(filename)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock_file: int | None = os.open(
-            path.with_name(f".{path.name}.lock"), os.O_CREAT | os.O_RDWR
-        )
+        lock = path.with_name(f".{path.name}.lock")
+        self._lock_file: int | None = os.open(lock, os.O_CREAT | os.O_RDWR)
+        # The file that WatchedFileHandler.reopenIfNeeded() knows: none yet.
+        self.dev, self.ino = -1, -1
         super().__init__(path, encoding="utf-8", **kwargs)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -83,25 +83,13 @@ class SharedRotatingFileHandler(RotatingFileHandler):
         if fcntl is None or self._lock_file is None:
             super().emit(record)
             return
-        # Of the process, not of the open file, which forked workers share.
+        # Not flock(), whose lock forked workers would share with their parent.
         fcntl.lockf(self._lock_file, fcntl.LOCK_EX)
         try:
-            self._follow()
+            self.reopenIfNeeded()
             super().emit(record)
         finally:
             fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
-
-    def _follow(self) -> None:
-        if self.stream is None:
-            return
-        try:
-            there, own = os.stat(self.baseFilename), os.fstat(self.stream.fileno())
-            is_current = os.path.samestat(there, own)
-        except FileNotFoundError:
-            is_current = False
-        if not is_current:
-            self.stream.close()
-            self.stream = self._open()
 
     def close(self) -> None:
         """Close the files."""
@@ -111,16 +99,20 @@ class SharedRotatingFileHandler(RotatingFileHandler):
             self._lock_file = None
 
 
+# The handlers of the last configuration.
+_handlers: list[logging.Handler] = []
+
+
 def configure(
     *, file: str | Path | None = None, level: str | None = None, stderr: bool = True
 ) -> None:
     """Set up logging for this process.
 
-    :param file: where records also go, such as ``logs/app.log``; the folder is created. By
-        default what the environment variable ``NER_LSTM_LOG_FILE`` names, if anything.
-    :param level: ``debug``, ``info``, ``warning`` or ``error``. By default what
-        ``NER_LSTM_LOG_LEVEL`` says, else ``info``.
-    :param stderr: whether records go to stderr.
+    :param file: a log file, such as ``logs/app.log``, whose folder is created if missing. By
+        default the value of the environment variable ``NER_LSTM_LOG_FILE``, if set.
+    :param level: ``debug``, ``info``, ``warning`` or ``error``. By default the value of
+        ``NER_LSTM_LOG_LEVEL``, else ``info``.
+    :param stderr: whether to log to stderr too.
     :raises ValueError: for another level.
     :raises OSError: if the file cannot be written.
     """
@@ -135,13 +127,13 @@ def configure(
         handlers.append(SharedRotatingFileHandler(file, maxBytes=MAX_BYTES, backupCount=BACKUPS))
     if stderr:
         handlers.append(logging.StreamHandler())
-    # Not by logging.config, which closes all handlers there are: absl's, TensorFlow's, closes
-    # with itself what was stderr when TensorFlow was imported.
+    # Not by logging.config, which closes all handlers: that of absl, which TensorFlow uses,
+    # would close stderr too.
     root = logging.getLogger()
     for handler in _handlers:
         root.removeHandler(handler)
         handler.close()
-    # Without any, Python writes warnings to stderr.
+    # Without any handler, Python writes warnings to stderr.
     _handlers[:] = handlers or [logging.NullHandler()]
     for handler in _handlers:
         handler.setFormatter(JSONFormatter())
@@ -151,16 +143,12 @@ def configure(
         logging.getLogger(name).setLevel(level.upper())
 
 
-# Those of the last configuration.
-_handlers: list[logging.Handler] = []
-
-
 @contextmanager
 def recorded(program: str, **settings: Any) -> Iterator[logging.Logger]:
-    """Record a program's start with its settings, and its end or its error.
+    """Log a program's start with its settings, and its end or its error.
 
-    :param program: its name.
-    :return: the logger for what is to be told in between.
+    :param program: the program's name.
+    :return: the program's logger.
     """
     logger = logging.getLogger(f"{__package__}.{program}")
     logger.info("Start", extra=fields(**settings))

@@ -18,12 +18,8 @@ from rich.table import Table
 from spacy.language import Language
 from spacy.training import Corpus, Example
 
-from ner_lstm_component.training.calibration import (
-    annotated,
-    calibrate,
-    expected_calibration_error,
-    reliability,
-)
+from ner_lstm_component.evaluation.reliability import expected_calibration_error, reliability
+from ner_lstm_component.training.calibration import annotated, calibrate
 
 REPORT = "calibration.json"
 DIAGRAM = "reliability.png"

@@ -13,7 +13,7 @@ from ner_lstm_component import logs
 
 @pytest.fixture(autouse=True)
 def restore():
-    # In the context of a test there may be the id of an earlier test's request.
+    # An earlier test may have left the id of a request.
     token = logs.request_id.set("")
     yield
     logs.request_id.reset(token)
@@ -108,7 +108,7 @@ def test_recorded(tmp_path):
 
 
 def write_many(path: Path, name: str) -> None:
-    handler = logs.SharedRotatingFileHandler(path, maxBytes=20_000, backupCount=100)
+    handler = logs.SharedRotatingFileHandler(path, maxBytes=10_000, backupCount=100)
     for n in range(500):
         handler.emit(logging.makeLogRecord({"msg": f"{name} {n} {'x' * 80}"}))
     handler.close()
@@ -118,16 +118,16 @@ def write_many(path: Path, name: str) -> None:
 def test_processes_share_a_rotating_file(tmp_path):
     path = tmp_path / "app.log"
     spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=write_many, args=(path, name)) for name in "abc"]
+    processes = [spawn.Process(target=write_many, args=(path, name)) for name in "ab"]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     files = list(tmp_path.glob("app.log*"))
     assert len(files) > 5
-    assert all(file.stat().st_size <= 20_000 for file in files)
+    assert all(file.stat().st_size <= 10_000 for file in files)
     written = [line for file in files for line in file.read_text().splitlines()]
-    assert len(written) == 1500
+    assert len(written) == 1000
     assert {line.rsplit(" ", 1)[0] for line in written} == {
-        f"{name} {n}" for name in "abc" for n in range(500)
+        f"{name} {n}" for name in "ab" for n in range(500)
     }

@@ -65,8 +65,8 @@ def test_a_long_doc_makes_many_small_batches(trained_nlp, monkeypatch):
     monkeypatch.setattr(shim, "predict", watched)
     doc = trained_nlp.make_doc("Anna Berg lives in Oslo . " * 4000)
     ner(doc)
-    reading = ner.model.attrs["reading"]
+    windowing = ner.model.attrs["windowing"]
     assert len(shapes) > 5
-    assert max(batch * time for batch, time in shapes) <= reading.batch_tokens
-    assert max(time for _, time in shapes) <= reading.window
+    assert max(batch * time for batch, time in shapes) <= windowing.batch_tokens
+    assert max(time for _, time in shapes) <= windowing.window
     assert len(doc.ents) > 7000

@@ -10,16 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..training.calibration import (
-    Reliability,
-    expected_calibration_error,
-    reliability,
-)
 from . import errors, scores
 from .alignment import Outcome
 from .confusion import entity_confusion, tag_confusion
 from .errors import ErrorGroup, Mistake
 from .predictions import Sentence
+from .reliability import Reliability, expected_calibration_error, reliability
 from .resampling import Statistic, approximate_randomization, interval, resample
 from .scores import MEASURES, RELAXED, Score
 

@@ -1,7 +1,7 @@
 """The networks' hyperparameters, checked before TensorFlow is needed.
 
-Some shape the weights (`of_weights`): they are saved with a component, whose config cannot
-change them any more. The others hold as the config has them when a pipeline is loaded.
+Some determine the weights' shapes (`of_weights`). They are saved with a component, whose config
+must agree with them from then on. The others may be changed in the config of a saved pipeline.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 
 from ..features.ngram_tags import n_lexicon_rows
 
-# The end of the names of the weights that an LSTM's states are multiplied with.
-_STATES = "lstm_cell/recurrent_kernel"
+# How the names of the recurrent weights of an LSTM end.
+_RECURRENT = "lstm_cell/recurrent_kernel"
 
 
 @dataclass(frozen=True)
 class TaggerSettings:
-    """What shapes a network over word vectors, but for their width and its labels.
+    """Settings of a network over word vectors.
 
     :param hidden_width: units of the LSTM in each direction.
-    :param depth: bidirectional LSTM layers; from the second on with a residual.
+    :param depth: bidirectional LSTM layers; from the second on with a residual connection.
     :raises ValueError: for a value out of range, naming it.
     """
 
@@ -29,59 +29,56 @@ class TaggerSettings:
     depth: int
 
     def __post_init__(self) -> None:
-        _check_positive(self, "hidden_width", "depth")
+        self._check_at_least(1, "hidden_width", "depth")
+
+    def _check_at_least(self, lowest: int, *names: str) -> None:
+        for name in names:
+            if getattr(self, name) < lowest:
+                raise ValueError(
+                    f"'{name}' must be at least {lowest}. Received: {getattr(self, name)}"
+                )
 
     @property
     def of_weights(self) -> dict[str, Any]:
-        """The settings that the weights depend on, as JSON has them."""
+        """The settings that determine the weights, as JSON."""
         return {"hidden_width": self.hidden_width, "depth": self.depth}
 
     @property
     def in_training(self) -> dict[str, float]:
-        """The settings that only training depends on."""
+        """The settings that only matter in training."""
         return {}
 
-    def known_by(
+    def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
     ) -> dict[str, tuple[Any, Any]]:
-        """Derive settings from the shapes of saved weights.
+        """Derive settings from saved weights, for comparison.
 
-        :param shapes: by the weights' names.
-        :param ngrams: those of the saved lexicon.
-        :return: by what it is, the value saved and that of these settings.
+        :param shapes: the shapes of the weights, by their names.
+        :param ngrams: the n-grams of the saved lexicon.
+        :return: setting → its saved value and the value here.
         """
-        states = [shape[0] for name, shape in shapes.items() if name.endswith(_STATES)]
-        # Forward and backward, layer by layer.
-        if not states:
+        # Two for each layer: forward and backward.
+        widths = [shape[0] for name, shape in shapes.items() if name.endswith(_RECURRENT)]
+        if not widths:
             return {}
         return {
-            "depth": (len(states) // 2, self.depth),
-            "hidden_width": (states[0], self.hidden_width),
+            "depth": (len(widths) // 2, self.depth),
+            "hidden_width": (widths[0], self.hidden_width),
         }
 
 
 @dataclass(frozen=True)
-class NetworkSettings:
-    """What shapes a network over lexical features, but for its labels.
+class NetworkSettings(TaggerSettings):
+    """Settings of a network over lexical features.
 
-    :param rows: rows of the embedding table for each lexical feature.
-    :param embed_width: width of an embedding vector.
-    :param width: width of a word's vector, the LSTM's input.
-    :param hidden_width: units of the LSTM in each direction.
-    :param depth: bidirectional LSTM layers; from the second on with a residual.
-    :param ngrams: kinds of n-grams that the lexicon has features of; see `lexicon`.
-    :param word_dropout: share of the words whose first feature is hidden in training.
-    :param feature_dropout: share of the words each other feature of which is hidden.
-    :param pos_weight: weight of the part-of-speech tags in the training loss.
-    :param features: the lexical features' names.
+    They are the arguments of `architectures.build_keras_lstm_tagger`.
+
     :raises ValueError: for a value out of range, naming it.
     """
 
     rows: tuple[int, ...]
     embed_width: int
     width: int
-    hidden_width: int
-    depth: int
     word_dropout: float
     ngrams: tuple[tuple[int, ...], ...] = ()
     feature_dropout: float = 0.0
@@ -89,43 +86,38 @@ class NetworkSettings:
     features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_positive(self, "embed_width", "width", "hidden_width", "depth")
+        super().__post_init__()
+        self._check_at_least(1, "embed_width", "width")
+        self._check_at_least(0, "pos_weight")
         for name in ("word_dropout", "feature_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
                     f"'{name}' must be at least 0 and below 1. Received: {getattr(self, name)}"
                 )
-        if self.pos_weight < 0:
-            raise ValueError(f"'pos_weight' must be at least 0. Received: {self.pos_weight}")
-
-    @property
-    def tagger(self) -> TaggerSettings:
-        """What shapes the part over the words' vectors."""
-        return TaggerSettings(self.hidden_width, self.depth)
 
     @property
     def of_weights(self) -> dict[str, Any]:
-        """The settings that the weights depend on, as JSON has them."""
+        """The settings that determine the weights, as JSON."""
         return {
             "features": list(self.features),
             "rows": list(self.rows),
             "embed_width": self.embed_width,
             "width": self.width,
-            **self.tagger.of_weights,
+            **super().of_weights,
             "ngrams": [list(offsets) for offsets in self.ngrams],
         }
 
     @property
     def in_training(self) -> dict[str, float]:
-        """The settings that only training depends on."""
+        """The settings that only matter in training."""
         names = ("word_dropout", "feature_dropout", "pos_weight")
         return {name: getattr(self, name) for name in names}
 
-    def known_by(
+    def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
     ) -> dict[str, tuple[Any, Any]]:
-        """Derive settings from the shapes of saved weights; see `TaggerSettings.known_by`."""
-        found = self.tagger.known_by(shapes, ngrams)
+        """Derive settings from saved weights; see `TaggerSettings.derive`."""
+        found = super().derive(shapes, ngrams)
         if not {"embedding/embeddings", "mix/kernel", "emissions/kernel"} <= shapes.keys():
             return found
         n_rows, embed_width = shapes["embedding/embeddings"]
@@ -142,10 +134,10 @@ class NetworkSettings:
 
 
 def check_saved(name: str, saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse settings that saved weights do not fit.
+    """Refuse settings that do not fit the saved weights.
 
     :param name: the component's name.
-    :param saved: the settings that the weights were trained with; those missing are not known.
+    :param saved: the settings that the weights were trained with, as far as known.
     :param given: the config's settings.
     :raises ValueError: for a difference, naming the setting and both values.
     """
@@ -160,9 +152,3 @@ def check_saved(name: str, saved: Mapping[str, Any], given: Mapping[str, Any]) -
             f"[components.{name}.model]. {'; '.join(differing)}. Load the pipeline with the saved "
             "values, or train a new one with those given."
         )
-
-
-def _check_positive(settings: Any, *names: str) -> None:
-    for name in names:
-        if getattr(settings, name) < 1:
-            raise ValueError(f"'{name}' must be at least 1. Received: {getattr(settings, name)}")

@@ -1,1 +1,1 @@
-"""What ``spacy train`` needs: batches, augmentation, aligned annotation, calibration, loggers."""
+"""Extensions for ``spacy train``: batches, augmentation, calibration, loggers."""

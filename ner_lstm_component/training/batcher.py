@@ -1,7 +1,7 @@
-"""Training batches whose size follows from the size of the data.
+"""Training batches that shrink with the data.
 
-With the batches that suit much data, a few hundred sentences are learnt by heart, over and over,
-before training is first scored. Smaller batches take more steps an epoch.
+Batches suited to large data make few steps an epoch on a few hundred sentences, which the
+network has then memorized before the first evaluation. Smaller batches make more steps.
 """
 
 # No postponed annotations here: spaCy reads those of registered functions.
@@ -16,24 +16,21 @@ from spacy.training.batchers import minibatch_by_padded_size
 def make_batcher(
     size: int, batches: int, buffer: int
 ) -> Callable[[Iterable[Example]], Iterable[list[Example]]]:
-    """`ner_lstm_component.batch_by_padded.v1`: as spaCy's, but smaller for little data.
+    """`ner_lstm_component.batch_by_padded.v1`: spaCy's, but with smaller batches for small data.
 
-    Data that is streamed (``max_epochs = -1``) has no size that is known beforehand: batches have
-    ``size`` there.
-
-    :param size: tokens in a batch, padding included, at most.
-    :param batches: of how many batches an epoch should consist at least, where ``size`` allows
-        that: those of little data are smaller.
-    :param buffer: examples that are sorted by length together.
+    :param size: maximum number of tokens in a batch, padding included. Streamed data
+        (``max_epochs = -1``), whose length is unknown, always gets this size.
+    :param batches: minimum number of batches in an epoch; small data gets smaller ones for it.
+    :param buffer: how many examples are sorted by length together.
     :raises ValueError: for a number below 1.
     """
     for name, value in (("size", size), ("batches", batches), ("buffer", buffer)):
         if value < 1:
             raise ValueError(f"{name!r} must be at least 1. Received: {name}={value}")
-    return partial(_batches, size=size, batches=batches, buffer=buffer)
+    return partial(_batch, size=size, batches=batches, buffer=buffer)
 
 
-def _batches(
+def _batch(
     examples: Iterable[Example], *, size: int, batches: int, buffer: int
 ) -> Iterable[list[Example]]:
     if isinstance(examples, Sequence):

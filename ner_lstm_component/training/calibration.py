@@ -1,18 +1,14 @@
-"""How far the confidence of entities is what it says, and the temperature that mends it.
+"""The temperature that calibrates the confidence of entities.
 
-Of a hundred entities with a confidence of 0.9, ninety should be right. Networks trained to
-fit their data tend to promise more; dividing the CRF's factors by one number, fitted to
-data that training has not seen, takes that back without changing an entity (Guo, Pleiss,
+Networks trained to fit their data tend to be overconfident. Dividing the CRF's potentials by
+one number, fitted to held-out data, corrects that without changing an entity (Guo, Pleiss,
 Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017).
-
-For training and evaluation: nothing that tags text imports it.
 """
 
 # No postponed annotations here: spaCy reads those of registered functions.
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,79 +20,29 @@ from ..component import LSTMEntityRecognizer
 from ..decoding import crf
 from ..decoding.iob2 import entity_spans
 
-# Of the temperature, and how often the interval is narrowed: to about a hundredth.
+# The interval that is searched, and how often it is narrowed: to about a hundredth.
 _LOWEST, _HIGHEST, _STEPS = 0.25, 8.0, 12
 
 
-class Reliability(NamedTuple):
-    """Bins of entities, the least confident first.
-
-    :param size: entities in each.
-    :param confidence: their mean confidence.
-    :param accuracy: the share of them that is right.
-
-    *Shape:* ``(n_bins,)`` each
-    """
-
-    size: NDArray[np.int64]
-    confidence: NDArray[np.float64]
-    accuracy: NDArray[np.float64]
-
-
-def reliability(
-    confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int = 10
-) -> Reliability:
-    """Sort entities by confidence into bins of equal mass.
-
-    :param confidence: of each predicted entity. *Shape:* ``(n_entities,)``
-    :param correct: whether it is right. *Shape:* ``(n_entities,)``
-    :param bins: how many; their sizes differ by one at most. Fewer entities make fewer bins.
-    :raises ValueError: without entities.
-    """
-    if len(confidence) == 0:
-        raise ValueError("There is no entity with a confidence, so there is nothing to bin.")
-    order = np.argsort(confidence, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
-    return Reliability(
-        np.array([len(part) for part in parts]),
-        np.array([confidence[part].mean() for part in parts]),
-        np.array([correct[part].mean() for part in parts]),
-    )
-
-
-def expected_calibration_error(table: Reliability) -> float:
-    """The mean distance between confidence and accuracy, over bins weighted by their size.
-
-    With ``n`` entities in all, ``sum(size / n * |accuracy - confidence|)``: the expected
-    calibration error of Naeini, Cooper and Hauskrecht ("Obtaining Well Calibrated
-    Probabilities Using Bayesian Binning", 2015) on bins of equal mass, as Nguyen and
-    O'Connor ("Posterior Calibration and Exploratory Analysis for Natural Language
-    Processing Models", 2015) have them.
-    """
-    distance = np.abs(table.accuracy - table.confidence)
-    return float((table.size * distance).sum() / table.size.sum())
-
-
 def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]) -> float:
-    """The temperature at which the component's confidence fits annotated examples best.
+    """Find the temperature at which the component's confidence fits annotated examples best.
 
-    It minimizes the cross-entropy between whether predicted entities are right and their
-    probabilities, by golden-section search.
+    A golden-section search minimizes the cross-entropy between the probabilities of predicted
+    entities and whether these are correct.
 
-    :param examples: not those trained on. What components before this one set is on their
-        ``predicted``.
-    :return: the temperature, which is not set here; the present one if there is no entity
-        predicted.
+    :param examples: held-out examples, whose ``predicted`` Docs have the annotation of the
+        components before this one.
+    :return: the temperature, which is not set; the present one if no entity is predicted.
     """
-    docs = [eg.predicted for eg in examples]
-    factors = component.factors(docs)
-    spans = entity_spans(crf.viterbi(*factors))
+    potentials = component.potentials([eg.predicted for eg in examples])
+    spans = entity_spans(crf.viterbi(*potentials))
     if len(spans) == 0:
         return component.temperature
     correct = _are_correct(spans, component.labels, examples)
 
     def cross_entropy(log_temperature: float) -> float:
-        p = crf.marginals(factors, spans, temperature=float(np.exp(log_temperature))).spans
+        temperature = float(np.exp(log_temperature))
+        p = crf.marginals(potentials, spans, temperature=temperature).spans
         return -float(np.log(np.clip(np.where(correct, p, 1 - p), 1e-12, None)).mean())
 
     low, high = np.log(_LOWEST), np.log(_HIGHEST)
@@ -118,29 +64,25 @@ def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]
 def _are_correct(
     spans: NDArray[np.int64], labels: Sequence[str], examples: Sequence[Example]
 ) -> NDArray[np.bool_]:
-    """Which spans on the predicted Docs, counted through, are annotated entities."""
-    ends = np.cumsum([len(eg.predicted) for eg in examples])
+    """Tell which spans, as offsets in the tokens of all predicted Docs, are annotated entities."""
     gold = [annotated(eg.reference) for eg in examples]
+    tokens = [(k, token) for k, eg in enumerate(examples) for token in eg.predicted]
     correct = []
-    for (start, end, label), k in zip(
-        spans.tolist(), np.searchsorted(ends, spans[:, 0], side="right"), strict=True
-    ):
-        doc = examples[k].predicted
-        offset = int(ends[k]) - len(doc)
-        ent = doc[start - offset : end - offset]
-        correct.append((ent.start_char, ent.end_char, labels[label]) in gold[k])
+    for start, end, label in spans.tolist():
+        (k, first), (_, last) = tokens[start], tokens[end - 1]
+        correct.append((first.idx, last.idx + len(last), labels[label]) in gold[k])
     return np.array(correct, bool)
 
 
 def annotated(doc: Doc) -> set[tuple[int, int, str]]:
-    """A Doc's entities by their characters, whatever its tokens."""
+    """Return a Doc's entities as character offsets and types, independent of its tokens."""
     return {(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
 
 
 def calibrate(nlp: Language, examples: Iterable[Example], name: str = "ner_lstm") -> float:
     """Fit and set the temperature of a pipeline's component.
 
-    :param examples: not those trained on.
+    :param examples: held-out examples.
     :param name: the component's name.
     :return: the temperature.
     """
@@ -160,7 +102,7 @@ def make_calibration(path: str | Path, name: str = "ner_lstm") -> Callable[[Lang
 
     For ``[training.before_to_disk]`` of a config.
 
-    :param path: annotated Docs that are not trained on, as ``${paths.dev}``.
+    :param path: annotated held-out Docs, such as ``${paths.dev}``.
     :param name: the component's name.
     """
 

@@ -1,9 +1,6 @@
-"""Loggers for ``spacy train``, beside spaCy's own console logger: our log, and TensorBoard.
+"""Loggers for ``spacy train`` beyond spaCy's own for the console: our log, and TensorBoard."""
 
-Only training needs this module; its factories are found by the entry point ``spacy_loggers``.
-"""
-
-# No postponed annotations here: spaCy reads those of the logger to check a config.
+# No postponed annotations here: spaCy reads those of registered functions.
 
 import sys
 from collections.abc import Callable
@@ -17,6 +14,7 @@ from spacy.training.loggers import console_logger_v3
 from .. import logs
 
 LogStep = Callable[[dict[str, Any] | None], None]
+Logger = Callable[[Language, IO, IO], tuple[LogStep, Callable[[], None]]]
 
 
 def training_logger(
@@ -24,36 +22,35 @@ def training_logger(
     console_output: bool = True,
     output_file: str | Path | None = None,
     log_file: str | Path | None = None,
-) -> Callable[[Language, IO, IO], tuple[LogStep, Callable[[], None]]]:
-    """The logger ``ner_lstm_component.Logger.v1``.
+) -> Logger:
+    """`ner_lstm_component.Logger.v1`: ``spacy.ConsoleLogger.v3`` with a log.
 
-    It does what ``spacy.ConsoleLogger.v3`` does, and records the start with the settings, each
-    evaluation, the end or the error, as `logs` says.
+    Start and settings, each evaluation, and the end or the error are logged; see `logs`.
 
-    :param progress_bar: for the console: ``eval``, ``train``, or None for none.
+    :param progress_bar: for the console: ``eval``, ``train``, or None.
     :param console_output: whether to print spaCy's table.
-    :param output_file: where the table goes as JSON lines, too.
-    :param log_file: the rotating log, such as ``logs/app.log``; by default what the
-        environment variable ``NER_LSTM_LOG_FILE`` names, if anything.
+    :param output_file: a file for the table, as JSON lines.
+    :param log_file: a rotating log file, such as ``logs/app.log``; by default the value of
+        the environment variable ``NER_LSTM_LOG_FILE``, if set.
     """
     console = console_logger_v3(progress_bar, console_output, output_file)
 
     def set_up(nlp: Language, stdout: IO, stderr: IO) -> tuple[LogStep, Callable[[], None]]:
         logs.configure(file=log_file, stderr=False)
-        console_step, console_finalize = console(nlp, stdout, stderr)
+        log_to_console, finalize_console = console(nlp, stdout, stderr)
         run = ExitStack()
         settings = {name: nlp.config[name] for name in ("paths", "training", "components")}
         logger = run.enter_context(logs.recorded("train", **settings))
 
         def log_step(info: dict[str, Any] | None) -> None:
-            console_step(info)
+            log_to_console(info)
             if info is not None:
-                of_step = {"epoch": info["epoch"], "step": info["step"], **_scalars(info)}
-                logger.info("Evaluation", extra=logs.fields(**of_step))
+                values = {"epoch": info["epoch"], "step": info["step"], **_scalars(info)}
+                logger.info("Evaluation", extra=logs.fields(**values))
 
         def finalize() -> None:
-            console_finalize()
-            # Of the error that ends the training, if there is one.
+            finalize_console()
+            # spaCy calls it in a finally clause: there may be an error that ends the training.
             run.__exit__(*sys.exc_info())
 
         return log_step, finalize
@@ -67,33 +64,38 @@ def tensorboard_logger(
     console_output: bool = True,
     output_file: str | Path | None = None,
     log_file: str | Path | None = None,
-) -> Callable[[Language, IO, IO], tuple[LogStep, Callable[[], None]]]:
-    """The logger ``ner_lstm_component.TensorBoardLogger.v1``.
+) -> Logger:
+    """`ner_lstm_component.TensorBoardLogger.v1`: :func:`training_logger` with TensorBoard.
 
-    At each evaluation it writes the losses, the scores and the F1 of each entity type, and does
-    what ``spacy.ConsoleLogger.v3`` does. To look: ``tensorboard --logdir LOG_DIR``.
+    Each evaluation writes the losses, the scores and the F1 of each entity type.
 
-    :param log_dir: the folder of the event files; each training of its own is best.
-    :param progress_bar: for the console: ``eval``, ``train``, or None for none.
-    :param console_output: whether to print spaCy's table.
-    :param output_file: where the table goes as JSON lines, too.
-    :param log_file: the rotating log.
+    :param log_dir: the folder of the event files, best a new one for each training.
+
+    The other parameters are those of :func:`training_logger`.
     """
-    console = training_logger(progress_bar, console_output, output_file, log_file)
+    log = training_logger(progress_bar, console_output, output_file, log_file)
 
     def set_up(nlp: Language, stdout: IO, stderr: IO) -> tuple[LogStep, Callable[[], None]]:
-        writer = _writer(log_dir)
-        console_step, console_finalize = console(nlp, stdout, stderr)
+        # Imported here, since spaCy imports all loggers to list their names.
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError as error:
+            raise ImportError(
+                "Logging for TensorBoard needs tensorboardX, which is not installed; "
+                "run: pip install 'ner-lstm-component[tensorboard]'"
+            ) from error
+        writer = SummaryWriter(log_dir)
+        log_to_file, finalize_log = log(nlp, stdout, stderr)
 
         def log_step(info: dict[str, Any] | None) -> None:
-            console_step(info)
+            log_to_file(info)
             if info is None:  # a step without an evaluation
                 return
             for name, value in _scalars(info).items():
                 writer.add_scalar(name, value, info["step"])
 
         def finalize() -> None:
-            console_finalize()
+            finalize_log()
             writer.close()
 
         return log_step, finalize
@@ -101,25 +103,14 @@ def tensorboard_logger(
     return set_up
 
 
-def _writer(log_dir: str) -> Any:
-    # Not at the head: spaCy loads every logger there is in order to list their names.
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError as error:
-        raise ImportError(
-            "Logging for TensorBoard needs tensorboardX, which is not installed; "
-            "run: pip install 'ner-lstm-component[tensorboard]'"
-        ) from error
-    return SummaryWriter(log_dir)
-
-
 def _scalars(info: dict[str, Any]) -> dict[str, float]:
-    """What is plotted of an evaluation; scores are from 0 to 1."""
+    """Flatten the figures of an evaluation; scores are from 0 to 1."""
+    scores = info["other_scores"]
     scalars = {"score": info["score"]}
     scalars |= {f"loss/{name}": value for name, value in info["losses"].items()}
-    for name, value in info["other_scores"].items():
-        if isinstance(value, (int, float)):
-            scalars[f"scores/{name}"] = value
-    types = info["other_scores"].get("ents_per_type") or {}
-    scalars |= {f"types_f1/{label}": scores["f"] for label, scores in types.items()}
+    scalars |= {
+        f"scores/{name}": value for name, value in scores.items() if isinstance(value, (int, float))
+    }
+    types = scores.get("ents_per_type") or {}
+    scalars |= {f"types_f1/{label}": of_type["f"] for label, of_type in types.items()}
     return {name: float(value) for name, value in scalars.items()}

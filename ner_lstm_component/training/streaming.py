@@ -1,7 +1,7 @@
-"""Initializing from a streamed corpus.
+"""Initialization from a streamed corpus.
 
-Where a corpus is streamed (``max_epochs = -1``), spaCy initializes components with its first
-100 examples. That is too few to count n-grams in, and may lack entity types.
+spaCy initializes components with the first 100 examples of a streamed corpus
+(``max_epochs = -1``). These are too few to count n-grams, and may lack entity types.
 """
 
 # No postponed annotations here: spaCy reads those of registered functions.
@@ -20,9 +20,9 @@ def make_stream_sample(corpus: Corpus, max_epochs: int, limit: int) -> Corpus | 
 
     :param corpus: reads the training corpus: ``${corpora.train}``.
     :param max_epochs: ``${training.max_epochs}``, which is -1 if the corpus is streamed.
-    :param limit: the number of examples, at most.
-    :return: for the argument ``corpus`` of `component.LSTMEntityRecognizer.initialize`;
-        None for a corpus that is not streamed, all of which spaCy initializes with.
+    :param limit: maximum number of examples.
+    :return: the argument ``corpus`` of `component.LSTMEntityRecognizer.initialize`: None for a
+        corpus that is not streamed, since spaCy initializes with all of it.
     :raises ValueError: for a limit below 1.
     """
     if limit < 1:

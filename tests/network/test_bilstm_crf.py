@@ -1,4 +1,4 @@
-"""The Keras network: its compiled CRF against `crf.py`, and its training."""
+"""The Keras network, and its CRF against `decoding.crf` and against enumeration."""
 
 import itertools
 from dataclasses import replace
@@ -13,8 +13,8 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 from ner_lstm_component.features.lexical import HASHES  # noqa: E402
-from ner_lstm_component.network import bilstm_crf as network_module  # noqa: E402
 from ner_lstm_component.network.bilstm_crf import BiLSTMCRF, build_network, build_vector_network  # noqa: E402
+from ner_lstm_component.network.crf_layer import crf_loss  # noqa: E402
 
 ROWS = (30, 10)
 N_LABELS = 2
@@ -23,7 +23,7 @@ SETTINGS = NetworkSettings(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def network():
     return build_network(SETTINGS, N_LABELS)
 
@@ -42,7 +42,16 @@ def random_potentials(rng, mask, n_labels):
     n_tags = 2 * n_labels + 1
     emissions = rng.normal(0, 2, (*mask.shape, n_tags)).astype(np.float32)
     transitions = rng.normal(0, 1, (n_tags + 1, n_tags + 1)).astype(np.float32)
-    return emissions, np.where(crf.iob2_allowed(n_labels), transitions, crf.FORBIDDEN)
+    allowed = crf.iob2_allowed(n_labels)
+    return emissions, np.where(allowed, transitions, crf.FORBIDDEN).astype(np.float32)
+
+
+def loss_and_gradient(emissions, transitions, mask, targets, scale=1.0):
+    e, t = tf.constant(emissions), tf.constant(transitions)
+    with tf.GradientTape() as tape:
+        tape.watch([e, t])
+        loss = scale * crf_loss(e, t, tf.constant(mask), tf.constant(targets))
+    return (loss, *(gradient.numpy() for gradient in tape.gradient(loss, [e, t])))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -50,7 +59,6 @@ def test_compiled_loss_and_gradient_are_those_of_numpy(batch, seed):
     rng = np.random.default_rng(seed)
     mask = batch[1]
     emissions, transitions = random_potentials(rng, mask, N_LABELS)
-    transitions = transitions.astype(np.float32)
     targets = rng.random(emissions.shape) < 0.3
     # O, B-x or I-x after it: some valid sequence agrees with the annotation.
     targets[..., 0] |= rng.random(mask.shape) < 0.7
@@ -59,20 +67,16 @@ def test_compiled_loss_and_gradient_are_those_of_numpy(batch, seed):
     expected = crf.negative_log_likelihood(
         emissions[mask], transitions, mask.sum(axis=1), targets[mask]
     )
-    e, t = tf.constant(emissions), tf.constant(transitions)
-    with tf.GradientTape() as tape:
-        tape.watch([e, t])
-        loss = 3.0 * network_module.crf_loss(e, t, tf.constant(mask), tf.constant(targets))
-    d_emissions, d_transitions = tape.gradient(loss, [e, t])
+    loss, d_emissions, d_transitions = loss_and_gradient(emissions, transitions, mask, targets, 3.0)
     assert float(loss) == pytest.approx(3 * expected.loss, rel=1e-5)
-    np.testing.assert_allclose(d_emissions.numpy()[mask], 3 * expected.emissions, atol=2e-5)
-    np.testing.assert_allclose(d_emissions.numpy()[~mask], 0)
-    np.testing.assert_allclose(d_transitions.numpy(), 3 * expected.transitions, atol=2e-5)
+    np.testing.assert_allclose(d_emissions[mask], 3 * expected.emissions, atol=2e-5)
+    np.testing.assert_allclose(d_emissions[~mask], 0)
+    np.testing.assert_allclose(d_transitions, 3 * expected.transitions, atol=2e-5)
 
 
 @pytest.mark.parametrize("gap", [100, 250])
 def test_loss_of_scores_far_apart(gap):
-    """What is a hundred below the best may be what the next token needs."""
+    """A tag that scores a hundred less than the best may be needed by the next token."""
     mask = np.ones((1, 3), bool)
     emissions = np.zeros((1, 3, 5), np.float32)
     emissions[0, 0, 0] = gap  # O by far
@@ -80,11 +84,7 @@ def test_loss_of_scores_far_apart(gap):
     transitions = np.where(crf.iob2_allowed(2), 0.0, crf.FORBIDDEN).astype(np.float32)
     targets = np.ones(emissions.shape, bool)
     targets[0, 1] = [True, False, False, False, False]
-    e, t = tf.constant(emissions), tf.constant(transitions)
-    with tf.GradientTape() as tape:
-        tape.watch([e, t])
-        loss = network_module.crf_loss(e, t, tf.constant(mask), tf.constant(targets))
-    d_emissions, d_transitions = tape.gradient(loss, [e, t])
+    loss, d_emissions, d_transitions = loss_and_gradient(emissions, transitions, mask, targets)
     # Almost all weight is on B-x I-x, which four tags may follow; of what agrees with the
     # annotation on O O, which three may.
     assert float(loss) == pytest.approx(2 * gap + np.log(4 / 3), rel=1e-6)
@@ -101,7 +101,6 @@ def test_compiled_loss_and_gradient_are_those_of_enumeration(batch, is_partial):
     rng = np.random.default_rng(5)
     mask = batch[1]
     emissions, transitions = random_potentials(rng, mask, N_LABELS)
-    transitions = transitions.astype(np.float32)
     n_tags = emissions.shape[-1]
     targets = np.zeros(emissions.shape, bool)
     targets[:, ::2, 1] = True  # B-x O B-x O B-x
@@ -124,20 +123,23 @@ def test_compiled_loss_and_gradient_are_those_of_enumeration(batch, is_partial):
             p = sign * np.exp(scores[chosen] - log_partition)[:, None]
             np.add.at(d_emissions[n], (times, paths[chosen]), p)
             np.add.at(d_transitions, (bounded[chosen][:, :-1], bounded[chosen][:, 1:]), p)
-    e, t = tf.constant(emissions), tf.constant(transitions)
-    with tf.GradientTape() as tape:
-        tape.watch([e, t])
-        found = network_module.crf_loss(e, t, tf.constant(mask), tf.constant(targets))
-    by_tape = tape.gradient(found, [e, t])
-    assert float(found) == pytest.approx(loss, rel=1e-5)
-    np.testing.assert_allclose(by_tape[0], d_emissions, atol=2e-5)
-    np.testing.assert_allclose(by_tape[1], d_transitions, atol=2e-5)
+    found = loss_and_gradient(emissions, transitions, mask, targets)
+    assert float(found[0]) == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_allclose(found[1], d_emissions, atol=2e-5)
+    np.testing.assert_allclose(found[2], d_transitions, atol=2e-5)
 
 
-def test_padding_changes_nothing(network, batch):
-    ids, mask = batch
-    emissions, _ = network(ids, mask)
-    alone, _ = network(ids[1:2, :3], mask[1:2, :3])
+@pytest.mark.parametrize("is_lexical", [True, False])
+def test_padding_changes_nothing(batch, is_lexical):
+    features, mask = batch
+    if is_lexical:
+        network = build_network(SETTINGS, N_LABELS)
+    else:
+        network = build_vector_network(TaggerSettings(hidden_width=6, depth=2), 3, N_LABELS)
+        features = np.random.default_rng(0).normal(0, 1, (*mask.shape, 3)).astype(np.float32)
+    emissions, _ = network(features, mask)
+    alone, _ = network(features[1:2, :3], mask[1:2, :3])
+    assert emissions.shape == (*mask.shape, 2 * N_LABELS + 1)
     np.testing.assert_allclose(emissions[1, :3], alone[0], atol=1e-5)
 
 
@@ -158,23 +160,6 @@ def test_words_are_hidden_in_training_only(network, batch):
     np.testing.assert_array_equal(first, second)
 
 
-def test_network_learns(batch):
-    keras.utils.set_random_seed(0)
-    network = build_network(replace(SETTINGS, word_dropout=0.0), N_LABELS)
-    ids, mask = batch
-    tags = ids[..., 0] % 2
-    targets = np.eye(2 * N_LABELS + 1, dtype=bool)[tags]
-    optimizer = keras.optimizers.Adam(0.02)
-    losses = []
-    for _ in range(60):
-        with tf.GradientTape() as tape:
-            loss = network(ids, mask, targets, training=True)
-        variables = network.trainable_variables
-        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
-        losses.append(float(loss))
-    assert np.mean(losses[-5:]) < losses[0] / 3
-
-
 def test_config_round_trip(network, batch):
     network(*batch)
     again = keras.saving.deserialize_keras_object(
@@ -189,16 +174,6 @@ def test_config_round_trip(network, batch):
 
 def test_encoder_is_made_of_keras_alone(network):
     assert {type(layer).__module__.split(".")[0] for layer in network.encoder.layers} == {"keras"}
-
-
-def test_network_over_vectors(batch):
-    mask = batch[1]
-    network = build_vector_network(TaggerSettings(hidden_width=6, depth=2), 3, N_LABELS)
-    vectors = np.random.default_rng(0).normal(0, 1, (*mask.shape, 3)).astype(np.float32)
-    emissions, _ = network(vectors, mask)
-    alone, _ = network(vectors[1:2, :3], mask[1:2, :3])
-    assert emissions.shape == (*mask.shape, 2 * N_LABELS + 1)
-    np.testing.assert_allclose(emissions[1, :3], alone[0], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +192,7 @@ def test_settings_name_what_is_wrong(wrong):
         NetworkSettings(**{**good, **wrong})
 
 
-def test_parts_of_speech_are_learnt_beside_the_tags_and_not_needed_to_predict(batch):
+def test_parts_of_speech_are_in_the_loss_only(batch):
     settings = replace(SETTINGS, word_dropout=0.0, pos_weight=0.5)
     network = build_network(settings, N_LABELS, n_pos=4)
     ids, mask = batch
@@ -231,7 +206,7 @@ def test_parts_of_speech_are_learnt_beside_the_tags_and_not_needed_to_predict(ba
     rows, columns = np.nonzero(mask)
     expected = (log_sums[mask] - logits[rows, columns, pos[mask]]).sum()
     assert both - plain == pytest.approx(0.5 * expected, rel=1e-4)
-    # Without a known tag there is nothing to learn.
+    # No part of speech is known.
     assert float(network(ids, mask, targets, np.full_like(pos, -1))) == pytest.approx(plain)
     emissions, _ = network(ids, mask)
     np.testing.assert_allclose(emissions, network.encoder([ids, mask]), atol=1e-6)

@@ -4,9 +4,9 @@ import pytest
 import spacy
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
-from thinc.api import Model
 
-from ner_lstm_component.component import LSTMEntityRecognizer
+from ner_lstm_component.decoding.iob2 import tag_names
+from ner_lstm_component.gold import Gold
 from ner_lstm_component.training.raw_text import raw_text_augmenter, spaces_in_print, with_spaces
 
 pytest.importorskip("sacremoses")
@@ -56,11 +56,9 @@ def shown(nlp, reference):
 
 def tags_of(nlp, example):
     """What ``ner_lstm`` learns of each token: ``-`` where the annotation is left open."""
-    ner = LSTMEntityRecognizer(nlp.vocab, Model("none", None))
-    for label in ("geo", "org", "per"):
-        ner.add_label(label)
-    columns = ner._columns([example]).tolist()
-    tags = ["-" if column < 0 else ner.tags[column] for column in columns]
+    labels = ["geo", "org", "per"]
+    names = [*tag_names(labels), "-"]  # the last one for -1
+    tags = [names[column] for column in Gold([example]).tags(labels)]
     return list(zip([t.text for t in example.predicted], tags, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The annotation on the predicted tokens is the one that spaCy's own alignment gives."""
+"""The annotation on the predicted tokens equals that of spaCy's own alignment."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ner_lstm_component.decoding.iob2 import tag_of_bilou
-from ner_lstm_component.training.gold import Gold
+from ner_lstm_component.gold import Gold
 
 LABELS = {"geo": 0, "org": 1}
 
@@ -21,7 +21,7 @@ def vocab():
 
 
 def columns(vocab, examples):
-    return Gold(examples).tags([vocab.strings.add(label) for label in LABELS], LABELS)
+    return Gold(examples).tags(list(LABELS))
 
 
 def columns_by_spacy(examples):
@@ -83,8 +83,53 @@ def test_other_characters_are_left_to_spacy(vocab):
 def test_unknown_types_and_other_texts(vocab):
     for words in (["x", "y"], ["xy"], ["x", " ", "y"]):
         reference = Doc(vocab, words=["x", "y"], ents=["B-gpe", "I-gpe"])
-        with pytest.raises(KeyError, match="gpe"):
+        with pytest.raises(ValueError, match="'gpe'"):
             columns(vocab, [Example(Doc(vocab, words=words), reference)])
     other = Example(Doc(vocab, words=["other"]), Doc(vocab, words=["text"], ents=["B-geo"]))
     with pytest.raises(ValueError, match="Doc that begins 'text'"):
         columns(vocab, [other])
+
+
+def example(vocab, words, gold, **annotation):
+    reference = Doc(vocab, words=gold, **annotation)
+    return Example(Doc(vocab, words=words), reference)
+
+
+def test_allowed_tags(vocab):
+    """Missing annotation allows all tags, but no entity continues where the annotation ends."""
+    begin, any_tag, not_inside = [False, True, False], [True] * 3, [True, True, False]
+    batch = {
+        ("B-geo", "", ""): [begin, not_inside, any_tag],
+        ("", "B-geo", ""): [any_tag, begin, not_inside],
+        ("B-geo", "B-geo", ""): [begin, begin, not_inside],
+        ("", "", "B-geo"): [any_tag, any_tag, begin],
+        ("B-geo", "I-geo", "O"): [begin, [False, False, True], [True, False, False]],
+    }
+    words = ["a", "b", "c"]
+    examples = [example(vocab, words, words, ents=list(ents)) for ents in batch]
+    examples.insert(1, Example(Doc(vocab), Doc(vocab)))
+    found = Gold(examples).allowed_tags(["geo"]).tolist()
+    assert found == [tags for expected in batch.values() for tags in expected]
+
+
+def test_an_entity_across_sentences_begins_again(vocab):
+    words = ["Mr", ".", "Lee", "left"]
+    crossing = example(vocab, words, words, ents=["B-geo", "I-geo", "I-geo", "O"])
+    assert columns(vocab, [crossing]).tolist() == [1, 2, 1, 0]
+
+
+def test_any_string_may_be_a_type(vocab):
+    labels = ["College Name", "B-x", "-"]
+    for number, label in enumerate(labels):
+        tags = [f"B-{label}", f"I-{label}", "O"]
+        same = example(vocab, ["a", "b", "c"], ["a", "b", "c"], ents=tags)
+        other = example(vocab, ["a", "-", "b", "c"], ["a-", "b", "c"], ents=tags)
+        inside = 2 * number + 2
+        expected = [inside - 1, inside, 0, inside - 1, inside, inside, 0]
+        assert Gold([same, other]).tags(labels).tolist() == expected
+
+
+def test_parts_of_speech(vocab):
+    split = example(vocab, ["Al", "-", "Qaida", "fell"], ["Al-Qaida", "fell"], tags=["NNP", "VBD"])
+    unknown = example(vocab, ["Oslo", "."], ["Oslo", "."], tags=["NNP", ""])
+    assert Gold([split, unknown]).pos(["NNP", "VBD"]).tolist() == [0, 0, 0, 1, 0, -1]

@@ -1,0 +1,88 @@
+"""From potentials to predictions: the best tags, and the entities that are probable enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..text.sentences import split
+from . import crf
+from .iob2 import entity_spans
+
+
+class Prediction(NamedTuple):
+    """The predicted tags of a Doc.
+
+    :param tags: the best IOB2 tags, columns of the emissions (see `iob2.tag_names`),
+        without the entities below the threshold. *Shape:* ``(n_tokens,)``
+    :param confidence: the probability of each entity; None if it was not asked for.
+        *Shape:* ``(n_entities,)``
+    """
+
+    tags: NDArray[np.int64]
+    confidence: NDArray[np.float64] | None
+
+
+class Analysis(NamedTuple):
+    """The predicted tags of a Doc with their probabilities.
+
+    :param prediction: the tags, always with the confidences.
+    :param probabilities: of each tag at each token; None if they were not asked for.
+        *Shape:* ``(n_tokens, n_tags)``
+    """
+
+    prediction: Prediction
+    probabilities: NDArray[np.float32] | None
+
+
+def forbid_entities(potentials: crf.Potentials, tokens: NDArray[np.bool_]) -> crf.Potentials:
+    """Constrain tokens to the tag ``O``.
+
+    :param tokens: which ones. *Shape:* ``(n_tokens,)``
+    """
+    emissions = potentials.emissions.copy()
+    emissions[tokens, 1:] = crf.FORBIDDEN
+    return potentials._replace(emissions=emissions)
+
+
+def best_tags(potentials: crf.Potentials, doc_lengths: Sequence[int]) -> list[Prediction]:
+    """Decode the best tags of each Doc, without probabilities.
+
+    :param doc_lengths: the Docs' lengths in tokens.
+    """
+    tags = crf.viterbi(*potentials)
+    return [Prediction(of_doc, None) for of_doc in split(tags, doc_lengths)]
+
+
+def analyse(
+    potentials: crf.Potentials,
+    doc_lengths: Sequence[int],
+    thresholds: Sequence[float],
+    *,
+    temperature: float,
+    with_tags: bool,
+) -> list[Analysis]:
+    """Decode the best tags of each Doc, and drop the entities below its threshold.
+
+    :param doc_lengths: the Docs' lengths in tokens.
+    :param thresholds: the probability that an entity needs, for each Doc.
+    :param temperature: divides the potentials for the probabilities.
+    :param with_tags: whether to compute the probability of each tag too.
+    """
+    tags = crf.viterbi(*potentials)
+    spans = entity_spans(tags)
+    confidence, probabilities = crf.marginals(
+        potentials, spans, temperature=temperature, with_tags=with_tags
+    )
+    doc_of = np.searchsorted(np.cumsum(doc_lengths), spans[:, 0], side="right")
+    kept = confidence >= np.array(thresholds, np.float64)[doc_of]
+    for start, end, _ in spans[~kept].tolist():
+        tags[start:end] = 0
+    n_entities = np.bincount(doc_of[kept], minlength=len(doc_lengths)).tolist()
+    predictions = map(Prediction, split(tags, doc_lengths), split(confidence[kept], n_entities))
+    if probabilities is None:
+        return [Analysis(prediction, None) for prediction in predictions]
+    return list(map(Analysis, predictions, split(probabilities, doc_lengths)))

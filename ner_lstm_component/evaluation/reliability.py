@@ -1,0 +1,56 @@
+"""How well the confidence of entities is calibrated: of a hundred at 0.9, ninety are right."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Reliability(NamedTuple):
+    """Bins of entities, the least confident first.
+
+    :param size: number of entities.
+    :param confidence: their mean confidence.
+    :param accuracy: the share of correct ones.
+
+    *Shape:* ``(n_bins,)`` each
+    """
+
+    size: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+
+def reliability(
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int = 10
+) -> Reliability:
+    """Sort entities by confidence into bins of equal mass.
+
+    :param confidence: of each predicted entity. *Shape:* ``(n_entities,)``
+    :param correct: whether it is correct. *Shape:* ``(n_entities,)``
+    :param bins: their number, at most that of the entities; sizes differ by one at most.
+    :raises ValueError: without entities.
+    """
+    if len(confidence) == 0:
+        raise ValueError("There is no entity with a confidence, so there is nothing to bin.")
+    order = np.argsort(confidence, kind="stable")
+    members = np.array_split(order, min(bins, len(order)))
+    return Reliability(
+        np.array([len(chosen) for chosen in members]),
+        np.array([confidence[chosen].mean() for chosen in members]),
+        np.array([correct[chosen].mean() for chosen in members]),
+    )
+
+
+def expected_calibration_error(table: Reliability) -> float:
+    """Compute the mean distance between confidence and accuracy, weighted by the bins' sizes.
+
+    This is the measure of Naeini, Cooper and Hauskrecht ("Obtaining Well Calibrated
+    Probabilities Using Bayesian Binning", 2015), with the bins of equal mass of Nguyen and
+    O'Connor ("Posterior Calibration and Exploratory Analysis for Natural Language Processing
+    Models", 2015).
+    """
+    distance = np.abs(table.accuracy - table.confidence)
+    return float((table.size * distance).sum() / table.size.sum())

@@ -1,0 +1,212 @@
+"""The annotation of Examples, on the tokens of their ``predicted`` Docs.
+
+The pipeline's tokenizer and the annotated data may split a text differently. Where both Docs
+have the same characters, white space between tokens aside, all Examples of a batch are aligned
+by character at once. The result is that of ``Example.get_aligned_ner`` and
+``Example.get_aligned``, which would take longer than the network. They align the other Examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import ENT_IOB, ENT_TYPE, LENGTH, ORTH, TAG
+from spacy.strings import get_string_id
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from .decoding.iob2 import begin_entity, tag_of_bilou, tags_of_entities
+from .errors import naming, quote
+from .text.sentences import Text, read_docs, split
+
+
+class Gold:
+    """The annotation of a batch of Examples."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self.examples = examples
+        self.text: Text = read_docs([eg.predicted for eg in examples])
+        same_words = [_has_words_of_reference(eg) for eg in examples]
+        self._by_character = [
+            same or _characters(eg.predicted) == _characters(eg.reference)
+            for eg, same in zip(examples, same_words, strict=True)
+        ]
+        aligned = [eg for eg, yes in zip(examples, self._by_character, strict=True) if yes]
+        self._lengths = [len(eg.predicted) for eg in aligned]
+        self._references = [eg.reference for eg in aligned]
+        self._overlap = (
+            None if all(same_words) else Overlap([eg.predicted for eg in aligned], self._references)
+        )
+
+    def tags(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Read the annotated tag of each token.
+
+        An entity that continues in the next sentence begins again there, since the network
+        reads sentences one by one.
+
+        :param labels: the entity types.
+        :return: columns of the emissions, -1 where the annotation is missing or fits no token.
+            *Shape:* ``(n_tokens,)``
+        :raises ValueError: for an entity type that is not among the labels, or an Example that
+            cannot be aligned; it quotes the Doc.
+        """
+        index = {label: i for i, label in enumerate(labels)}
+        hashes = [get_string_id(label) for label in labels]
+
+        def column(tag: str | None) -> int:
+            return -1 if tag in (None, "-", "") else tag_of_bilou(tag, index)
+
+        iob, types = _attributes(self._references, [ENT_IOB, ENT_TYPE]).T
+        try:
+            columns = tags_of_entities(iob, types, hashes)
+            if self._overlap is not None:
+                columns = self._overlap.tags(columns)
+            columns = self._with_others(columns, Example.get_aligned_ner, column)
+        except KeyError:
+            raise self._unknown_type(labels) from None
+        starts = np.cumsum(self.text.lengths)[:-1]
+        columns[starts] = begin_entity(columns[starts])
+        return columns
+
+    def _unknown_type(self, labels: Sequence[str]) -> ValueError:
+        doc, label = next(
+            (eg.reference, token.ent_type_)
+            for eg in self.examples
+            for token in eg.reference
+            if token.ent_type_ not in ("", *labels)
+        )
+        return ValueError(
+            f"The Doc that begins {quote(doc)} has an entity of type {label!r}. Expected: one of "
+            f"the types that the component was initialized for, {', '.join(labels) or 'none'}. "
+            "Initialize it with examples of all types or with initialize(labels=…), or remove "
+            "this type from the examples."
+        )
+
+    def allowed_tags(self, labels: Sequence[str]) -> NDArray[np.bool_]:
+        """Tell which tags the annotation allows at each token, all where it is missing.
+
+        :raises ValueError: see :meth:`tags`.
+        :return: *Shape:* ``(n_tokens, 2 * len(labels) + 1)``
+        """
+        columns = self.tags(labels)
+        annotated = np.flatnonzero(columns >= 0)
+        allowed = np.ones((len(columns), 2 * len(labels) + 1), bool)
+        allowed[annotated] = False
+        allowed[annotated, columns[annotated]] = True
+        # An annotated entity ends where the annotation does, unless its Doc ends there too.
+        docs = self.text.docs
+        doc_of = np.repeat(np.arange(len(docs)), [len(doc) for doc in docs])
+        ends = (columns[:-1] > 0) & (columns[1:] < 0) & (doc_of[:-1] == doc_of[1:])
+        allowed[1:][ends, (columns[:-1][ends] + 1) // 2 * 2] = False
+        return allowed
+
+    def pos(self, names: Sequence[str]) -> NDArray[np.int32]:
+        """Read the annotated part-of-speech tag of each token.
+
+        :param names: the tags to tell apart.
+        :return: positions in ``names``, -1 for none of them. *Shape:* ``(n_tokens,)``
+        """
+        is_tag = self.values(TAG)[:, None] == np.array(list(map(get_string_id, names)), np.uint64)
+        return np.where(is_tag.any(axis=1), is_tag.argmax(axis=1), -1).astype(np.int32)
+
+    def values(self, attribute: int) -> NDArray[np.uint64]:
+        """Read an attribute of each token, 0 where it overlaps gold tokens that differ in it.
+
+        :param attribute: one of `spacy.attrs`, such as ``TAG``.
+        :return: *Shape:* ``(n_tokens,)``
+        :raises ValueError: for an Example that cannot be aligned; it quotes the Doc.
+        """
+        values = _attributes(self._references, [attribute])[:, 0]
+        if self._overlap is not None:
+            values = self._overlap.unanimous(values, np.uint64(0))
+        return self._with_others(
+            values, lambda eg: eg.get_aligned(attribute), lambda value: value or 0
+        )
+
+    def _with_others(
+        self, values: NDArray, align: Callable[[Example], list], convert: Callable[[Any], int]
+    ) -> NDArray:
+        """Insert the values of the Examples that spaCy aligns between those given."""
+        if all(self._by_character):
+            return values
+        given = iter(split(values, self._lengths))
+        by_example = []
+        for example, is_aligned in zip(self.examples, self._by_character, strict=True):
+            if is_aligned:
+                by_example.append(next(given))
+                continue
+            with naming(example.reference, "Aligning the annotation with the pipeline's tokens"):
+                aligned = align(example)
+            by_example.append(np.array(list(map(convert, aligned)), values.dtype))
+        return np.concatenate(by_example)
+
+
+class Overlap:
+    """Which gold tokens each token overlaps.
+
+    :param docs: Docs with the pipeline's tokens.
+    :param references: annotated Docs of the same characters, in the same order.
+    """
+
+    def __init__(self, docs: Sequence[Doc], references: Sequence[Doc]) -> None:
+        lengths = _attributes(docs, [LENGTH])[:, 0].astype(np.int64)
+        gold_lengths = _attributes(references, [LENGTH])[:, 0].astype(np.int64)
+        # Offsets in the characters of all Docs.
+        self._ends, self._gold_ends = np.cumsum(lengths), np.cumsum(gold_lengths)
+        self._starts, self._gold_starts = self._ends - lengths, self._gold_ends - gold_lengths
+        self._first = np.searchsorted(self._gold_ends, self._starts, side="right")
+        self._last = np.searchsorted(self._gold_ends, self._ends, side="left")
+        doc_lengths = np.array([len(doc) for doc in references if len(doc)], np.int64)
+        self._doc_starts = np.cumsum(doc_lengths) - doc_lengths
+
+    def unanimous(self, values: NDArray, otherwise: np.generic | int) -> NDArray:
+        """Return the value shared by all gold tokens that a token overlaps.
+
+        :param values: of the gold tokens. *Shape:* ``(n_gold_tokens,)``
+        :param otherwise: the value where they differ.
+        :return: *Shape:* ``(n_tokens,)``
+        """
+        if not len(values):
+            return values
+        changes = np.cumsum(np.append(False, values[1:] != values[:-1]))
+        is_same = changes[self._first] == changes[self._last]
+        return np.where(is_same, values[self._first], otherwise)
+
+    def tags(self, gold: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the tags of the tokens, -1 where an entity begins or ends inside one.
+
+        :param gold: the tags of the gold tokens, -1 where missing. *Shape:* ``(n_gold_tokens,)``
+        :return: *Shape:* ``(n_tokens,)``
+        """
+        label = (gold + 1) // 2
+        in_entity = label > 0
+        begins = in_entity & ((gold % 2 == 1) | (label != np.append(0, label[:-1])))
+        begins[self._doc_starts] = in_entity[self._doc_starts]
+        ends = in_entity & np.append(begins[1:] | ~in_entity[1:], True)[: len(gold)]
+        # Entity 0 stands for none.
+        start = np.append(-1, self._gold_starts[begins])
+        end = np.append(-1, self._gold_ends[ends])
+        is_whole = np.isin(start, self._starts) & np.isin(end, self._ends)
+        entity = (np.cumsum(begins) * in_entity)[self._first]
+        label_of_entity = np.append(0, label[begins])
+        outside = np.where(self.unanimous(gold, -1) == 0, 0, -1)
+        inside = 2 * label_of_entity[entity] - (self._starts == start[entity])
+        return np.where(is_whole[entity], inside, outside)
+
+
+def _attributes(docs: Iterable[Doc], attributes: list[int]) -> NDArray[np.uint64]:
+    """Read attributes of all Docs' tokens. *Shape:* ``(n_tokens, n_attributes)``."""
+    n = len(attributes)
+    empty = np.zeros((0, n), np.uint64)
+    return np.concatenate([empty, *(doc.to_array(attributes).reshape(-1, n) for doc in docs)])
+
+
+def _has_words_of_reference(example: Example) -> bool:
+    return np.array_equal(example.predicted.to_array(ORTH), example.reference.to_array(ORTH))
+
+
+def _characters(doc: Doc) -> str:
+    return "".join([token.text for token in doc])
