@@ -26,7 +26,7 @@ from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from thinc.api import Model, Shim
 
-from ..kernels import NgramTable, plain
+from ..kernels import NgramTable
 from ..text.sentences import Text, read_docs
 from .held_out import FOLDS, HeldOut, vote
 from .lexical import no_gradient
@@ -112,7 +112,8 @@ class TagLexicon(Shim):
         check_ngrams(ngrams)
         self.ngrams = tuple(tuple(offsets) for offsets in ngrams)
         offsets = sorted({offset for ngram in self.ngrams for offset in ngram})
-        self._hashing = np.array(offsets, np.int64), *_hash_parameters(self.ngrams, offsets)
+        parameters = _hash_parameters(self.ngrams, offsets)
+        self._hashing = (np.array(offsets, np.int64), *parameters, _BEFORE, _AFTER)
         self.learn([], 1)
 
     def _set(
@@ -135,13 +136,13 @@ class TagLexicon(Shim):
         self._first_rows = (kinds[:, None] + [0, first]).astype(np.int32)
         self._table = self._table_of(levels, self._first_rows)
         # Made when training first needs them.
-        self._folds: plain.NgramTable | None = None
-        self._without: list[plain.NgramTable] = []
+        self._folds: NgramTable | None = None
+        self._without: list[NgramTable] = []
 
     def _table_of(
         self, levels: NDArray[np.unsignedinteger], first_rows: NDArray[np.int32]
-    ) -> plain.NgramTable:
-        return NgramTable(*self._hashing, _BEFORE, _AFTER, *self._index, levels, first_rows)
+    ) -> NgramTable:
+        return NgramTable(self._hashing, self._index, levels, first_rows)
 
     # -- learning
 
@@ -199,7 +200,7 @@ class TagLexicon(Shim):
             ids[mine] = self._without[k].ids(keys[mine])
         return ids
 
-    def _training_tables(self) -> tuple[plain.NgramTable, list[plain.NgramTable]]:
+    def _training_tables(self) -> tuple[NgramTable, list[NgramTable]]:
         """The sets of folds of n-grams, as two bytes, and the n-grams without each fold."""
         if self._held_out is None:
             logger.warning(

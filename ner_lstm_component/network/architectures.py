@@ -22,7 +22,6 @@ from spacy.tokens import Doc
 from thinc.api import Model, Ops
 from thinc.types import ArgsKwargs, Floats2d
 
-from .. import kernels
 from ..decoding.crf import Potentials
 from ..errors import check_finite
 from ..features.lexical import LexicalFeatures, no_gradient
@@ -137,8 +136,8 @@ def _forward_both(
 ) -> tuple[NDArray[np.int32], Callable[[Any], list]]:
     lexical, lexicon = model.layers
     n_rows = lexical.attrs["table"].n_rows
-    ids = kernels.beside(lexical(text, is_train)[0], lexicon(text, is_train)[0], n_rows)
-    return ids, no_gradient
+    ids = [lexical(text, is_train)[0], lexicon(text, is_train)[0] + n_rows]
+    return np.concatenate(ids, axis=1), no_gradient
 
 
 def build_tok2vec_keras_lstm_tagger(

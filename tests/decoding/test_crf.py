@@ -8,7 +8,7 @@ import pytest
 from ner_lstm_component import kernels
 from ner_lstm_component.decoding import crf
 from ner_lstm_component.decoding.iob2 import find_invalid, tag_names
-from ner_lstm_component.kernels import plain
+from ner_lstm_component.kernels import numpy_kernels as plain
 
 LENGTHS = np.array([3, 1, 4, 2])
 
@@ -26,7 +26,7 @@ LENGTHS = np.array([3, 1, 4, 2])
 )
 def _kernels(request, monkeypatch):
     if not request.param:
-        for name in ("viterbi", "marginals", "negative_log_likelihood"):
+        for name in ("viterbi", "marginals"):
             monkeypatch.setattr(kernels, name, getattr(plain, name))
 
 
@@ -209,12 +209,12 @@ def test_arrays_of_any_kind_are_taken(case):
 
 
 def test_marginals_are_computed_in_pieces(case, monkeypatch):
-    monkeypatch.setattr(plain, "_AT_ONCE", 4)
+    monkeypatch.setattr(plain, "_BLOCK_TOKENS", 4)
     emissions, transitions, _ = case
     factors = crf.Potentials(emissions, transitions, LENGTHS)
     spans = np.array([[9, 10, 0], [0, 1, 0], [3, 4, 0]])
     found = crf.marginals(factors, spans, with_tags=True)
-    monkeypatch.setattr(plain, "_AT_ONCE", 1000)
+    monkeypatch.setattr(plain, "_BLOCK_TOKENS", 1000)
     whole = crf.marginals(factors, spans, with_tags=True)
     np.testing.assert_allclose(found.tags, whole.tags, atol=1e-6)
     np.testing.assert_allclose(found.spans, whole.spans, atol=1e-6)

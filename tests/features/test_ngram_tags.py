@@ -17,7 +17,7 @@ from ner_lstm_component.features.ngram_tags import (
     _levels,
     n_lexicon_rows,
 )
-from ner_lstm_component.kernels import plain
+from ner_lstm_component.kernels import numpy_kernels as plain
 from ner_lstm_component.text.sentences import read_docs
 
 NGRAMS = [[0], [-1, 0], [0, 1]]
@@ -310,11 +310,11 @@ def test_ngrams_are_looked_up(n_tags, kind):
     known = dict(zip(keys.tolist(), levels.tolist(), strict=True))
     found = np.array([[known.get(key, [0, 0]) for key in row] for row in wanted.tolist()])
     assert 400 <= found.any(axis=2).sum() < 450
-    hashing = np.array([0]), np.ones((2, 1), np.uint64), np.zeros(2, np.uint64), 0, 0
-    table = kind(*hashing, *index, levels, rows)
+    hashing = (np.array([0]), np.ones((2, 1), np.uint64), np.zeros(2, np.uint64), 0, 0)
+    table = kind(hashing, index, levels, rows)
     ids = table.ids(wanted)
     assert ids.dtype == np.int32
     np.testing.assert_array_equal(ids, (found + rows).reshape(-1, 4))
     assert table.ids(wanted[:0]).shape == (0, 4)
-    empty = kind(*hashing, *HashIndex.of(np.zeros(0, np.uint32)), levels[:0], rows)
+    empty = kind(hashing, HashIndex.of(np.zeros(0, np.uint32)), levels[:0], rows)
     np.testing.assert_array_equal(empty.ids(wanted), np.tile(np.arange(4), (len(wanted), 1)))
