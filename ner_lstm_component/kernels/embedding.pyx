@@ -86,20 +86,21 @@ cdef class RowIndex:
         return 0
 
     cdef Py_ssize_t _number(self, const int32_t *row, uint64_t hashed) except -1:
-        cdef Py_ssize_t slot = self._slot(hashed), size = self.width * sizeof(int32_t), number
-        while self._slots[slot] != 0:
-            number = self._slots[slot] - 1
-            if memcmp(&self._rows[number, 0], row, size) == 0:
-                return number
-            slot = self._slot(slot + 1)
         if self._n_rows == self._rows.shape[0]:
             self._grow()
-            return self._number(row, hashed)
-        number = self._n_rows
-        memcpy(&self._rows[number, 0], row, size)
-        self._slots[slot] = <int32_t>(number + 1)
-        self._n_rows += 1
-        return number
+        cdef Py_ssize_t slot = self._find(row, hashed)
+        if self._slots[slot] == 0:
+            memcpy(&self._rows[self._n_rows, 0], row, self.width * sizeof(int32_t))
+            self._n_rows += 1
+            self._slots[slot] = <int32_t>self._n_rows
+        return self._slots[slot] - 1
+
+    cdef Py_ssize_t _find(self, const int32_t *row, uint64_t hashed) noexcept:
+        """The slot of a row, or the free one where it belongs."""
+        cdef Py_ssize_t slot = self._slot(hashed), size = self.width * sizeof(int32_t)
+        while self._slots[slot] and memcmp(&self._rows[self._slots[slot] - 1, 0], row, size):
+            slot = self._slot(slot + 1)
+        return slot
 
     cdef inline Py_ssize_t _slot(self, uint64_t hashed) noexcept:
         return <Py_ssize_t>(hashed & <uint64_t>(self._slots.shape[0] - 1))
@@ -113,16 +114,15 @@ cdef class RowIndex:
         return mixed
 
     cdef int _grow(self) except -1:
-        cdef Py_ssize_t number, slot
-        rows = np.empty((2 * self._n_rows, self.width), np.int32)
+        cdef int32_t[:, ::1] rows = np.empty((2 * self._n_rows, self.width), np.int32)
+        cdef int32_t *row
+        cdef Py_ssize_t number
         rows[:self._n_rows] = self._rows
         self._slots = np.zeros(2 * self._slots.shape[0], np.int32)
         self._rows = rows
         for number in range(self._n_rows):
-            slot = self._slot(self._hash(&self._rows[number, 0]))
-            while self._slots[slot] != 0:
-                slot = self._slot(slot + 1)
-            self._slots[slot] = <int32_t>(number + 1)
+            row = &rows[number, 0]
+            self._slots[self._find(row, self._hash(row))] = <int32_t>(number + 1)
         return 0
 
 

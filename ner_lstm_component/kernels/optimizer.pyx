@@ -12,19 +12,9 @@ cdef extern from "optimizer.h" nogil:
 
 
 def adam(
-    float[::1] weights,
-    const float[::1] gradient,
-    float[::1] mom1,
-    float[::1] mom2,
-    float[::1] average,
-    double b1,
-    double b2,
-    double eps,
-    double rate,
-    double l2,
-    double decay,
-    double clip,
-    double step,
+    float[::1] weights, const float[::1] gradient, float[::1] mom1, float[::1] mom2,
+    float[::1] average, double b1, double b2, double eps, double rate, double l2, double decay,
+    double clip, double step,
 ):
     """Update the weights of a variable, its moments and its average in place, as Thinc's Adam.
 

@@ -23,7 +23,7 @@ def sentence_lengths(
             end = first + doc_lengths[k]
             is_annotated = False
             for token in range(first + 1, end):
-                is_annotated = is_annotated or attributes[token, 3] != 0
+                is_annotated |= attributes[token, 3] != 0
             if first < end:
                 starts[n_starts] = first
                 n_starts += 1
