@@ -1,19 +1,25 @@
-"""What setup.cfg cannot say: the inner loops are compiled, where there is a compiler.
+"""The compiled kernels, which setup.cfg cannot declare.
 
-Without one the package installs all the same, and computes them by NumPy.
+Each is optional: without a C compiler the package is installed all the same, and NumPy computes
+what they do.
 """
 
+from pathlib import Path
+
 from setuptools import Extension, setup
+
+KERNELS = "ner_lstm_component/kernels"
 
 setup(
     ext_modules=[
         Extension(
-            "ner_lstm_component.kernels.compiled",
-            ["ner_lstm_component/kernels/compiled.pyx"],
-            depends=["ner_lstm_component/kernels/wide.h"],
-            # Comparisons and roots of floats keep no loop from being vectorized.
-            extra_compile_args=["-O3", "-fno-trapping-math", "-fno-math-errno"],
+            f"{KERNELS}/{source.stem}".replace("/", "."),
+            [f"{KERNELS}/{source.name}"],
+            depends=sorted(map(str, Path(KERNELS).glob("*.h"))),
+            # Floating-point exceptions and errno would prevent vectorization.
+            extra_compile_args=["-O3", "-fno-trapping-math", "-fno-math-errno", "-fopenmp-simd"],
             optional=True,
         )
+        for source in sorted(Path(KERNELS).glob("*.pyx"))
     ]
 )

@@ -1,1 +1,1 @@
-"""Emissions and transitions to IOB2 tags, entities and probabilities."""
+"""From emissions and transitions to IOB2 tags, entities and probabilities."""

@@ -1,7 +1,7 @@
 """``Span._.confidence``: the probability of a predicted entity.
 
-The values are kept in ``Doc.user_data``, where spaCy's own extensions keep theirs: they
-survive ``Doc.to_bytes`` and ``DocBin(store_user_data=True)``.
+The values are stored in ``Doc.user_data``, as those of other extensions: ``Doc.to_bytes`` and
+``DocBin(store_user_data=True)`` include them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ CONFIDENCE = "confidence"
 def register_extension() -> None:
     """Register ``Span._.confidence``, which is None for spans without a value.
 
-    A component with ``confidence = true`` does so itself. Call it to read Docs that were stored
-    with their confidences where there is no such component. An extension of that name that is
-    there already is kept, with its default.
+    A component with ``confidence = true`` does this itself. Call it to read stored confidences
+    without such a component. An existing extension of that name is kept.
 
-    :raises ValueError: if that one is a getter or a method, which stores no values.
+    :raises ValueError: if the existing extension is a getter or a method, which stores no values.
     """
     if not Span.has_extension(CONFIDENCE):
         Span.set_extension(CONFIDENCE, default=None)
@@ -28,16 +27,15 @@ def register_extension() -> None:
     if method is not None or (getter is not None and setter is None):
         raise ValueError(
             f"Span._.{CONFIDENCE} is registered as a {'method' if method else 'getter'}, which "
-            "stores no values. Register it without one (the component does if it is not "
-            "registered at all), or set confidence = false for the component."
+            "stores no values. Register it with a default instead (the component does so if it is "
+            "not registered), or set confidence = false for the component."
         )
 
 
 def set_confidence(doc: Doc, entities: Iterable[tuple[int, int]], values: Iterable[float]) -> None:
     """Store the probabilities of a Doc's entities.
 
-    :param entities: first token and end (one past the last token) of each.
-    :param values: their probabilities.
+    :param entities: first token and end (one past the last token) of each entity.
     :raises ValueError: see :func:`register_extension`.
     """
     register_extension()

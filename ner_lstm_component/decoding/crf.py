@@ -1,15 +1,12 @@
-"""The linear-chain conditional random field: decoding, marginals, likelihood.
+"""The linear-chain conditional random field (Lafferty, McCallum and Pereira, 2001).
 
-A sequence's score is the sum of its tags' emissions and of the transitions between
-neighbours, with a boundary before the first tag and after the last (Lafferty, McCallum
-and Pereira, 2001). The transitions are one matrix with ``n_tags + 1`` rows and columns,
-the last of which is that boundary: ``transitions[i, j]`` scores tag *j* after tag *i*,
-``transitions[-1, j]`` starting with *j*, ``transitions[i, -1]`` ending with *i*. What
-IOB2 forbids scores ``FORBIDDEN``, minus infinity: no temperature and no emission outweighs it.
+The score of a tag sequence is the sum of its emissions and of the transitions between
+neighbouring tags, with a boundary before the first tag and after the last. All transitions are
+one matrix of shape ``(n_tags + 1, n_tags + 1)``, whose last row and column are the boundary:
+``transitions[i, j]`` scores tag *j* after tag *i*, ``transitions[-1, j]`` a sequence that starts
+with *j*, ``transitions[i, -1]`` one that ends with *i*.
 
-Sequences stand one after the other in one array with a list of their lengths. In training
-on a GPU the likelihood and its gradient are computed by the same recursion inside the compiled
-network (`network.crf_loss`), on a CPU by what is here (`fused_crf`).
+The sequences of a batch are concatenated in one array of emissions, with a list of their lengths.
 """
 
 from __future__ import annotations
@@ -20,20 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import kernels
+from ..kernels.numpy_kernels import forward_backward
 
+# The score of what IOB2 forbids. No emission or temperature makes up for it.
 FORBIDDEN = -np.inf
+# The score of a disallowed tag if no valid tag sequence agrees with an annotation: the loss stays
+# finite.
+_DISALLOWED = -1e4
 
 
 class Potentials(NamedTuple):
-    """What the network gives for some Docs: the factors of the CRF.
+    """The scores that the network computes for some Docs, or the gradient of a loss by them.
 
-    A gradient has the same form.
-
-    :param emissions: of all tokens, one Doc's after the other's: scores of each tag.
-        *Shape:* ``(n_tokens, n_tags)``
+    :param emissions: the score of each tag, of all tokens. *Shape:* ``(n_tokens, n_tags)``
     :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
-    :param lengths: of the sequences that stand in ``emissions``, the Docs' sentences.
-        *Shape:* ``(n_sequences,)``
+    :param lengths: lengths of the sequences. *Shape:* ``(n_sequences,)``
     """
 
     emissions: NDArray[np.float32]
@@ -41,88 +39,15 @@ class Potentials(NamedTuple):
     lengths: NDArray[np.int64]
 
 
-def iob2_allowed(n_labels: int) -> NDArray[np.bool_]:
-    """Which transitions IOB2 allows.
-
-    ``I-x`` follows only ``B-x`` or ``I-x``; everything else is free.
-
-    :return: *Shape:* ``(2 * n_labels + 2, 2 * n_labels + 2)``, the last row and column
-        being the sequence's boundary.
-    """
-    n_tags = 2 * n_labels + 1
-    allowed = np.ones((n_tags + 1, n_tags + 1), bool)
-    for begin in range(1, n_tags, 2):
-        inside = begin + 1
-        allowed[:, inside] = False
-        allowed[[begin, inside], inside] = True
-    return allowed
-
-
-def viterbi(
-    emissions: NDArray[np.float32],
-    transitions: NDArray[np.float32],
-    lengths: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """The best tags of each sequence (Viterbi, 1967; Rabiner, 1989, III.B).
-
-    Of equally good tags the first one is taken, from a sequence's end on.
-
-    :param emissions: of all sequences, one after the other. *Shape:* ``(n_tokens, n_tags)``
-    :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
-    :param lengths: of the sequences, each at least 1, their sum ``n_tokens``.
-    :return: the tags. *Shape:* ``(n_tokens,)``
-    """
-    return kernels.viterbi(_float32(emissions), _float32(transitions), _int64(lengths))
-
-
 class Marginals(NamedTuple):
     """Probabilities under the CRF.
 
-    :param spans: of each span that was asked for. *Shape:* ``(n_spans,)``, each in 0…1
-    :param tags: of each tag at each token; None where they were not asked for.
-        *Shape:* ``(n_tokens, n_tags)``
+    :param spans: of each requested span, from 0 to 1. *Shape:* ``(n_spans,)``
+    :param tags: of each tag, or None if not requested. *Shape:* ``(n_tokens, n_tags)``
     """
 
     spans: NDArray[np.float64]
     tags: NDArray[np.float32] | None
-
-
-def marginals(
-    factors: Potentials,
-    spans: NDArray[np.int64],
-    *,
-    temperature: float = 1.0,
-    with_tags: bool = False,
-) -> Marginals:
-    """The probability that each span is an entity of its type, exactly as it stands.
-
-    It sums over all tag sequences that begin the entity at the span's start, go on with
-    it to the span's end, and do not go on after that (Culotta and McCallum, 2004), by the
-    forward-backward algorithm (Rabiner, 1989, III.A).
-
-    :param spans: first token, end (one past the last token) and label of each span, within
-        one sequence. *Shape:* ``(n_spans, 3)``
-    :param temperature: what the factors are divided by.
-    :param with_tags: whether each tag's probability is wanted too.
-    """
-    emissions, transitions, lengths = factors
-    both = kernels.marginals(
-        _float32(emissions),
-        _float32(transitions),
-        _int64(lengths),
-        _int64(spans),
-        with_tags,
-        temperature,
-    )
-    return Marginals(*both)
-
-
-def _float32(array: NDArray[np.floating]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(array, np.float32)
-
-
-def _int64(array: NDArray[np.integer]) -> NDArray[np.int64]:
-    return np.ascontiguousarray(array, np.int64)
 
 
 class LossAndGradient(NamedTuple):
@@ -138,25 +63,116 @@ class LossAndGradient(NamedTuple):
     transitions: NDArray[np.float32]
 
 
+def iob2_allowed(n_labels: int) -> NDArray[np.bool_]:
+    """Return which transitions IOB2 allows: all, except that ``I-x`` follows ``B-x`` or ``I-x``.
+
+    :return: *Shape:* ``(2 * n_labels + 2, 2 * n_labels + 2)``, including the boundary.
+    """
+    n_tags = 2 * n_labels + 1
+    allowed = np.ones((n_tags + 1, n_tags + 1), bool)
+    for begin in range(1, n_tags, 2):
+        inside = begin + 1
+        allowed[:, inside] = False
+        allowed[[begin, inside], inside] = True
+    return allowed
+
+
+def viterbi(
+    emissions: NDArray[np.float32],
+    transitions: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Find the best tag sequences (Viterbi, 1967; Rabiner, 1989, III.B).
+
+    Ties are broken in favour of the first tag, beginning at the end of a sequence.
+
+    :param emissions: *Shape:* ``(n_tokens, n_tags)``
+    :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
+    :param lengths: lengths of the sequences, each at least 1.
+    :return: the tags. *Shape:* ``(n_tokens,)``
+    """
+    return kernels.viterbi(_float32(emissions), _float32(transitions), _int64(lengths))
+
+
+def marginals(
+    potentials: Potentials,
+    spans: NDArray[np.int64],
+    *,
+    temperature: float = 1.0,
+    with_tags: bool = False,
+) -> Marginals:
+    """Compute the probability that each span is an entity of its type, with exactly its bounds.
+
+    This is the share of the tag sequences that contain the entity (Culotta and McCallum, 2004),
+    by the forward-backward algorithm (Rabiner, 1989, III.A).
+
+    :param spans: first token, end (one past the last token) and label of each span, which must
+        not cross sequences. *Shape:* ``(n_spans, 3)``
+    :param temperature: divisor of all scores.
+    :param with_tags: whether to return the probabilities of tags too.
+    """
+    emissions, transitions, lengths = potentials
+    found = kernels.marginals(
+        _float32(emissions),
+        _float32(transitions),
+        _int64(lengths),
+        _int64(spans),
+        with_tags,
+        temperature,
+    )
+    return Marginals(*found)
+
+
 def negative_log_likelihood(
     emissions: NDArray[np.float32],
     transitions: NDArray[np.float32],
     lengths: NDArray[np.int64],
     allowed: NDArray[np.bool_],
 ) -> LossAndGradient:
-    """The negative log-likelihood of an annotation that may be partial.
+    """Compute the negative log-likelihood of an annotation, which may be partial.
 
-    The likelihood is the share of all tag sequences' weight that those have which agree
-    with the annotation: tokens without one are summed over (Tsuboi et al., 2008). Its
-    gradient is the difference of the expected counts in both sets.
+    The likelihood is the share of the tag sequences that agree with the annotation, summed over
+    the tags of unannotated tokens (Tsuboi et al., 2008). The gradient is the difference between
+    the expected counts in all sequences and in those that agree.
 
-    :param allowed: which tags the annotation allows at each token: one where it is
-        known, all where it is missing. *Shape:* ``(n_tokens, n_tags)``
+    :param allowed: which tags the annotation allows at each token: one where it is known, all
+        where it is missing. *Shape:* ``(n_tokens, n_tags)``
     """
-    found = kernels.negative_log_likelihood(
-        _float32(emissions),
-        _float32(transitions),
-        _int64(lengths),
-        np.ascontiguousarray(allowed, bool).view(np.uint8),
+    lengths = _int64(lengths)[np.asarray(lengths) > 0]
+    scores, matrix = emissions.astype(np.float64), transitions.astype(np.float64)
+    free = _expectations(scores, matrix, lengths)
+    clamped = _expectations(np.where(allowed, scores, -np.inf), matrix, lengths)
+    if not np.isfinite(clamped[0]).all():
+        clamped = _expectations(np.where(allowed, scores, _DISALLOWED), matrix, lengths)
+    log_partition, d_emissions, d_transitions = (x - y for x, y in zip(free, clamped, strict=True))
+    return LossAndGradient(
+        float(log_partition.sum()), _float32(d_emissions), _float32(d_transitions)
     )
-    return LossAndGradient(*found)
+
+
+@np.errstate(invalid="ignore")
+def _expectations(
+    emissions: NDArray[np.float64], transitions: NDArray[np.float64], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Compute log partitions, and the expected counts of tags and of transitions."""
+    alpha, beta, log_partition = forward_backward(emissions, transitions, lengths)
+    total = np.repeat(log_partition, lengths)[:, None]
+    tags = np.exp(alpha + beta - total)
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    counts = np.zeros(transitions.shape)
+    counts[-1, :-1] = tags[starts].sum(axis=0)
+    counts[:-1, -1] = tags[ends - 1].sum(axis=0)
+    inner = np.delete(np.arange(len(emissions)), starts)
+    following = (emissions + beta - total)[inner]
+    pairs = alpha[inner - 1, :, None] + transitions[:-1, :-1] + following[:, None, :]
+    counts[:-1, :-1] = np.exp(pairs).sum(axis=0)
+    return log_partition, tags, counts
+
+
+def _float32(array: NDArray[np.floating]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _int64(array: NDArray[np.integer]) -> NDArray[np.int64]:
+    return np.ascontiguousarray(array, np.int64)

@@ -1,1 +1,1 @@
-"""Tokens to integer ids: lexical features, and how the training data tags n-grams."""
+"""From tokens to integer ids: lexical features, and tag statistics of n-grams."""

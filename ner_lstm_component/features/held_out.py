@@ -1,37 +1,40 @@
-"""Cross-fitting: n-gram tags in training, without the document that is looked up.
+"""Cross-fitting: in training, n-grams are looked up in counts without the document at hand.
 
-Counts that include a training document tell its tags. Its n-grams are therefore looked up
-in counts without it: documents are dealt to folds, and each is shown the counts of the
-other folds (target encoding, Micci-Barreca, 2001, cross-fitted as in stacking, Wolpert,
-1992). Leaving out the document alone would tell its tags as well: a word with balanced
-counts would always show one fewer of the right tag.
+Counts that include a training document reveal its tags. Documents are therefore assigned to
+folds, and each is looked up in the counts of the other folds (target encoding, Micci-Barreca,
+2001, with cross-fitting as in stacking, Wolpert, 1992). To leave out only the document itself
+would reveal its tags too: a word with balanced counts would always lack one of the right tag.
 
-The fold of a token is found by a vote. Each n-gram votes for the folds that it was counted
-in, which for most n-grams is one. This works for a document that was loaded, cut, merged
-with others or changed by an augmenter, and stores no text.
+The fold of a token is found by majority vote: each n-gram votes for the folds in which it was
+counted, for most n-grams a single one. This stores no text, and works for documents that were
+loaded, cut, merged or augmented.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from spacy.attrs import ORTH
+from spacy.strings import get_string_id
+from spacy.tokens import Doc
 
 FOLDS = 10
 
-# Tokens on either side whose n-grams vote. Fewer have too few votes in a changed sentence,
-# more have the votes of both parts where an augmenter joined two sentences.
-_REACH = 8
-# The folds in a set of folds, which is a number with a bit for each.
+# Tokens on either side whose n-grams vote. Fewer have too few votes in an altered sentence, and
+# more include the votes of the other part where an augmenter joined two sentences.
+_WINDOW = 8
+# Sets of folds are numbers with a bit for each fold; the rows are their members.
 _MEMBERS = (np.arange(2**FOLDS)[:, None] >> np.arange(FOLDS) & 1).astype(np.int32)
 
 
-class HeldOut(NamedTuple):
-    """The levels of n-grams without each fold, compressed: only training needs them.
+class HeldOutLevels(NamedTuple):
+    """The levels of n-grams without each fold, compressed because only training needs them.
 
-    :param folds: the set of folds that each n-gram was counted in.
+    :param folds: the set of folds in which each n-gram was counted.
     :param levels: the levels without each of these folds, fold by fold.
     """
 
@@ -39,27 +42,28 @@ class HeldOut(NamedTuple):
     levels: bytes
 
     @classmethod
-    def of(cls, counted: NDArray[np.bool_], without: NDArray[np.unsignedinteger]) -> HeldOut:
-        """Compress what is known of n-grams.
+    def pack(
+        cls, counted: NDArray[np.bool_], held_out: NDArray[np.unsignedinteger]
+    ) -> HeldOutLevels:
+        """Compress the levels of n-grams.
 
         :param counted: whether an n-gram was counted in a fold. *Shape:* ``(FOLDS, n)``
-        :param without: its levels without that fold. *Shape:* ``(FOLDS, n, width)``
+        :param held_out: its levels without that fold. *Shape:* ``(FOLDS, n, width)``
         """
         folds = (counted << np.arange(FOLDS)[:, None]).sum(axis=0)
-        levels = without[counted]
-        little = levels.dtype.newbyteorder("<")
+        levels = held_out[counted]
         return cls(
             zlib.compress(folds.astype("<u2").tobytes()),
-            zlib.compress(levels.astype(little).tobytes()),
+            zlib.compress(levels.astype(levels.dtype.newbyteorder("<")).tobytes()),
         )
 
     def unpack(
         self, levels: NDArray[np.unsignedinteger]
     ) -> tuple[NDArray[np.uint16], NDArray[np.unsignedinteger]]:
-        """Decompress what :meth:`of` was given.
+        """Decompress the levels.
 
-        :param levels: the n-grams' levels with all folds. *Shape:* ``(n, width)``
-        :return: the sets of folds, *Shape:* ``(n,)``; and the levels without each fold,
+        :param levels: the levels of the n-grams with all folds. *Shape:* ``(n, width)``
+        :return: the sets of folds, *Shape:* ``(n,)``, and the levels without each fold,
             *Shape:* ``(FOLDS, n, width)``
         :raises ValueError: if the bytes are damaged.
         """
@@ -69,14 +73,15 @@ class HeldOut(NamedTuple):
             raise ValueError("Sets of folds are out of range.")
         counted = _MEMBERS[folds].T.astype(bool)
         size = int(counted.sum()) * width * levels.itemsize
-        little = levels.dtype.newbyteorder("<")
-        without = np.repeat(levels[None], FOLDS, axis=0)
-        without[counted] = np.frombuffer(_inflate(self.levels, size), little).reshape(-1, width)
-        return folds.astype(np.uint16), without
+        held_out = np.repeat(levels[None], FOLDS, axis=0)
+        held_out[counted] = np.frombuffer(
+            _inflate(self.levels, size), levels.dtype.newbyteorder("<")
+        ).reshape(-1, width)
+        return folds.astype(np.uint16), held_out
 
 
 def _inflate(data: bytes, size: int) -> bytes:
-    """Decompress to a known size, whatever the data says of its own."""
+    """Decompress to a known size, so that damaged data cannot fill the memory."""
     inflater = zlib.decompressobj()
     try:
         inflated = inflater.decompress(data, size + 1)
@@ -87,16 +92,28 @@ def _inflate(data: bytes, size: int) -> bytes:
     return inflated
 
 
-def vote(
-    folds: NDArray[np.integer], lengths: NDArray[np.int64], dealt: NDArray[np.int64]
+def assigned_folds(docs: Sequence[Doc]) -> NDArray[np.int64]:
+    """Assign documents to folds by a hash of their text without white space.
+
+    :return: the fold of each token's document. *Shape:* ``(n_tokens,)``
+    """
+    folds = []
+    for doc in docs:
+        strings = doc.vocab.strings  # doc.text would create a Token of each word.
+        words = "".join([strings[orth] for orth in doc.to_array(ORTH).tolist()])
+        folds.append(get_string_id("".join(words.split())) % FOLDS)
+    return np.repeat(np.array(folds, np.int64), [len(doc) for doc in docs])
+
+
+def vote_folds(
+    folds: NDArray[np.integer], lengths: NDArray[np.int64], assigned: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Find the fold that each token was counted in, by the n-grams near it in its sentence.
+    """Find the fold in which each token was counted, by the n-grams near it in its sentence.
 
     :param folds: the set of folds of each token's n-grams. *Shape:* ``(n_tokens, n_kinds)``
     :param lengths: the sentences' lengths in tokens.
-    :param dealt: the fold that a document of this text is dealt to. It decides between
-        folds with equally many votes, so that it is exact for an unchanged document: all of
-        that document's n-grams vote for its fold. *Shape:* ``(n_tokens,)``
+    :param assigned: see :func:`assigned_folds`. It breaks ties, so that the result is exact for
+        an unchanged document, all of whose n-grams vote for its fold.
     :return: *Shape:* ``(n_tokens,)``
     """
     votes = np.zeros((len(folds) + 1, FOLDS), np.int32)
@@ -104,7 +121,7 @@ def vote(
     token = np.arange(len(folds))
     ends = np.cumsum(lengths)
     first, end = np.repeat(ends - lengths, lengths), np.repeat(ends, lengths)
-    near = votes[np.minimum(token + _REACH + 1, end)] - votes[np.maximum(token - _REACH, first)]
-    near *= 2
-    near[token, dealt] += 1
-    return near.argmax(axis=1)
+    nearby = votes[np.minimum(token + _WINDOW + 1, end)] - votes[np.maximum(token - _WINDOW, first)]
+    nearby *= 2
+    nearby[token, assigned] += 1
+    return nearby.argmax(axis=1)

@@ -1,11 +1,10 @@
-"""Lexical features: words → integer ids, rows of the network's embedding table.
+"""Lexical features: from words to integer ids, which are rows of the network's embedding table.
 
-Every feature of a word (its lower-cased form, its shape, its first and last characters)
-is hashed to ``HASHES`` rows in its own part of one table, and the network sums their
-vectors (hash embeddings: Svenstrup et al., 2017; spaCy's ``MultiHashEmbed`` does the
-same). There is no vocabulary: no word is unknown, and there is nothing to save. The
-features depend on a word's text alone, so they are the same for a Doc that spaCy
-tokenized and for one built from given words.
+Each feature of a word (its lower-cased form, its shape, its first and last characters) is hashed
+to ``HASHES`` rows in its own part of the table, and the network sums their vectors (hash
+embeddings, Svenstrup et al., 2017, as in spaCy's ``MultiHashEmbed``). There is no vocabulary: no
+word is unknown, and nothing has to be saved. The features depend only on the text of a word, not
+on how a Doc was created.
 """
 
 from __future__ import annotations
@@ -25,19 +24,19 @@ from ..kernels import RowIndex, feature_ids
 from ..text.sentences import Text
 
 HASHES = 2
-# Words whose ids are remembered, at most.
+# Maximum number of words whose ids are cached.
 _CACHE_SIZE = 100_000
 
 
 def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[Text, NDArray[np.int32]]:
-    """The Thinc layer that gives words' lexical features.
+    """Create the Thinc layer that computes the lexical features of words.
 
-    :param names: features, each one of ``ORTH``, ``LOWER``, ``SHAPE``, ``PREFIXn``,
-        ``SUFFIXn`` (the first or last *n* characters).
-    :param rows: rows of the embedding table that each feature has to itself.
-    :return: a layer to ids. *Shape:* ``(n_tokens, len(names) * HASHES)``, int32, below
-        ``sum(rows)``, the ids of one feature side by side.
-    :raises ValueError: for an unknown feature, or lists that do not match.
+    :param names: features: ``ORTH``, ``LOWER``, ``SHAPE``, or ``PREFIXn``, ``SUFFIXn`` for the
+        first or last *n* characters.
+    :param rows: number of rows of the embedding table for each feature.
+    :return: a layer to ids below ``sum(rows)``, int32, the ids of a feature next to each other.
+        *Shape:* ``(n_tokens, len(names) * HASHES)``
+    :raises ValueError: for an unknown feature, or if the lists do not match.
     """
     return Model(
         "lexical_features",
@@ -54,12 +53,12 @@ def _forward(
 
 
 def no_gradient(d_features: Any) -> list:
-    """Text has no gradient."""
+    """Return no gradient: text has none."""
     return []
 
 
 def words_of(orths: Sequence[int], docs: Sequence[Doc]) -> list[str]:
-    """The words of some hashes, of Docs which may have several vocabularies."""
+    """Look up the words of hashes in the vocabularies of their Docs, which may differ."""
     first = docs[0].vocab.strings
     stores = {id(doc.vocab): doc.vocab.strings for doc in docs}.values()
     if len(stores) == 1:
@@ -67,20 +66,12 @@ def words_of(orths: Sequence[int], docs: Sequence[Doc]) -> list[str]:
     return [next((strings for strings in stores if orth in strings), first)[orth] for orth in orths]
 
 
-def _lower(word: str) -> str:
-    return word.lower()
+# The forms of a word that are features, or parts of which are.
+_FORMS: dict[str, Callable[[str], str]] = {"ORTH": str, "LOWER": str.lower, "SHAPE": word_shape}
 
 
-def _orth(word: str) -> str:
-    return word
-
-
-# What of a word features are, or a part of which.
-_FORMS: dict[str, Callable[[str], str]] = {"ORTH": _orth, "LOWER": _lower, "SHAPE": word_shape}
-
-
-def _feature(name: str) -> tuple[str, int]:
-    """A feature's form, and its first characters, its last (less than 0) or all (0)."""
+def _parse_feature(name: str) -> tuple[str, int]:
+    """Return the form of a feature, and the number of its first characters; see `feature_ids`."""
     if name in _FORMS:
         return name, 0
     affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
@@ -93,10 +84,9 @@ def _feature(name: str) -> tuple[str, int]:
 
 
 class FeatureTable:
-    """Computes words' ids, and remembers those of recent words.
+    """Compute the ids of words, and cache them.
 
-    Most tokens repeat a word seen shortly before. The memory is bounded: when it is
-    full it is emptied, so that a server that meets ever new words does not grow.
+    Most tokens repeat a recent word. A full cache is emptied, so that the memory stays bounded.
     """
 
     def __init__(self, names: Sequence[str], rows: Sequence[int]) -> None:
@@ -108,17 +98,17 @@ class FeatureTable:
         self.names = tuple(names)
         self.rows = tuple(rows)
         self.n_rows = np.int32(sum(rows))
-        features = [_feature(name) for name in names]
+        features = [_parse_feature(name) for name in names]
         forms = list(dict.fromkeys(form for form, _ in features))
         self._forms = [_FORMS[form] for form in forms]
-        # The name is hashed with the value: equal strings of two features (the word "a"
-        # and the prefix "a") then collide with different others.
+        # Hashed with the value: equal strings of two features (the word "a" and the prefix "a")
+        # then collide with different strings.
         self._labels = [f"{name} " for name in names]
         columns = [[forms.index(form) for form, _ in features], [n for _, n in features]]
         first_rows = np.cumsum([0, *rows[:-1]])
         self._features = np.array([*columns, rows, first_rows], np.int64).T.copy()
         self._lock = threading.Lock()
-        # A word's hash is two numbers of 32 bits.
+        # The hash of a word is two numbers of 32 bits.
         self._index = RowIndex(2)
         self._known = np.empty((1024, len(self.names) * HASHES), np.int32)
 
@@ -129,18 +119,17 @@ class FeatureTable:
         self.__init__(state["names"], state["rows"])  # type: ignore[misc]
 
     def __call__(self, text: Text) -> NDArray[np.int32]:
-        """The ids of all words. *Shape:* ``(n_tokens, len(names) * HASHES)``."""
+        """Compute the ids of all words. *Shape:* ``(n_tokens, len(names) * HASHES)``."""
         if not len(text.orths):
             return np.zeros((0, len(self.names) * HASHES), np.int32)
         with self._lock:
             try:
                 return self._look_up(text)
             except BaseException:
-                self._index.clear()  # which may hold words whose ids were not computed
+                self._index.clear()  # It may have words without ids.
                 raise
 
     def _look_up(self, text: Text) -> NDArray[np.int32]:
-        """The ids of words, one row a word."""
         orths = text.orths
         if len(self._index) > _CACHE_SIZE:
             self._index.clear()

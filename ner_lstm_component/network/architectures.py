@@ -23,7 +23,6 @@ from spacy.tokens import Doc
 from thinc.api import Model, Ops
 from thinc.types import ArgsKwargs, Floats2d
 
-from .. import kernels
 from ..decoding.crf import Potentials
 from ..errors import check_finite
 from ..features.lexical import LexicalFeatures, no_gradient
@@ -134,8 +133,8 @@ def _forward_features(
     """Concatenate the ids of both layers; the lexicon's are the last rows of the table."""
     lexical, lexicon = model.layers
     n_rows = lexical.attrs["table"].n_rows
-    ids = kernels.beside(lexical(text, is_train)[0], lexicon(text, is_train)[0], n_rows)
-    return ids, no_gradient
+    ids = [lexical(text, is_train)[0], lexicon(text, is_train)[0] + n_rows]
+    return np.concatenate(ids, axis=1), no_gradient
 
 
 def build_tok2vec_keras_lstm_tagger(

@@ -1,1 +1,1 @@
-"""Text to what the network reads at once: sentences, windows, padded batches."""
+"""From Docs to the network's input: sentences, windows, padded batches."""

@@ -1,6 +1,6 @@
-"""Windows of like length, padded to a batch together.
+"""Padded batches of windows of similar length.
 
-What the network gives for a window does not depend on the batch that it is in.
+The network's output for a window does not depend on its batch.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from .windows import Windowing, Windows
 
 @dataclass(frozen=True)
 class Batch:
-    """Some windows, right-padded.
+    """Windows, padded on the right. All arrays have the shape ``(batch, time)``.
 
-    :param tokens: offset of the token at each place. *Shape:* ``(batch, time)``
-    :param mask: which places hold a token. *Shape:* ``(batch, time)``
-    :param core: which places are tagged. *Shape:* ``(batch, time)``
+    :param tokens: offsets of the tokens.
+    :param mask: which positions are tokens.
+    :param core: which positions are tagged.
     """
 
     tokens: NDArray[np.int64]
@@ -28,7 +28,7 @@ class Batch:
     core: NDArray[np.bool_]
 
     def put(self, values: NDArray, into: NDArray) -> None:
-        """Write what the network gave for the cores to their tokens.
+        """Write the network's output for the cores to their tokens.
 
         :param values: *Shape:* ``(batch, time, width)``
         :param into: *Shape:* ``(n_tokens, width)``
@@ -37,11 +37,7 @@ class Batch:
 
 
 def pad_windows(windows: Windows, windowing: Windowing) -> Iterator[Batch]:
-    """Gather windows of like length into padded batches, the longest first.
-
-    :param windows: all windows of some Docs.
-    :param windowing: how large a batch may be.
-    """
+    """Gather windows of similar length into padded batches, the longest first."""
     order = np.argsort(-windows.lengths, kind="stable")
     lengths = windows.lengths[order]
     first = 0

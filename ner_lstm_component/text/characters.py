@@ -1,30 +1,27 @@
-"""Characters that are not seen: blanks, controls, zero-width and formatting characters."""
+"""Invisible characters: white space, control, zero-width and formatting characters."""
 
 from __future__ import annotations
 
 _RANGES = [
-    *[(0x00, 0x20), (0x7F, 0xA0), (0xAD, 0xAD)],  # controls, blanks, soft hyphen
+    *[(0x00, 0x20), (0x7F, 0xA0), (0xAD, 0xAD)],  # controls, spaces, soft hyphen
     *[(0x61C, 0x61C), (0x115F, 0x1160), (0x1680, 0x1680), (0x180E, 0x180E)],
-    *[(0x2000, 0x200F), (0x2028, 0x202F), (0x205F, 0x206F)],  # blanks, zero-width, direction
+    *[(0x2000, 0x200F), (0x2028, 0x202F), (0x205F, 0x206F)],  # spaces, zero-width, direction
     *[(0x2800, 0x2800), (0x3000, 0x3000), (0x3164, 0x3164)],
     *[(0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF9, 0xFFFB)],
 ]
 _INVISIBLE = "".join(chr(code) for first, last in _RANGES for code in range(first, last + 1))
-# Variation selectors change the look of the character before them, and are not seen alone.
-_UNSEEN = frozenset(_INVISIBLE) | frozenset(map(chr, range(0xFE00, 0xFE10)))
+# Variation selectors change how the preceding character looks, and are invisible alone.
+_INVISIBLE_ALONE = frozenset(_INVISIBLE) | frozenset(map(chr, range(0xFE00, 0xFE10)))
 
 
 def strip_invisible(text: str) -> str:
-    """Remove blanks and invisible characters from both ends.
-
-    What is inside stays, and so does a variation selector after a character.
-    """
-    # str.strip() of so many characters takes several times as long to find none.
-    if text and (text[0] in _UNSEEN or text[-1] in _UNSEEN):
+    """Remove invisible characters from both ends, except a variation selector after a character."""
+    # If there are none, str.strip() with so many characters takes several times as long.
+    if text and (text[0] in _INVISIBLE_ALONE or text[-1] in _INVISIBLE_ALONE):
         return text.strip(_INVISIBLE)
     return text
 
 
 def is_invisible(text: str) -> bool:
-    """Whether a text has no visible character."""
-    return _UNSEEN.issuperset(text)
+    """Return whether a text has no visible character."""
+    return _INVISIBLE_ALONE.issuperset(text)

@@ -1,12 +1,4 @@
-"""Docs as the network reads them: their words, and their sentences.
-
-The network reads sentence by sentence, as it was trained. Where a Doc has no sentence
-boundaries, its punctuation tells where sentences end; the Doc itself is left as it is.
-What is longer than the window is read in windows that overlap: each tags its core and
-sees some context on either side, so that memory stays bounded and no length is too
-long. Windows of like length are padded to a batch together; a segment's numbers do not
-depend on its batch.
-"""
+"""The words and sentences of Docs, which are not changed."""
 
 from __future__ import annotations
 
@@ -23,19 +15,18 @@ from spacy.tokens import Doc
 
 from .. import kernels
 
-_WANTED = [ORTH, IS_PUNCT, IS_LOWER, SENT_START]
+_ATTRIBUTES = [ORTH, IS_PUNCT, IS_LOWER, SENT_START]
 _TERMINATORS = np.sort(np.array([*map(get_string_id, Sentencizer.default_punct_chars)], np.uint64))
 _OPENING = np.sort(np.array([*map(get_string_id, "([{<«‘“„‚‹¿¡")], np.uint64))
 _QUOTE = get_string_id('"')
 
 
 class Text(NamedTuple):
-    """Some Docs, or sentences of theirs, as all layers read them.
+    """The input of all layers: Docs, or some of their sentences.
 
     :param docs: the Docs.
-    :param orths: hashes of the words, one Doc's after the other's. *Shape:* ``(n_tokens,)``
-    :param lengths: of the sentences in tokens, in order, an empty Doc having none.
-        *Shape:* ``(n_sentences,)``
+    :param orths: hashes of all words. *Shape:* ``(n_tokens,)``
+    :param lengths: lengths of all sentences in tokens. *Shape:* ``(n_sentences,)``
     """
 
     docs: Sequence[Doc]
@@ -44,15 +35,14 @@ class Text(NamedTuple):
 
 
 def read_docs(docs: Sequence[Doc]) -> Text:
-    """Read Docs' words, and find their sentences.
+    """Read the words of Docs, and find their sentences.
 
-    The sentences are the Doc's own where it has boundaries (of a parser, a sentencizer or
-    an annotator). Else its punctuation tells where one ends: after a full stop, question or
-    exclamation mark (spaCy's ``Sentencizer`` has the list for many scripts) and the closing
-    quotes and brackets that follow it, unless the next token is in lower case. A straight
-    quote closes where an odd number came before it.
+    If a Doc has sentence boundaries (of a parser, a sentencizer or an annotator), they count.
+    Otherwise a sentence ends after a full stop, a question or exclamation mark (those of spaCy's
+    ``Sentencizer``, for many scripts) and the closing quotes and brackets that follow, unless the
+    next token is in lower case. Every second straight quote is a closing one.
     """
-    arrays = [doc.to_array(_WANTED) for doc in docs]
+    arrays = [doc.to_array(_ATTRIBUTES) for doc in docs]
     if not arrays:
         return Text(docs, np.zeros(0, np.uint64), np.zeros(0, np.int64))
     attributes = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
@@ -62,7 +52,7 @@ def read_docs(docs: Sequence[Doc]) -> Text:
 
 
 def chunks(text: Text, n_tokens: int) -> Iterator[Text]:
-    """Part a text between sentences into pieces of so many tokens, or of one longer sentence."""
+    """Split a text between sentences into chunks of at most n_tokens, or of one longer sentence."""
     if 0 < len(text.orths) <= n_tokens:
         yield text
         return
@@ -76,7 +66,7 @@ def chunks(text: Text, n_tokens: int) -> Iterator[Text]:
 
 
 def split(array: NDArray, lengths: Iterable[int]) -> list[NDArray]:
-    """Part an array into pieces of some lengths: `np.split` takes longer for few of them."""
+    """Split an array into parts of some lengths, faster than `np.split`."""
     lengths = list(lengths)
     ends = accumulate(lengths)
     return [array[end - length : end] for length, end in zip(lengths, ends, strict=True)]

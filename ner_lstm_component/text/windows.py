@@ -1,7 +1,7 @@
-"""Sentences that are too long for the network, in windows that overlap.
+"""Overlapping windows of sentences that are too long for the network.
 
-Each window tags its core and reads some context on either side of it, so that memory stays
-bounded and no sentence is too long.
+Each window tags its core, and reads some context on either side of it. Memory stays bounded, and
+no sentence is too long.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Windowing:
-    """How Docs are cut and gathered.
+    """How sentences are split into windows, and windows gathered into batches.
 
-    :param window: tokens that the network reads at once, at most.
-    :param context: tokens on either side of a window's core that are read with it, and
-        tagged by its neighbours.
-    :param batch_tokens: places, padding included, in a padded batch of several segments.
-    :param tokens_at_once: tokens whose features are held at once in prediction; None
-        where they must be made of whole Docs.
-    :raises ValueError: unless a window is longer than its contexts, and a batch holds one.
+    :param window: maximum length of a window in tokens.
+    :param context: tokens on either side of a window's core, which its neighbours tag.
+    :param batch_tokens: maximum size of a padded batch of several windows, padding included.
+    :param tokens_at_once: tokens whose features are in memory at once in prediction; None if
+        features are computed from whole Docs.
+    :raises ValueError: if a window is not longer than its context, or a batch is empty.
     """
 
     window: int
@@ -33,7 +32,7 @@ class Windowing:
     def __post_init__(self) -> None:
         if self.context < 0 or self.window <= 2 * self.context:
             raise ValueError(
-                "A window must be longer than the context on both of its sides. Expected: "
+                "A window must be longer than the context on both sides. Expected: "
                 f"window > 2 * context >= 0. Received: window={self.window}, "
                 f"context={self.context}"
             )
@@ -43,10 +42,10 @@ class Windowing:
 
 @dataclass(frozen=True)
 class Windows:
-    """Stretches of tokens to be read, as offsets into the batch's tokens.
+    """Windows as offsets of tokens.
 
-    Each array has one element a segment: it reads ``start:end`` and tags
-    ``core_start:core_end``. The cores cover every token once.
+    Each window reads ``start:end`` and tags ``core_start:core_end``. The cores cover every token
+    exactly once.
     """
 
     start: NDArray[np.int64]
@@ -56,16 +55,12 @@ class Windows:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens read by each segment."""
+        """The number of tokens that each window reads."""
         return self.end - self.start
 
 
 def split_windows(lengths: NDArray[np.int64], windowing: Windowing) -> Windows:
-    """Cut sentences that stand one after the other into segments.
-
-    :param lengths: the sentences' lengths in tokens.
-    :param windowing: how to cut those that are too long.
-    """
+    """Split consecutive sentences, given by their lengths in tokens, into windows."""
     ends = np.cumsum(lengths)
     starts = ends - lengths
     if len(lengths) == 0 or lengths.max() <= windowing.window:
@@ -73,7 +68,6 @@ def split_windows(lengths: NDArray[np.int64], windowing: Windowing) -> Windows:
     step = windowing.window - 2 * windowing.context
     pieces = np.where(lengths > windowing.window, -(-lengths // step), 1)
     sentence = np.repeat(np.arange(len(lengths)), pieces)
-    # The n-th piece of its sentence, its core n steps from the sentence's start.
     nth = np.arange(len(sentence)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     whole = pieces[sentence] == 1
     core_start = starts[sentence] + nth * step

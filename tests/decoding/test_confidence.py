@@ -19,7 +19,7 @@ def doc():
 
 @pytest.fixture
 def no_extension():
-    """As if nobody had registered the name; afterwards as it was."""
+    """Remove the extension, and restore it afterwards."""
     register_extension()
     own = Span.remove_extension("confidence")
     yield
@@ -62,7 +62,7 @@ STEPS = {
 
 
 def test_registered_when_needed():
-    """The name is everyone's: nobody loses it who has no use for confidences."""
+    """Without confidences, other extensions may use the name."""
     code = """import spacy, sys
 for step in sys.argv[1:]:
     exec(step)

@@ -52,10 +52,10 @@ def test_find_invalid(tags, position):
 
 
 def test_repair_gives_valid_tags_and_counts():
-    mended, changed = repair(["I-a", "I-a", "O", "I-b", "B-a", "I-b"])
-    assert mended == ["B-a", "I-a", "O", "B-b", "B-a", "B-b"]
+    repaired, changed = repair(["I-a", "I-a", "O", "I-b", "B-a", "I-b"])
+    assert repaired == ["B-a", "I-a", "O", "B-b", "B-a", "B-b"]
     assert changed == 3
-    assert find_invalid(mended) is None
+    assert find_invalid(repaired) is None
     assert repair(["B-a", "I-a"]) == (["B-a", "I-a"], 0)
 
 
@@ -80,7 +80,7 @@ def test_entity_arrays():
     assert types.tolist() == [0, 11, 11, 22, 22]
 
 
-def test_tags_of_entities_is_the_way_back():
+def test_tags_of_entities_is_the_inverse():
     hashes = np.array([11, 22], np.uint64)
     columns = np.array([0, 1, 2, 2, 3, 0, 1, 1, 4])
     assert tags_of_entities(*entity_arrays(columns, hashes).T, hashes).tolist() == columns.tolist()

@@ -23,7 +23,7 @@ def table():
     return FeatureTable(NAMES, ROWS)
 
 
-def test_ids_have_rows_of_their_own(nlp, table):
+def test_ids_are_within_their_own_rows(nlp, table):
     ids = table(read_docs([nlp("Some words, among them U.S. and Größe 2-year-old 😀 .")]))
     assert ids.dtype == np.int32
     assert ids.shape[1] == len(NAMES) * HASHES
@@ -34,14 +34,14 @@ def test_ids_have_rows_of_their_own(nlp, table):
         assert (own < starts[k + 1]).all()
 
 
-def test_ids_follow_the_text_alone(nlp, table):
+def test_ids_depend_only_on_the_text(nlp, table):
     tokenized = table(read_docs([nlp("The U.S. economy")]))
     given = table(read_docs([Doc(spacy.blank("de").vocab, words=["The", "U.S.", "economy"])]))
     fresh = FeatureTable(NAMES, ROWS)(read_docs([nlp("x y z"), nlp("The U.S. economy")]))[3:]
     assert tokenized.tolist() == given.tolist() == fresh.tolist()
 
 
-def test_features_see_what_they_should(nlp, table):
+def test_features_distinguish_words(nlp, table):
     ids = table(read_docs([Doc(nlp.vocab, words=["Walking", "walking", "Talking"])]))
     columns = {name: ids[:, k * HASHES : (k + 1) * HASHES] for k, name in enumerate(NAMES)}
     assert (columns["LOWER"][0] == columns["LOWER"][1]).all()
@@ -52,12 +52,12 @@ def test_features_see_what_they_should(nlp, table):
     assert (columns["PREFIX2"][0] != columns["PREFIX2"][2]).any()
 
 
-def test_nothing_to_read(nlp, table):
+def test_no_tokens(nlp, table):
     for docs in ([], [Doc(nlp.vocab)]):
         assert table(read_docs(docs)).shape == (0, len(NAMES) * HASHES)
 
 
-def test_memory_is_bounded(nlp, monkeypatch):
+def test_cache_is_bounded(nlp, monkeypatch):
     monkeypatch.setattr(features, "_CACHE_SIZE", 8)
     small = FeatureTable(NAMES, ROWS)
     reference = FeatureTable(NAMES, ROWS)
@@ -70,7 +70,7 @@ def test_memory_is_bounded(nlp, monkeypatch):
     assert small(read_docs([big])).tolist() == reference(read_docs([big])).tolist()
 
 
-def test_a_word_that_failed_is_computed_again(nlp, table, monkeypatch):
+def test_words_are_computed_again_after_an_error(nlp, table, monkeypatch):
     text = read_docs([nlp("some words")])
     with monkeypatch.context() as patched:
         patched.setattr(table, "_compute", lambda words: 1 / 0)

@@ -9,15 +9,14 @@ import srsly
 from spacy.tokens import Doc
 
 from ner_lstm_component import kernels
-from ner_lstm_component.features.held_out import FOLDS
+from ner_lstm_component.features.held_out import FOLDS, assigned_folds
 from ner_lstm_component.features.ngram_tags import (
     HashIndex,
     TagLexicon,
-    _dealt,
     _levels,
     n_lexicon_rows,
 )
-from ner_lstm_component.kernels import plain
+from ner_lstm_component.kernels import numpy_kernels
 from ner_lstm_component.text.sentences import read_docs
 
 NGRAMS = [[0], [-1, 0], [0, 1]]
@@ -37,7 +36,7 @@ def data(vocab):
     return docs, [np.array(columns) for columns in tags]
 
 
-def learnt(docs, tags, ngrams=NGRAMS):
+def learned(docs, tags, ngrams=NGRAMS):
     lexicon = TagLexicon(ngrams)
     lexicon.learn([(docs, np.concatenate(tags))], N_TAGS)
     return lexicon
@@ -45,10 +44,10 @@ def learnt(docs, tags, ngrams=NGRAMS):
 
 @pytest.fixture
 def lexicon(data):
-    return learnt(*data)
+    return learned(*data)
 
 
-# Sentences of common words, each with a name of its own, tagged 1 or 3.
+# Sentences of common words, each with its own name, tagged 1 or 3 by turns.
 @pytest.fixture(scope="module")
 def named(vocab):
     rng = np.random.default_rng(0)
@@ -61,19 +60,19 @@ def named(vocab):
         sentences.append([*words[:place], f"Name{k}", *words[place:]])
         tags.append(columns)
     docs = [Doc(vocab, words=words) for words in sentences]
-    return sentences, tags, learnt(docs, tags, [*NGRAMS, [-1, 0, 1]])
+    return sentences, tags, learned(docs, tags, [*NGRAMS, [-1, 0, 1]])
 
 
-def leak(lexicon, docs, tags, is_train=True):
-    """The share of names whose tag one of their n-grams tells."""
+def leaked(lexicon, docs, tags, is_train=True):
+    """Return the share of names whose tag is revealed by one of their n-grams."""
     columns = np.concatenate(tags)
     levels = lexicon.ids(read_docs(docs), is_train)[:, ::2] - lexicon._first_rows[:, 0]
-    tells = (levels > 0) & ((levels - 1) // 5 == columns[:, None])
-    return float(tells.any(axis=1)[columns > 0].mean())
+    reveals = (levels > 0) & ((levels - 1) // 5 == columns[:, None])
+    return float(reveals.any(axis=1)[columns > 0].mean())
 
 
 def level(lexicon, doc, token, kind):
-    """What the lexicon says of one n-gram: (tag, level of count, level of share), or None."""
+    """Return the tag, the bin of the count and that of the share for an n-gram, or None."""
     step = n_lexicon_rows(1, N_TAGS)
     first, second = lexicon.ids(read_docs([doc]))[token, 2 * kind : 2 * kind + 2] - kind * step
     second -= step // 2
@@ -95,17 +94,16 @@ def test_words_and_ngrams_are_counted(lexicon, data):
 
 def test_unknown_tags_are_not_counted(vocab):
     doc = Doc(vocab, words=["a", "a", "b"])
-    lexicon = learnt([doc], [np.array([1, -1, -1])], [[0]])
+    lexicon = learned([doc], [np.array([1, -1, -1])], [[0]])
     assert level(lexicon, doc, 0, 0) == (1, 0, 4)
     assert level(lexicon, doc, 2, 0) is None
 
 
-def test_ids_tell_tag_count_and_share_and_are_within_their_rows(lexicon, vocab, data):
+def test_ids_are_within_their_own_rows(lexicon, vocab, data):
     ids = lexicon.ids(read_docs(data[0]))
     assert ids.shape == (sum(map(len, data[0])), 2 * len(NGRAMS))
     assert ids.min() >= 0
     assert ids.max() < n_lexicon_rows(len(NGRAMS), N_TAGS)
-    # The kinds' ids, and both of one kind, have rows of their own.
     assert len({frozenset(column) for column in ids.T.tolist()}) == ids.shape[1]
     assert all(
         set(a).isdisjoint(b) for k, a in enumerate(ids.T.tolist()) for b in ids.T.tolist()[k + 1 :]
@@ -115,13 +113,13 @@ def test_ids_tell_tag_count_and_share_and_are_within_their_rows(lexicon, vocab, 
     assert unseen[0, ::2].tolist() == [0, step, 2 * step]
 
 
-def test_in_training_a_document_is_looked_up_without_its_fold(lexicon, data):
+def test_training_looks_documents_up_without_their_fold(lexicon, data):
     docs, tags = data
-    fold = np.array([_dealt([doc])[0] for doc in docs])
+    fold = np.array([assigned_folds([doc])[0] for doc in docs])
     assert len(set(fold)) > 1
     for k, doc in enumerate(docs):
         others = np.flatnonzero(fold != fold[k])
-        rest = learnt([docs[i] for i in others], [tags[i] for i in others])
+        rest = learned([docs[i] for i in others], [tags[i] for i in others])
         np.testing.assert_array_equal(
             lexicon.ids(read_docs([doc]), is_train=True), rest.ids(read_docs([doc]))
         )
@@ -131,9 +129,9 @@ def test_in_training_a_document_is_looked_up_without_its_fold(lexicon, data):
     assert (together != lexicon.ids(read_docs(docs))).any()
 
 
-def test_a_documents_own_tags_do_not_show_in_training(vocab, data):
+def test_training_does_not_depend_on_a_documents_own_tags(vocab, data):
     docs, tags = data
-    lexicons = [learnt(docs, tags), learnt(docs, [(tags[0] + 2) % N_TAGS, *tags[1:]])]
+    lexicons = [learnt(docs, tags), learned(docs, [(tags[0] + 2) % N_TAGS, *tags[1:]])]
     first, second = (lexicon.ids(read_docs(docs[:1]), is_train=True) for lexicon in lexicons)
     np.testing.assert_array_equal(first, second)
 
@@ -149,7 +147,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_changed_documents_do_not_tell_their_tags(named, vocab, change):
+def test_changed_documents_do_not_reveal_their_tags(named, vocab, change):
     sentences, _, lexicon = named
     changed = [change(words) for words in sentences]
     # Names begin with an N, and are tagged by turns.
@@ -158,11 +156,11 @@ def test_changed_documents_do_not_tell_their_tags(named, vocab, change):
         for k, words in enumerate(changed)
     ]
     docs = [Doc(vocab, words=words) for words in changed]
-    assert leak(lexicon, docs, columns) < 0.02
+    assert leaked(lexicon, docs, columns) < 0.02
 
 
 @pytest.mark.parametrize("between", [["."], ["and"]], ids=["two sentences", "one sentence"])
-def test_merged_documents_do_not_tell_their_tags(named, vocab, between):
+def test_merged_documents_do_not_reveal_their_tags(named, vocab, between):
     sentences, tags, lexicon = named
     docs = [
         Doc(vocab, words=[*first, *between, *second])
@@ -172,15 +170,15 @@ def test_merged_documents_do_not_tell_their_tags(named, vocab, between):
         np.concatenate([first, [0], second])
         for first, second in zip(tags[::2], tags[1::2], strict=True)
     ]
-    assert leak(lexicon, docs, columns, is_train=False) > 0.8
-    assert leak(lexicon, docs, columns) < 0.1
+    assert leaked(lexicon, docs, columns, is_train=False) > 0.8
+    assert leaked(lexicon, docs, columns) < 0.1
 
 
-def test_loaded_counts_do_not_tell_tags(named, vocab):
+def test_loaded_counts_do_not_reveal_tags(named, vocab):
     sentences, tags, lexicon = named
     docs = [Doc(vocab, words=words) for words in sentences]
     loaded = TagLexicon(lexicon.ngrams).from_bytes(lexicon.to_bytes())
-    assert leak(loaded, docs, tags, is_train=False) == 1.0
+    assert leaked(loaded, docs, tags, is_train=False) == 1.0
     for other in (loaded, loaded.copy(), copy.deepcopy(loaded)):
         np.testing.assert_array_equal(
             other.ids(read_docs(docs), True), lexicon.ids(read_docs(docs), True)
@@ -188,7 +186,7 @@ def test_loaded_counts_do_not_tell_tags(named, vocab):
 
 
 def test_counts_of_version_0_1(named, vocab, caplog):
-    """Their folds are not known: what a document alone can tell is hidden in training."""
+    """Their folds are unknown: n-grams that were counted once are hidden in training."""
     sentences, tags, lexicon = named
     docs = [Doc(vocab, words=words) for words in sentences]
     state = srsly.msgpack_loads(lexicon.to_bytes())
@@ -199,27 +197,29 @@ def test_counts_of_version_0_1(named, vocab, caplog):
     for older in (old, again):
         caplog.clear()
         with caplog.at_level(logging.WARNING, "ner_lstm_component"):
-            assert leak(older, docs, tags) < 0.02
+            assert leaked(older, docs, tags) < 0.02
             older.ids(read_docs(docs), is_train=True)
         (record,) = caplog.records
         assert "nlp.initialize()" in record.getMessage()
 
 
-def test_folds_are_alike(named):
-    """A fold with more documents than others would leave too little to be shown."""
+def test_folds_have_similar_sizes(named):
+    """Without a very large fold, too few counts would be left."""
     sentences, _, _ = named
     vocab = spacy.blank("en").vocab
-    sizes = np.bincount([_dealt([Doc(vocab, words=ws)])[0] for ws in sentences], minlength=FOLDS)
+    sizes = np.bincount(
+        [assigned_folds([Doc(vocab, words=ws)])[0] for ws in sentences], minlength=FOLDS
+    )
     assert 10 < sizes.min() <= sizes.max() < 60
 
 
-def test_another_tokenization_of_a_document_is_that_document(lexicon, vocab):
+def test_folds_do_not_depend_on_tokenization(lexicon, vocab):
     words, spaces = ["in", "Rome", "to", "day"], [True, True, False, False]
     doc = Doc(vocab, words=words, spaces=spaces)
     assert (lexicon.ids(read_docs([doc]), is_train=True) != lexicon.ids(read_docs([doc]))).any()
 
 
-def test_ngrams_end_at_a_sentence(lexicon, vocab):
+def test_ngrams_do_not_cross_sentences(lexicon, vocab):
     apart = lexicon.ids(
         read_docs([Doc(vocab, words=["go", "in", "."]), Doc(vocab, words=["Rome", "fell"])])
     )
@@ -277,7 +277,7 @@ def test_other_bytes_are_refused(lexicon):
     ],
 )
 def test_damaged_held_out_counts_are_refused(lexicon, data, damage):
-    """In training, which alone reads them."""
+    """In training, which is all that reads them."""
     state = srsly.msgpack_loads(lexicon.to_bytes())
     state["held_out"] = damage(*state["held_out"])
     damaged = TagLexicon(NGRAMS).from_bytes(srsly.msgpack_dumps(state))
@@ -293,14 +293,16 @@ def test_ngrams_are_checked(offsets):
         TagLexicon([[0], offsets])
 
 
-@pytest.mark.parametrize("kind", [kernels.NgramTable, plain.NgramTable], ids=["chosen", "plain"])
+@pytest.mark.parametrize(
+    "kind", [kernels.NgramTable, numpy_kernels.NgramTable], ids=["compiled", "numpy"]
+)
 @pytest.mark.parametrize("n_tags", [5, 61])
 def test_ngrams_are_looked_up(n_tags, kind):
-    """Also where levels need 16 bits."""
+    """Levels may need 16 bits."""
     rng = np.random.default_rng(0)
     keys = np.unique(np.append(rng.integers(0, 2**32, 5000), [0, 65535, 65536, 2**32 - 1]))
     index = HashIndex.of(keys.astype(np.uint32))
-    assert index.is_whole
+    assert index.is_valid
     wanted = np.concatenate([rng.choice(keys, 400), rng.integers(0, 2**32, 400), [0, 2**32 - 1]])
     wanted = rng.permutation(wanted).astype(np.uint32).reshape(-1, 2)
     counts = rng.multinomial(3, np.full(n_tags, 1 / n_tags), len(keys)).astype(np.float32)
@@ -310,11 +312,11 @@ def test_ngrams_are_looked_up(n_tags, kind):
     known = dict(zip(keys.tolist(), levels.tolist(), strict=True))
     found = np.array([[known.get(key, [0, 0]) for key in row] for row in wanted.tolist()])
     assert 400 <= found.any(axis=2).sum() < 450
-    hashing = np.array([0]), np.ones((2, 1), np.uint64), np.zeros(2, np.uint64), 0, 0
-    table = kind(*hashing, *index, levels, rows)
+    hashing = (np.array([0]), np.ones((2, 1), np.uint64), np.zeros(2, np.uint64), 0, 0)
+    table = kind(hashing, index, levels, rows)
     ids = table.ids(wanted)
     assert ids.dtype == np.int32
     np.testing.assert_array_equal(ids, (found + rows).reshape(-1, 4))
     assert table.ids(wanted[:0]).shape == (0, 4)
-    empty = kind(*hashing, *HashIndex.of(np.zeros(0, np.uint32)), levels[:0], rows)
+    empty = kind(hashing, HashIndex.of(np.zeros(0, np.uint32)), levels[:0], rows)
     np.testing.assert_array_equal(empty.ids(wanted), np.tile(np.arange(4), (len(wanted), 1)))

@@ -25,7 +25,7 @@ def vocab():
         {"window": 4, "context": 1, "batch_tokens": 0},
     ],
 )
-def test_reading_refuses(kwargs):
+def test_windowing_is_checked(kwargs):
     with pytest.raises(ValueError, match="Received"):
         Windowing(**kwargs)
 
@@ -40,7 +40,7 @@ def test_sentence_lengths(vocab):
 
 
 @pytest.mark.parametrize("lengths", [[1], [10], [11], [3, 25, 10, 1], [100], [6, 7, 12, 13, 60]])
-def test_cut_covers_every_token_once_with_context(lengths):
+def test_cores_cover_every_token_once_with_context(lengths):
     windows = split_windows(np.array(lengths), WINDOWING)
     covered = np.concatenate(
         [np.arange(a, b) for a, b in zip(windows.core_start, windows.core_end, strict=True)]
@@ -55,12 +55,12 @@ def test_cut_covers_every_token_once_with_context(lengths):
         sentence = sentence_of[core_start]
         first, last = ends[sentence] - lengths[sentence], ends[sentence]
         assert sentence_of[end - 1] == sentence == sentence_of[start]
-        # Context on both sides, as far as the sentence goes.
+        # Context on both sides, within the sentence.
         assert core_start - start in (WINDOWING.context, core_start - first)
         assert end - core_end in (WINDOWING.context, last - core_end)
 
 
-def test_short_sentences_are_not_cut():
+def test_short_sentences_are_not_split():
     windows = split_windows(np.array([10, 2]), WINDOWING)
     assert windows.lengths.tolist() == [10, 2]
     assert windows.core_end.tolist() == windows.end.tolist()
@@ -71,22 +71,19 @@ def test_batches_hold_every_core_token_once():
     seen = []
     for batch in pad_windows(split_windows(lengths, WINDOWING), WINDOWING):
         assert batch.mask.size <= WINDOWING.batch_tokens
-        assert batch.mask.any(axis=0).all(), "no column of padding alone"
+        assert batch.mask.any(axis=0).all(), "a column has only padding"
         assert not (batch.core & ~batch.mask).any()
-        # Right-padded: a place that holds a token has one on its left.
+        # Right-padded: what precedes a token is a token.
         assert (batch.mask[:, :-1] | ~batch.mask[:, 1:]).all()
         seen.extend(batch.tokens[batch.core].tolist())
     assert sorted(seen) == list(range(lengths.sum()))
 
 
-def test_a_segment_longer_than_a_batch_is_a_batch():
+def test_a_window_longer_than_a_batch_is_a_batch():
     windowing = Windowing(window=100, context=10, batch_tokens=5)
-    assert [
-        b.mask.shape for b in pad_windows(split_windows(np.array([50, 2]), windowing), windowing)
-    ] == [
-        (1, 50),
-        (1, 2),
-    ]
+    windows = split_windows(np.array([50, 2]), windowing)
+    shapes = [batch.mask.shape for batch in pad_windows(windows, windowing)]
+    assert shapes == [(1, 50), (1, 2)]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +98,7 @@ def test_a_segment_longer_than_a_batch_is_a_batch():
         ("「 彼 。 」 彼女 。", [4, 2]),
     ],
 )
-def test_punctuation_tells_where_sentences_end(vocab, text, sentences):
+def test_sentences_end_at_punctuation(vocab, text, sentences):
     assert read_docs([Doc(vocab, words=text.split())]).lengths.tolist() == sentences
 
 
@@ -111,14 +108,14 @@ def test_boundaries_of_the_doc_are_kept(vocab):
     assert read_docs([one]).lengths.tolist() == [6]
 
 
-def test_punctuation_of_a_doc_with_boundaries_says_nothing_of_the_next(vocab):
+def test_boundaries_of_one_doc_do_not_matter_to_the_next(vocab):
     words = ["Go", ".", "Stay", ".", "Now"]
     own = Doc(vocab, words=words, sent_starts=[True, False, False, False, False])
-    judged = Doc(vocab, words=words)
-    assert read_docs([own, judged, own]).lengths.tolist() == [5, 2, 2, 1, 5]
+    unannotated = Doc(vocab, words=words)
+    assert read_docs([own, unannotated, own]).lengths.tolist() == [5, 2, 2, 1, 5]
 
 
-def test_a_window_alone_in_its_batch_tags_its_core_only():
+def test_a_batch_of_one_window_tags_only_its_core():
     windowing = Windowing(window=10, context=2, batch_tokens=100)
     whole = split_windows(np.array([20]), windowing)
     second = Windows(*(getattr(whole, f.name)[1:2] for f in fields(whole)))

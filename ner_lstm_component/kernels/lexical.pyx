@@ -1,0 +1,101 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: cdivision=True
+"""The hashed features of words."""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+
+def feature_ids(list forms, list labels, const int64_t[:, ::1] features):
+    cdef Py_ssize_t n_features = features.shape[0], n_words = len(forms[0]), word, k
+    ids = np.empty((n_words, 2 * n_features), np.int32)
+    cdef int32_t[:, ::1] result = ids
+    cdef const char *label
+    cdef const char *form
+    cdef Py_ssize_t label_size, size, room = -1
+    cdef uint64_t hashed
+    cdef char *text = NULL
+    for word in range(n_words):
+        for k in range(n_features):
+            label = PyUnicode_AsUTF8AndSize(labels[k], &label_size)
+            form = PyUnicode_AsUTF8AndSize(forms[features[k, 0]][word], &size)
+            form = affix(form, &size, features[k, 1])
+            if label_size + size > room:
+                room = 2 * (label_size + size)
+                buffer = bytearray(room)
+                text = buffer
+            memcpy(text, label, label_size)
+            memcpy(text + label_size, form, size)
+            hashed = murmur3(murmur2(text, label_size + size, 1))
+            result[word, 2 * k] = <int32_t>(
+                <uint32_t>hashed % <uint32_t>features[k, 2] + features[k, 3]
+            )
+            result[word, 2 * k + 1] = <int32_t>(
+                (hashed >> 32) % <uint32_t>features[k, 2] + features[k, 3]
+            )
+    return ids
+
+
+cdef const char *affix(const char *text, Py_ssize_t *size, int64_t n) noexcept:
+    """Take the first n characters of a text in UTF-8, the last -n, or all if n is 0."""
+    cdef Py_ssize_t place = 0
+    if n > 0:
+        while place < size[0] and n > 0:
+            place += 1
+            while place < size[0] and is_continuation(text[place]):
+                place += 1
+            n -= 1
+        size[0] = place
+    elif n < 0:
+        place = size[0]
+        while place > 0 and n < 0:
+            place -= 1
+            while place > 0 and is_continuation(text[place]):
+                place -= 1
+            n += 1
+        size[0] -= place
+        text += place
+    return text
+
+
+cdef inline bint is_continuation(char byte) noexcept:
+    """Whether a byte of UTF-8 is not the first one of a character."""
+    return (<uint8_t>byte & 0xC0) == 0x80
+
+
+cdef uint64_t murmur2(const char *text, Py_ssize_t size, uint64_t seed) noexcept:
+    """MurmurHash64A."""
+    cdef uint64_t factor = 0xC6A4A7935BD1E995, hashed = seed ^ (<uint64_t>size * factor), block
+    cdef Py_ssize_t place = 0, i
+    while size - place >= 8:
+        memcpy(&block, text + place, 8)
+        block *= factor
+        block ^= block >> 47
+        hashed = (hashed ^ block * factor) * factor
+        place += 8
+    if place < size:
+        for i in range(size - place):
+            hashed ^= <uint64_t><uint8_t>text[place + i] << (8 * i)
+        hashed *= factor
+    hashed = (hashed ^ (hashed >> 47)) * factor
+    return hashed ^ (hashed >> 47)
+
+
+cdef uint64_t murmur3(uint64_t key) noexcept:
+    """The first 64 bits of MurmurHash3_x64_128 of a key of 64 bits with seed 0, as in Thinc."""
+    cdef uint64_t first = key * <uint64_t>0x87C37B91114253D5, second = 8
+    first = ((first << 31) | (first >> 33)) * <uint64_t>0x4CF5AD432745937F
+    first = (first ^ 8) + second
+    second += first
+    return scrambled(first) + scrambled(second)
+
+
+cdef inline uint64_t scrambled(uint64_t bits) noexcept:
+    bits = (bits ^ (bits >> 33)) * <uint64_t>0xFF51AFD7ED558CCD
+    bits = (bits ^ (bits >> 33)) * <uint64_t>0xC4CEB9FE1A85EC53
+    return bits ^ (bits >> 33)
