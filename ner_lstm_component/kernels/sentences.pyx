@@ -27,15 +27,17 @@ def sentence_lengths(
             if first < end:
                 starts[n_starts] = first
                 n_starts += 1
+            if is_annotated:
+                for token in range(first + 1, end):
+                    if attributes[token, 3] == 1:
+                        starts[n_starts] = token
+                        n_starts += 1
+                first = end
+                continue
             # The end of a sentence that closing punctuation may still extend, or -1.
             sentence_end = -1
             is_quoted = False
             for token in range(first, end):
-                if is_annotated:
-                    if token > first and attributes[token, 3] == 1:
-                        starts[n_starts] = token
-                        n_starts += 1
-                    continue
                 if token == sentence_end and not attributes[token, 1]:
                     if not attributes[token, 2]:
                         starts[n_starts] = token

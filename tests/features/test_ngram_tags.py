@@ -131,7 +131,7 @@ def test_training_looks_documents_up_without_their_fold(lexicon, data):
 
 def test_training_does_not_depend_on_a_documents_own_tags(vocab, data):
     docs, tags = data
-    lexicons = [learnt(docs, tags), learned(docs, [(tags[0] + 2) % N_TAGS, *tags[1:]])]
+    lexicons = [learned(docs, tags), learned(docs, [(tags[0] + 2) % N_TAGS, *tags[1:]])]
     first, second = (lexicon.ids(read_docs(docs[:1]), is_train=True) for lexicon in lexicons)
     np.testing.assert_array_equal(first, second)
 
