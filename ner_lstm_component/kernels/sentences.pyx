@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: cdivision=True
 """Sentence boundaries."""
 
 import numpy as np
@@ -23,7 +24,7 @@ def sentence_lengths(
             end = first + doc_lengths[k]
             is_annotated = False
             for token in range(first + 1, end):
-                is_annotated |= attributes[token, 3] != 0
+                is_annotated = is_annotated or attributes[token, 3] != 0
             if first < end:
                 starts[n_starts] = first
                 n_starts += 1
