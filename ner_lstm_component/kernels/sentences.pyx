@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: cdivision=True
 """Sentence boundaries."""
 
 import numpy as np
@@ -23,19 +24,21 @@ def sentence_lengths(
             end = first + doc_lengths[k]
             is_annotated = False
             for token in range(first + 1, end):
-                is_annotated |= attributes[token, 3] != 0
+                is_annotated = is_annotated or attributes[token, 3] != 0
             if first < end:
                 starts[n_starts] = first
                 n_starts += 1
+            if is_annotated:
+                for token in range(first + 1, end):
+                    if attributes[token, 3] == 1:
+                        starts[n_starts] = token
+                        n_starts += 1
+                first = end
+                continue
             # The end of a sentence that closing punctuation may still extend, or -1.
             sentence_end = -1
             is_quoted = False
             for token in range(first, end):
-                if is_annotated:
-                    if token > first and attributes[token, 3] == 1:
-                        starts[n_starts] = token
-                        n_starts += 1
-                    continue
                 if token == sentence_end and not attributes[token, 1]:
                     if not attributes[token, 2]:
                         starts[n_starts] = token
