@@ -447,12 +447,12 @@ class TensorFlowShim(Shim):
         for name, variable in variables:
             key, gradient = (self.id, name), gradients[name]
             if name in fused:
-                weights = variable.value.numpy()  # a copy
+                weights = np.atleast_1d(variable.value.numpy())  # a copy
                 adam_step(optimizer, key, weights, np.asarray(memoryview(gradient)))
             else:
                 updated, _ = optimizer(key, to_floats(ops, variable), to_floats(ops, gradient))
-                weights = to_numpy(updated).reshape(variable.shape)
-            variable.assign(weights)
+                weights = to_numpy(updated)
+            variable.assign(weights.reshape(variable.shape))
 
     @contextlib.contextmanager
     def use_params(self, params: dict) -> Iterator[None]:
