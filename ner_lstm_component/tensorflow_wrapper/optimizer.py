@@ -37,41 +37,31 @@ def is_adam(optimizer: Any) -> bool:
     )
 
 
-def own_state(optimizer: Optimizer, key: Key, shape: tuple[int, ...]) -> None:
-    """Make sure that an optimizer has writable arrays for a variable.
-
-    :param key: by which the optimizer knows the variable.
-    :param shape: the variable's.
-    :raises ValueError: if the optimizer has arrays of another size.
-    """
-    size = math.prod(shape)
-    _own_array(optimizer.mom1, key, (size,))
-    _own_array(optimizer.mom2, key, (size,))
-    if optimizer.averages is not None:
-        _own_array(optimizer.averages, key, shape or (1,))
-
-
 def adam_step(optimizer: Optimizer, key: Key, weights: NDArray, gradient: NDArray) -> None:
     """Update the weights of a variable, and what the optimizer remembers of it, in place.
 
     Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
 
     :param optimizer: one for which :func:`is_adam` holds.
-    :param key: by which it knows the variable; see :func:`own_state`.
+    :param key: by which it knows the variable.
     :param weights: float32, contiguous and writable. *Shape:* any
     :param gradient: float32, contiguous. *Shape:* that of the weights
+    :raises ValueError: if the optimizer has arrays of another size for the variable.
     """
+    mom1, mom2 = (_own_array(m, key, (weights.size,)) for m in (optimizer.mom1, optimizer.mom2))
+    average = None
+    if optimizer.averages is not None:
+        average = _own_array(optimizer.averages, key, weights.shape or (1,)).reshape(-1)
     optimizer.nr_update[key] += 1
     n_updates = optimizer.nr_update[key]
     decay = min((1.0 + n_updates) / (10.0 + n_updates), _MAX_DECAY)
     bias1, bias2 = 1.0 - optimizer.b1**n_updates, 1.0 - optimizer.b2**n_updates
-    averages = optimizer.averages
     kernels.adam(
         weights.reshape(-1),
         gradient.reshape(-1),
-        optimizer.mom1[key],
-        optimizer.mom2[key],
-        None if averages is None else averages[key].reshape((-1,)),
+        mom1,
+        mom2,
+        average,
         optimizer.b1,
         optimizer.b2,
         optimizer.eps,
@@ -84,7 +74,8 @@ def adam_step(optimizer: Optimizer, key: Key, weights: NDArray, gradient: NDArra
     )
 
 
-def _own_array(arrays: dict[Key, Any], key: Key, shape: tuple[int, ...]) -> None:
+def _own_array(arrays: dict[Key, Any], key: Key, shape: tuple[int, ...]) -> NDArray:
+    """Return a writable array that an optimizer has for a variable; at first, zeros."""
     known = arrays.get(key)
     # After training on a GPU it is there.
     array = np.zeros(shape, np.float32) if known is None else get_array_ops(known).to_numpy(known)
@@ -93,4 +84,5 @@ def _own_array(arrays: dict[Key, Any], key: Key, shape: tuple[int, ...]) -> None
             f"The optimizer has an array of shape {array.shape} for {key[1]!r}, whose shape is "
             f"{shape}: it was trained with another network."
         )
-    arrays[key] = np.require(array.reshape(shape), np.float32, ["C", "W"])
+    own = arrays[key] = np.require(array.reshape(shape), np.float32, ["C", "W"])
+    return own

@@ -19,7 +19,7 @@ from thinc.types import ArgsKwargs
 from .. import kernels
 from .conversion import input_gradient, pair_gradients, to_floats, to_numpy, to_tensors
 from .onnx_runtime import Exported, OnnxNetwork, UnsupportedNetwork, is_installed
-from .optimizer import adam_step, is_adam, own_state
+from .optimizer import adam_step, is_adam
 from .placement import (
     CPU,
     are_on,
@@ -439,14 +439,9 @@ class TensorFlowShim(Shim):
     ) -> None:
         ops = get_current_ops()
         is_compiled = kernels.IS_COMPILED and ops.device_type == "cpu" and is_adam(optimizer)
-        fused = {name for name, v in variables if is_compiled and v.dtype == "float32"}
-        # All of them before the first variable changes.
-        for name, variable in variables:
-            if name in fused:
-                own_state(optimizer, (self.id, name), tuple(variable.shape))
         for name, variable in variables:
             key, gradient = (self.id, name), gradients[name]
-            if name in fused:
+            if is_compiled and variable.dtype == "float32":
                 weights = np.atleast_1d(variable.value.numpy())  # a copy
                 adam_step(optimizer, key, weights, np.asarray(memoryview(gradient)))
             else:

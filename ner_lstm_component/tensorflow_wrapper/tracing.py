@@ -33,32 +33,22 @@ class CompiledCall(NamedTuple):
 
 
 class CallKind(NamedTuple):
-    """What calls share that share a graph.
-
-    :param is_train: whether the network is called in training mode.
-    :param rate: the dropout rate, None for the layers' own.
-    :param trainable: which layers are trained.
-    :param specs: shapes and types of the tensors, with free axes.
-    :param layout: the structure that the arguments have.
-    :param static: the arguments that are not tensors, None for one that is.
-    """
+    """What a graph depends on; calls of one kind share it."""
 
     is_train: bool
-    rate: float | None
-    trainable: tuple[bool, ...]
-    specs: tuple[tf.TensorSpec, ...]
-    layout: str
-    static: tuple
+    rate: float | None  # of dropout, None for the layers' own
+    trainable: tuple[bool, ...]  # for each layer
+    specs: tuple[tf.TensorSpec, ...]  # of the tensors, with free axes
+    layout: str  # the structure of the arguments
+    static: tuple  # the arguments that are not tensors
 
 
 def kind_of_call(
     model: keras.Model, structure: Any, is_train: bool, rate: float | None
 ) -> CallKind:
-    """Describe a call by what its graph depends on.
+    """Find the kind of a call.
 
-    :param model: the network.
     :param structure: the call's positional and keyword arguments.
-    :param is_train: whether it is called in training mode.
     :param rate: the dropout rate in training, None for the layers' own.
     """
     import tensorflow as tf
@@ -78,11 +68,9 @@ def kind_of_call(
 def trace(
     model: keras.Model, structure: Any, kind: CallKind, variables: Variables, on_trace: Callable
 ) -> CompiledCall:
-    """Compile a call of a network.
+    """Compile a call of a built network.
 
-    :param model: the network, built.
     :param structure: the arguments of one such call.
-    :param kind: see :func:`kind_of_call`.
     :param variables: names and variables to differentiate with respect to, in training.
     :param on_trace: called whenever the graph is traced.
     """
@@ -159,34 +147,26 @@ def _is_scalar(outputs: Any) -> bool:
 
 
 def _relaxed_specs(model: keras.Model, leaves: list[Any]) -> tuple[tf.TensorSpec, ...]:
-    import keras
-    import tensorflow as tf
-
-    inputs = getattr(model, "inputs", None) or ()
-    declared = [tuple(x.shape) for x in inputs if isinstance(x, keras.KerasTensor)]
-    return tuple(
-        _relaxed_spec(leaf, shape)
-        for leaf, shape in zip_longest(leaves, declared)
-        if tf.is_tensor(leaf)
-    )
-
-
-def _relaxed_spec(tensor: tf.Tensor, declared: tuple | None) -> tf.TensorSpec:
-    """Describe a tensor with all axes free except the widths of features.
+    """Describe tensors with all axes free except the widths of features.
 
     A functional network declares with ``keras.Input`` which axes are free. In other networks
     batch and time change from call to call. The last axis of a float tensor, or of a tensor
     with three axes or more, is a width that layers were built for. The same holds where the
     batch is fixed: a Sequential network declares the shape of the call that built it.
     """
+    import keras
     import tensorflow as tf
 
-    rank = tensor.shape.rank
-    if declared and len(declared) == rank and declared[0] is None:
-        is_fixed = [size is not None for size in declared]
-    else:
-        is_fixed = [False] * rank
-        if (tensor.dtype.is_floating and rank > 1) or rank > 2:
-            is_fixed[-1] = True
-    shape = [size if fixed else None for size, fixed in zip(tensor.shape, is_fixed, strict=True)]
-    return tf.TensorSpec(shape, tensor.dtype)
+    inputs = getattr(model, "inputs", None) or ()
+    declared = [tuple(x.shape) for x in inputs if isinstance(x, keras.KerasTensor)]
+    specs = []
+    for tensor, shape in zip_longest(leaves, declared):
+        if not tf.is_tensor(tensor):
+            continue
+        rank = tensor.shape.rank
+        if not (shape and len(shape) == rank and shape[0] is None):
+            has_width = (tensor.dtype.is_floating and rank > 1) or rank > 2
+            shape = [None] * (rank - 1) + [0 if has_width else None] if rank else []
+        free = [n if s is not None else None for n, s in zip(tensor.shape, shape, strict=True)]
+        specs.append(tf.TensorSpec(free, tensor.dtype))
+    return tuple(specs)

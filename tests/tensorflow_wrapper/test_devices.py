@@ -85,13 +85,6 @@ def test_a_network_that_cannot_be_moved(devices):
     assert_array_equal(wrapper.predict(X), expected)
 
 
-def test_to_device_where_it_is(small):
-    small.predict(X)
-    old = keras_of(small)
-    shim_of(small).to_device("cpu", -1)
-    assert keras_of(small) is old
-
-
 def test_to_device_of_an_empty_wrapper():
     wrapper = TensorFlowWrapper()
     shim_of(wrapper).to_device("gpu", 1)

@@ -62,13 +62,6 @@ def test_wrong_keras_model(wrong):
     assert repr(wrong) in str(error.value)
 
 
-def test_wrong_keras_model_leaves_the_old(small):
-    expected = small.predict(X)
-    with pytest.raises(ValueError, match=r"keras\.Model"):
-        set_keras_model(small, "a string")
-    assert_array_equal(small.predict(X), expected)
-
-
 def test_empty_wrapper_says_what_to_do():
     wrapper = TensorFlowWrapper()
     assert shim_of(wrapper).is_empty
@@ -404,14 +397,6 @@ def test_mask(arrange):
         assert_array_equal(dX[i, ~row], 0)
 
 
-def test_mask_of_a_sequential_network():
-    wrapper = TensorFlowWrapper(sequential(keras.Input((None, 3)), layers.LSTM(2)))
-    mask = np.ones((4, 5), bool)
-    mask[:, 3:] = False
-    Y = wrapper.predict(ArgsKwargs((X,), {"mask": mask}))
-    assert_all_close([Y], [wrapper.predict(X[:, :3])])
-
-
 def test_mask_made_by_the_network():
     ids = np.array([[3, 2, 0, 0], [1, 2, 3, 4]], np.int32)
     embedding = layers.Embedding(5, 3, mask_zero=True)
@@ -479,30 +464,3 @@ def test_lengths_share_a_graph(wrapper):
     for n, length in LENGTHS:
         wrapper.begin_update(floats(n, length, 3))[1](floats(n, length, 2))
     assert shim_of(wrapper).traces == 2
-
-
-@pytest.mark.parametrize("dtype", ["int32", "bool", "float32"])
-def test_lengths_of_flat_sequences_share_a_graph(dtype):
-    inputs = keras.Input((None,), dtype=dtype)
-    widened = layers.Reshape((-1, 1))(inputs)
-    wrapper = TensorFlowWrapper(keras.Model(inputs, keras.ops.cast(widened, "float32")))
-    for n, length in LENGTHS:
-        x = floats(n, length).astype(dtype)
-        assert_array_equal(wrapper.predict(x)[..., 0], x)
-    assert shim_of(wrapper).traces == 1
-
-
-def test_the_call_is_compiled():
-    class Counting(keras.Model):
-        calls = 0
-
-        def call(self, inputs):
-            Counting.calls += 1
-            return inputs * 2.0
-
-    wrapper = TensorFlowWrapper(Counting())
-    wrapper.predict(X)
-    calls = Counting.calls
-    for n, length in LENGTHS:
-        wrapper.predict(floats(n, length, 3))
-    assert Counting.calls == calls

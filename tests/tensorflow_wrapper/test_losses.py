@@ -80,15 +80,6 @@ def test_loss_without_gradient(losses):
     assert taken_gradients(wrapper) == {}
 
 
-def test_losses_accumulate(losses):
-    wrapper, _ = losses
-    wrapper.begin_update([X, TARGETS])[1](1.0)
-    once = taken_gradients(wrapper)
-    for factor in (1.0, 2.0):
-        wrapper.begin_update([X, TARGETS])[1](factor)
-    assert_all_close(taken_gradients(wrapper).values(), [3 * g for g in once.values()], 1e-4)
-
-
 def test_loss_and_predictions_from_one_network(losses):
     wrapper, _ = losses
     for _ in range(2):

@@ -17,7 +17,6 @@ from keras_networks import (
     KINDS,
     TARGETS,
     B,
-    Recorder,
     Regression,
     Twins,
     X,
@@ -95,18 +94,6 @@ def test_updates_are_those_of_thinc(make_optimizer):
     else:
         expected = reference.optimizer.averages.values()
         assert_all_close(optimizer.averages.values(), expected, 1e-4, 1e-5)
-
-
-@pytest.mark.parametrize("kind", ["subclassed", "same_names", "nested", "batch_norm"])
-def test_keys_name_shim_and_variable(kind):
-    wrapper = TensorFlowWrapper(KINDS[kind]())
-    recorder = Recorder()
-    update(wrapper, recorder)
-    variables = keras_of(wrapper).trainable_weights
-    assert len(recorder.gradients) == len(variables)
-    for (shim_id, name), variable in zip(recorder.gradients, variables, strict=True):
-        assert shim_id == shim_of(wrapper).id
-        assert name.partition("#")[0] == variable.path
 
 
 def test_no_update_without_gradient(small):
@@ -228,14 +215,6 @@ def test_freezing_and_thawing_after_tracing(is_loss):
     assert shim_of(wrapper).traces == 2
 
 
-def test_freezing_before_the_update(small):
-    small.begin_update(X)[1](DY)
-    before = weights_of(small)
-    keras_of(small).trainable = False
-    small.finish_update(SGD(0.1))
-    assert_all_close(weights_of(small), before, 0, 0)
-
-
 def test_batch_normalization():
     norm = layers.BatchNormalization(momentum=0.5, center=False, scale=False)
     wrapper = TensorFlowWrapper(sequential(keras.Input((3,)), norm))
@@ -325,19 +304,6 @@ def test_use_params_of_a_network_that_was_only_loaded(small):
     with loaded.use_params({(shim_of(loaded).id, path): weights_of(small)[0] * 0}):
         assert_array_equal(loaded.predict(X), 0)
     assert_array_equal(loaded.predict(X), small.predict(X))
-
-
-def test_xor():
-    keras.utils.set_random_seed(1)
-    stack = [keras.Input((2,)), layers.Dense(8, activation="tanh"), layers.Dense(1)]
-    wrapper, optimizer = TensorFlowWrapper(sequential(*stack)), Adam(0.05)
-    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
-    y = np.array([[0], [1], [1], [0]], np.float32)
-    for _ in range(150):
-        guesses, backprop = wrapper.begin_update(x)
-        backprop(guesses - y)
-        wrapper.finish_update(optimizer)
-    assert_array_equal(wrapper.predict(x).round(), y)
 
 
 def test_chain_trains():
