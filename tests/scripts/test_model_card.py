@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import spacy
 import srsly
-from loading import load_script
+from loading import load_script, runner
 from spacy.cli.package import package
-from typer.testing import CliRunner
 
-model_card = load_script("model_card")
+run = runner(load_script("model_card"))
 
 
 def score(f1: float, gold: int, **more: object) -> dict[str, object]:
@@ -45,10 +44,6 @@ def model(tmp_path) -> Path:
 def metrics(tmp_path) -> Path:
     (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
     return tmp_path / "metrics.json"
-
-
-def run(*arguments: object):
-    return CliRunner().invoke(model_card.app, [str(argument) for argument in arguments])
 
 
 def test_says_data_scores_limits_and_licence(model, metrics):
