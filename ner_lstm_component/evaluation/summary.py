@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -145,12 +145,12 @@ def compare(
 
     one, two = np.nan_to_num(statistic(np.stack([found.sum(0) for found in counts])))
     spread = statistic(resample(counts[1])) - statistic(resample(counts[0]))
-    p_values = approximate_randomization(counts[0], counts[1], statistic, n_shuffles)
-    found = [
-        Difference(value, interval(sample), p)
-        for value, sample, p in zip((two - one).tolist(), spread.T, p_values.tolist(), strict=True)
-    ]
+    p_values = approximate_randomization(counts[0], counts[1], statistic, n_shuffles).tolist()
     n = len(MEASURES)
+    # Tests of many types would find differences by chance.
+    p_values[2 * n :] = [None] * len(labels)
+    values = zip((two - one).tolist(), spread.T, p_values, strict=True)
+    found = [Difference(value, interval(sample), p) for value, sample, p in values]
     return Comparison(
         first=first[0],
         second=second[0],
@@ -158,11 +158,7 @@ def compare(
             "micro": dict(zip(MEASURES, found[:n], strict=True)),
             "macro": dict(zip(MEASURES, found[n : 2 * n], strict=True)),
         },
-        # Tests of many types would find differences by chance.
-        types={
-            label: replace(difference, p_value=None)
-            for label, difference in zip(labels, found[2 * n :], strict=True)
-        },
+        types=dict(zip(labels, found[2 * n :], strict=True)),
         n_shuffles=n_shuffles,
     )
 

@@ -142,22 +142,14 @@ def test_errors_of_a_process_are_raised(folder):
 def test_a_step_excludes_the_steps_inside_it(monkeypatch):
     first, second = ModuleType("own_package.first"), ModuleType("own_package.second")
     clock = count()
-
-    def inner():
-        next(clock)
-
-    def outer():
-        next(clock)
-        second.inner()
-        next(clock)
+    first.inner = second.inner = lambda: next(clock)
+    first.outer = lambda: (next(clock), second.inner(), next(clock))
 
     def items():
         for _ in range(2):
-            next(clock)
-            yield
+            yield next(clock)
 
-    first.inner, first.outer, first.items = inner, outer, items
-    second.inner = inner
+    first.items = items
     for module in (first, second):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     timers = steps.Timers(lambda: next(clock))
@@ -306,12 +298,12 @@ def test_only_components_that_find_entities_are_loaded(folder, tmp_path):
     assert inputs.unneeded(tmp_path, "--peer") == ("tagger",)
 
 
-def test_texts_are_drawn_the_same_each_time(folder, tmp_path):
+def test_texts_are_drawn_the_same_each_time(folder):
     texts, words = inputs.read_texts(folder / "data.spacy", 0)
     assert texts[0] == "Anna Berg lives in Oslo."
     assert words == sum(len(sentence.split()) for sentence in SENTENCES)
-    some, _ = inputs.read_texts(folder / "data.spacy", 3)
-    assert inputs.read_texts(folder / "data.spacy", 3)[0] == some
+    some, again = (inputs.read_texts(folder / "data.spacy", 3)[0] for _ in range(2))
+    assert some == again
     assert (len(set(some)), set(some) < set(texts)) == (3, True)
 
 
@@ -366,9 +358,10 @@ def test_failed_and_impossible_measurements(folder, tmp_path, in_process, monkey
 
 def test_a_run_gives_results_tables_and_a_picture(folder, tmp_path, in_process):
     packages = tmp_path / "env" / "lib" / "python3.11" / "site-packages"
-    (packages / "tensorflow").mkdir(parents=True)
-    (packages / "tensorflow" / "file").write_bytes(b"12345")
-    (packages / "link").symlink_to(packages / "tensorflow" / "file")
+    file = packages / "tensorflow" / "file"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"12345")
+    (packages / "link").symlink_to(file)
     results = tmp_path / "results.json"
     results.write_text(json.dumps({"size": {}, "train": {"series": ["earlier"]}}))
     options = (
