@@ -50,9 +50,6 @@ def run_on(folder, options: str, *more: object) -> Result:
     return run("run", folder / "ours", folder / "data.spacy", *always, *options.split(), *more)
 
 
-# ---------------------------------------------------------------- tables
-
-
 def series(case, unit, system, *values):
     return {"case": case, "unit": unit, "system": system, "values": list(values)}
 
@@ -107,9 +104,6 @@ def test_the_page_has_a_place_for_each_table():
     assert set(measurements.MEASUREMENTS) == set(tables.TITLES)
 
 
-# ---------------------------------------------------------------- rounds and processes
-
-
 def test_systems_take_turns_and_warm_up_does_not_count():
     clock = count()
     tasks = {name: lambda: next(clock) for name in "ab"}
@@ -134,9 +128,6 @@ def test_errors_of_a_process_are_raised(folder):
         process._process.kill()
         with pytest.raises(processes.WorkerError, match="exit code"):
             process.ask("import_spacy")
-
-
-# ---------------------------------------------------------------- steps
 
 
 def test_a_step_excludes_the_steps_inside_it(monkeypatch):
@@ -182,9 +173,6 @@ def test_every_step_takes_time(trained_nlp):
     assert min(timers.seconds.values()) > 0
 
 
-# ---------------------------------------------------------------- the worker
-
-
 def test_a_worker_tags(folder, tmp_path):
     texts = ["Anna Berg lives in Oslo.", "It rained for two days."]
     (tmp_path / "texts.json").write_text(json.dumps(texts))
@@ -220,9 +208,6 @@ def test_clocks_and_memory():
     assert processor() - start < wall() - wall_start
 
 
-# ---------------------------------------------------------------- training
-
-
 def test_spacys_loop_runs_for_the_given_tokens(folder):
     config = ROOT / "configs" / "spacy_ner.cfg"
     loop = SpacyTraining(config, folder / "data.spacy", limit=4)
@@ -252,9 +237,6 @@ def test_keras_trains_the_components_network_on_its_batches(folder, tmp_path):
     assert (model.optimizer.clipnorm, model.optimizer.use_ema) == (1.0, True)
     rate = model.optimizer._learning_rate
     assert [float(rate(step)) for step in (0, 1000)] == pytest.approx([0.0025, 0.00125])
-
-
-# ---------------------------------------------------------------- inputs
 
 
 @pytest.mark.parametrize(
@@ -307,39 +289,40 @@ def test_texts_are_drawn_the_same_each_time(folder):
     assert (len(set(some)), set(some) < set(texts)) == (3, True)
 
 
-# ---------------------------------------------------------------- runs
+class InProcess(processes.Process):
+    """A worker in this process, which is quicker."""
+
+    def __init__(self, threads, clock="wall"):
+        self.worker = worker.Worker(clock)
+
+    def tell(self, do, **arguments):
+        self.result = getattr(self.worker, do)(**arguments)
+
+    def answer(self):
+        return self.result
+
+    def __exit__(self, *exception):
+        pass
 
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Run workers in this process, which is quicker."""
-
-    class InProcess(processes.Process):
-        def __init__(self, threads, clock="wall"):
-            self.worker = worker.Worker(clock)
-
-        def tell(self, do, **arguments):
-            self.result = getattr(self.worker, do)(**arguments)
-
-        def answer(self):
-            return self.result
-
-        def __exit__(self, *exception):
-            pass
-
     monkeypatch.setattr(measurements, "Process", InProcess)
 
 
-def test_a_pipeline_runs_in_its_own_process(folder, tmp_path):
-    options = "--calls 3 --only single --clock cpu --results"
-    result = run_on(folder, options, tmp_path / "results.json")
+def results_of(folder, options: str, path: Path) -> dict:
+    """Measure, and return the results by measurement."""
+    result = run_on(folder, options, "--results", path)
     assert result.exit_code == 0, result.output
-    found = json.loads((tmp_path / "results.json").read_text())["single"]
+    return json.loads(path.read_text())
+
+
+def test_a_pipeline_runs_in_its_own_process(folder, tmp_path):
+    options = "--calls 3 --only single --clock cpu"
+    found = results_of(folder, options, tmp_path / "results.json")["single"]
     assert found["clock"] == "cpu"
-    median = found["series"][0]
-    values = median.pop("values")
-    assert median == {"case": "median", "unit": "ms", "system": "ner_lstm"}
-    assert len(values) == 1
+    (value,) = found["series"][0]["values"]
+    assert found["series"][0] == series("median", "ms", "ner_lstm", value)
 
 
 def test_failed_and_impossible_measurements(folder, tmp_path, in_process, monkeypatch):
@@ -407,11 +390,9 @@ def test_measurements_in_fresh_processes(folder, tmp_path, in_process, monkeypat
     monkeypatch.setattr(measurements, "_TIMED_TOKENS", 20)
     options = (
         "--shared 4 --length 5 --length 50 --stream 6 --clock cpu "
-        "--only load --only length --only stream --only workers --results"
+        "--only load --only length --only stream --only workers"
     )
-    result = run_on(folder, options, tmp_path / "results.json")
-    assert result.exit_code == 0, result.output
-    found = json.loads((tmp_path / "results.json").read_text())
+    found = results_of(folder, options, tmp_path / "results.json")
     clocks = {"load": "wall", "length": "cpu", "stream": "cpu", "workers": "wall"}
     assert {name: one["clock"] for name, one in found.items()} == clocks
     cases = {name: {(s["case"], s["unit"]) for s in one["series"]} for name, one in found.items()}

@@ -12,8 +12,6 @@ from spacy.tokens import DocBin
 from spacy.training import Corpus
 
 calibration = load_script("calibration")
-
-
 run = runner(calibration)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,6 @@ from spacy.vocab import Vocab
 HEADER = "Sentence #,Word,POS,Tag\n"
 NAMES = ("train.spacy", "dev.spacy", "test.spacy")
 convert = load_script("convert")
-
-
 run = runner(convert)
 
 
@@ -61,9 +58,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "new" / "corpus"
-
-
-# --- what is written -------------------------------------------------------------------
 
 
 def test_writes_three_files_and_a_summary(data, out):
@@ -138,9 +132,6 @@ def test_earlier_files_are_replaced_and_others_stay(data, out):
     assert (out / "notes.txt").read_bytes() == b"keep"
 
 
-# --- errors ----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -201,17 +192,3 @@ def test_failure_restores_earlier_files(monkeypatch, data, out, when):
     assert result.exit_code == 1
     assert {"writing": "No space left", "moving": "in use"}[when] in result.output
     assert contents(out) == {"train.spacy": b"old"}
-
-
-# --- the real file ---------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.real
-def test_real_file(tmp_path, real_path, real_entities):
-    output = converted(real_path, tmp_path, "--split", "community")
-    assert "47,959 sentences, read as cp1252" in output
-    found = [doc for name in NAMES for doc in docs(tmp_path / name)]
-    assert sizes(tmp_path)[2] == 9_592
-    assert (len(found), sum(map(len, found))) == (47_959, 1_048_575)
-    assert Counter(ent.label_ for doc in found for ent in doc.ents) == real_entities

@@ -20,8 +20,6 @@ from ner_lstm_component.evaluation.summary import summarize
 
 evaluate = load_script("evaluate")
 tag = load_script("tag")
-
-
 run = runner(evaluate)
 
 
@@ -209,9 +207,6 @@ def test_training_part_and_log(model, data, tmp_path):
     seen = metrics["by_familiarity"]["seen with this type"]
     assert (seen["gold"], seen["predicted"], seen["correct"]) == (1, 2, 1)
     assert (tmp_path / "out" / "report_files" / "learning_curve.png").is_file()
-
-
-# --- tag.py ----------------------------------------------------------------------------
 
 
 def test_tag_prints_entities_in_the_text(model):

@@ -15,8 +15,6 @@ from spacy.vocab import Vocab
 ROOT = Path(__file__).parents[2]
 TABLES = ("community", "deduplicated", "types", "ways", "sizes", "tried")
 experiment = load_script("experiment")
-
-
 run = runner(experiment)
 
 
@@ -38,11 +36,10 @@ def data(tmp_path):
 def ruler(tmp_path):
     """A pipeline that finds al-Qaida only where it is one token."""
     nlp = spacy.blank("en")
-    patterns = [
-        {"label": label, "pattern": [{"ORTH": word}]}
-        for label, word in (("geo", "Rome"), ("org", "al-Qaida"))
-    ]
-    nlp.add_pipe("entity_ruler").add_patterns(patterns)
+    patterns = {"geo": [{"ORTH": "Rome"}], "org": [{"ORTH": "al-Qaida"}]}
+    nlp.add_pipe("entity_ruler").add_patterns(
+        [{"label": label, "pattern": pattern} for label, pattern in patterns.items()]
+    )
     nlp.to_disk(tmp_path / "ruler")
     return tmp_path / "ruler"
 

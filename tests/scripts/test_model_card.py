@@ -93,12 +93,13 @@ def test_spacy_package_includes_it(model, metrics, tmp_path):
 
 
 def test_files_that_cannot_be_read(model, metrics, tmp_path):
-    for arguments in ((tmp_path / "none", metrics), (model, tmp_path / "none.json")):
+    srsly.write_json(tmp_path / "other.json", {"documents": 5})
+    for *arguments, message in (
+        (tmp_path / "none", metrics, "cannot be written"),
+        (model, tmp_path / "none.json", "cannot be written"),
+        (model, tmp_path / "other.json", "lacks 'types'"),
+    ):
         result = run(*arguments, "--dataset", "corpus", *OPTIONS)
         assert result.exit_code == 1
-        assert "cannot be written" in result.output
-    srsly.write_json(metrics, {"documents": 5})
-    result = run(model, metrics, "--dataset", "corpus", *OPTIONS)
-    assert result.exit_code == 1
-    assert "lacks 'types'" in result.output
+        assert message in result.output
     assert not (model / "README.md").exists()
