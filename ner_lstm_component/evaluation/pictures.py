@@ -151,16 +151,16 @@ def draw_learning_curve(log: Sequence[LogStep], title: str) -> Figure:
     # The score of an untrained network would squeeze the others into a line.
     trained = [entry for entry in log if entry.step] or list(log)
     steps = [entry.step for entry in trained]
-    scores = pd.DataFrame([entry.scores for entry in trained], index=steps)
+    scores = pd.DataFrame([entry.scores for entry in trained], index=steps).dropna(axis=1)
     losses = pd.DataFrame([entry.losses for entry in trained], index=steps)
     figure = Figure(figsize=(7.0, 5.4), dpi=_DPI, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     names = [("ents_p", "precision", "o"), ("ents_r", "recall", "s"), ("ents_f", "f1", "D")]
-    drawn = [curve for curve in names if curve[0] in scores and scores[curve[0]].notna().all()]
-    for name, measure, marker in drawn:
-        color, label = _COLORS[measure], _NAMES[measure]
-        upper.plot(steps, scores[name], color=color, marker=marker, markersize=4, label=label)
-    if not drawn:
+    for name, measure, marker in names:
+        if name in scores:
+            color, label = _COLORS[measure], _NAMES[measure]
+            upper.plot(steps, scores[name], color=color, marker=marker, markersize=4, label=label)
+    if not upper.lines:
         values = [100 * entry.score for entry in trained]
         upper.plot(steps, values, color=GREEN, marker="D", markersize=4, label="score")
     best = max(trained, key=lambda entry: entry.score)
