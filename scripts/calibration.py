@@ -18,7 +18,7 @@ from rich.table import Table
 from spacy.language import Language
 from spacy.training import Corpus, Example
 
-from ner_lstm_component.evaluation.reliability import expected_calibration_error, reliability
+from ner_lstm_component.evaluation.reliability import reliability
 from ner_lstm_component.training.calibration import annotated, calibrate
 
 REPORT = "calibration.json"
@@ -145,7 +145,7 @@ def report_on(predictions: Predictions) -> dict[str, Any]:
         "entities": len(predictions.confidence),
         "entities_without_confidence": predictions.others,
         "annotated": predictions.gold,
-        "expected_calibration_error": expected_calibration_error(table),
+        "expected_calibration_error": table.expected_calibration_error,
         "reliability": [
             {"entities": int(n), "confidence": float(c), "accuracy": float(a)}
             for n, c, a in zip(*table, strict=True)

@@ -156,7 +156,6 @@ def evaluate(
             name,
             short(str(data)),
             training=training,
-            has_confidences=confidences is not None,
         )
     return evaluation, sentences
 

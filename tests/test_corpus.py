@@ -13,31 +13,27 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from spacy.scorer import PRFScore
-from spacy.training import iob_to_biluo
-from spacy.training.iob_utils import tags_to_entities
+from spacy.scorer import get_ner_prf
+from spacy.training import Example
+from spacy.vocab import Vocab
 
-from ner_lstm_component.dataset import Sentence, read_csv
+from ner_lstm_component.dataset import Sentence, count, read_csv, to_doc
 from ner_lstm_component.decoding.iob2 import repair
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "corpus" / "make_corpus.py"
 SIZES = {"train": 4800, "dev": 600, "test": 600}
-TYPES = {"geo", "gpe", "org", "per", "tim", "art", "eve", "nat"}
+TYPES, RARE = {"geo", "gpe", "org", "per", "tim"}, {"art", "eve", "nat"}
 GMB_POS = (
     "$ , . : ; `` CC CD DT EX FW IN JJ JJR JJS LRB MD NN NNP NNPS NNS PDT POS PRP PRP$ RB RBR RBS "
     "RP RRB TO UH VB VBD VBG VBN VBP VBZ WDT WP WP$ WRB"
 )
-
-
-def spans(tags: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Type, first and last token of each entity."""
-    return tags_to_entities(iob_to_biluo(list(tags)))
+VOCAB = Vocab()
 
 
 def entities(sentence: Sentence) -> list[tuple[str, str]]:
     """Text and type of each entity."""
-    return [(" ".join(sentence.words[a : b + 1]), label) for label, a, b in spans(sentence.tags)]
+    return [(ent.text, ent.label_) for ent in to_doc(sentence, VOCAB).ents]
 
 
 def generate(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -55,9 +51,6 @@ def corpus() -> dict[str, Sequence[Sentence]]:
     return {split: read_csv(ROOT / "corpus" / f"{split}.csv").sentences for split in SIZES}
 
 
-# --- the generator --------------------------------------------------------------------------
-
-
 def test_generator_writes_the_committed_files(tmp_path, content):
     result = generate(tmp_path / "new")
     assert result.returncode == 0, result.stderr
@@ -69,24 +62,25 @@ def test_generator_writes_the_committed_files(tmp_path, content):
 
 
 def test_seed_and_size(tmp_path):
-    made = {}
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        generate(tmp_path / name, "--seed", seed, "--sentences", 50)
-        made[name] = (tmp_path / name / "train.csv").read_bytes()
-    assert made["a"] == made["b"] != made["c"]
-    assert len(read_csv(tmp_path / "a" / "train.csv").sentences) == 40
+    made = []
+    for seed in (1, 1, 2):
+        generate(tmp_path, "--seed", seed, "--sentences", 50)
+        made.append(read_csv(tmp_path / "train.csv").sentences)
+    assert made[0] == made[1] != made[2]
+    assert len(made[0]) == 40
 
 
 def test_bad_arguments_are_refused(tmp_path):
-    result = generate(tmp_path / "new", "--sentences", 9)
-    assert (result.returncode, (tmp_path / "new").exists()) == (1, False)
-    assert "--sentences 9: expected at least 10" in result.stderr
-    (tmp_path / "taken").write_text("mine", encoding="utf-8")
-    result = generate(tmp_path / "taken", "--sentences", 10)
-    assert result.returncode == 1
-    assert "cannot be written" in result.stderr
-    assert "Traceback" not in result.stderr
-    assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
+    new, taken = tmp_path / "new", tmp_path / "taken"
+    taken.write_text("mine")
+    expected = {(new, 9): "--sentences 9: expected at least 10", (taken, 10): "cannot be written"}
+    for (path, n), message in expected.items():
+        result = generate(path, "--sentences", n)
+        assert result.returncode == 1
+        assert message in result.stderr
+        assert "Traceback" not in result.stderr
+    assert not new.exists()
+    assert taken.read_text() == "mine"
 
 
 def test_mistakes_in_the_grammar_are_named():
@@ -98,24 +92,20 @@ def test_mistakes_in_the_grammar_are_named():
 
 
 def test_readme_counts(corpus):
-    expected: dict[str, list[int]] = {}
+    expected = defaultdict(list)
     for sentences in corpus.values():
-        counts = Counter(label for s in sentences for _, label in entities(s))
-        counts["entities"] = counts.total()
-        counts["sentences"] = len(sentences)
-        counts["without"] = sum(not entities(s) for s in sentences)
-        counts["tokens"] = sum(len(s.words) for s in sentences)
+        found = count(sentences)
+        n_entities = sum(found.entities.values())
+        counts = {"sentences": found.sentences, "tokens": found.tokens, "entities": n_entities}
+        counts |= {"without": found.without_entity, **found.entities}
         for name, number in counts.items():
-            expected.setdefault(name, []).append(number)
+            expected[name].append(number)
     table = {}
     for line in (ROOT / "corpus" / "README.md").read_text(encoding="utf-8").splitlines():
         if line.startswith("| ") and "---" not in line and "train" not in line:
             name, *numbers = line.strip("| ").split(" | ")
             table[name.strip("… ").split()[0]] = [int(n.replace(",", "")) for n in numbers]
     assert table == expected
-
-
-# --- the format -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("split", SIZES)
@@ -144,20 +134,16 @@ def test_size(content, corpus):
 @pytest.mark.parametrize("split", SIZES)
 def test_tags_and_parts_of_speech(corpus, split):
     sentences = corpus[split]
-    counts = Counter(label for s in sentences for _, label in entities(s))
-    assert set(counts) == TYPES
-    assert min(counts.values()) >= (60 if split == "train" else 8)
+    counts = count(sentences)
     # In the order of GMB: geo first, the three rare types last and far behind.
-    assert counts.most_common(1)[0][0] == "geo"
-    assert {label for label, _ in counts.most_common(5)} == TYPES - {"art", "eve", "nat"}
-    assert max(counts["art"], counts["eve"], counts["nat"]) < 0.04 * counts.total()
-    plain = sum(set(s.tags) == {"O"} for s in sentences) / len(sentences)
-    assert 0.12 <= plain <= 0.15
-    assert {pos for s in sentences for pos in s.pos} <= set(GMB_POS.split())
+    labels, numbers = list(counts.entities), list(counts.entities.values())
+    assert labels[0] == "geo"
+    assert (set(labels[:5]), set(labels[5:])) == (TYPES, RARE)
+    assert numbers[-1] >= (60 if split == "train" else 8)
+    assert numbers[5] < 0.04 * sum(numbers)
+    assert 0.12 <= counts.without_entity / len(sentences) <= 0.15
+    assert set().union(*(s.pos for s in sentences)) <= set(GMB_POS.split())
     assert all(s.pos[-1] == "." or s.words[-1] == '"' for s in sentences)
-
-
-# --- the traps ------------------------------------------------------------------------------
 
 
 def test_train_has_the_traps_of_gmb(content, corpus):
@@ -169,9 +155,8 @@ def test_train_has_the_traps_of_gmb(content, corpus):
     assert {"é", "ü", "ñ"} <= set("".join(counts))
     assert sum(s.words[0] == "None" for s in corpus["train"]) >= 5
     assert not any(word == "None" for s in corpus["train"] for word in s.words[1:])
-    # Tokens are words.
-    assert not any(" " in word for word in counts)
-    for word in counts:
+    for word in counts:  # tokens are words
+        assert " " not in word
         assert word in {"'s", "’s"} or not word.endswith(("'s", "’s")), word
         assert len(word) == 1 or not word.endswith((",", ";", '"')), word
 
@@ -179,11 +164,7 @@ def test_train_has_the_traps_of_gmb(content, corpus):
 def test_only_train_has_duplicates(corpus):
     train, dev, test = ([s.words for s in sentences] for sentences in corpus.values())
     assert 10 <= len(train) - len(set(train)) <= 100
-    assert len({*dev, *test}) == len(dev) + len(test)
-    assert set(train).isdisjoint([*dev, *test])
-
-
-# --- the difficulty -------------------------------------------------------------------------
+    assert len({*train, *dev, *test}) == len(set(train)) + len(dev) + len(test)
 
 
 @pytest.fixture(scope="module")
@@ -198,11 +179,12 @@ def tags_of(corpus) -> dict[str, Counter[str]]:
 
 def test_most_frequent_tags_are_not_enough(corpus, tags_of):
     usual = {word: tags.most_common(1)[0][0] for word, tags in tags_of.items()}
-    score = PRFScore()
-    for sentence in corpus["test"]:
-        repaired, _ = repair([usual.get(word, "O") for word in sentence.words])
-        score.score_set(set(spans(repaired)), set(spans(sentence.tags)))
-    assert 0.25 < score.fscore < 0.6
+    examples = []
+    for gold in corpus["test"]:
+        tags, _ = repair([usual.get(word, "O") for word in gold.words])
+        guess = Sentence(gold.id, gold.words, tuple(tags))
+        examples.append(Example(to_doc(guess, VOCAB), to_doc(gold, VOCAB)))
+    assert 0.25 < get_ner_prf(examples)["ents_f"] < 0.6
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
@@ -215,7 +197,7 @@ def test_half_of_the_entities_are_new(corpus, split):
 def test_a_tenth_of_the_words_in_entities_are_ambiguous(tags_of):
     roles = {word: {tag[2:] or "O" for tag in tags} for word, tags in tags_of.items()}
     # Without numbers: "14" is a day of the month and a count of people.
-    names = [word for word in roles if roles[word] != {"O"} and word.isalpha()]
-    assert sum(len(roles[word]) > 1 for word in names) >= len(names) / 10
-    assert sum({"geo", "org", "per"} <= roles[word] for word in names) >= 20
+    names = [found for word, found in roles.items() if found != {"O"} and word.isalpha()]
+    assert sum(len(found) > 1 for found in names) >= len(names) / 10
+    assert sum({"geo", "org", "per"} <= found for found in names) >= 20
     assert {"tim", "per", "O"} <= roles["May"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from spacy.tokens import Doc, DocBin
 from spacy.training import biluo_tags_to_spans, iob_to_biluo
@@ -43,16 +44,12 @@ class Counts:
 
 def count(sentences: Iterable[Sentence]) -> Counts:
     """Count sentences, tokens and entities."""
-    n_sentences = n_tokens = n_without = 0
-    entities: Counter[str] = Counter()
-    for sentence in sentences:
-        # The tags are well-formed, so each entity has exactly one B-.
-        begun = [tag[2:] for tag in sentence.tags if tag.startswith("B-")]
-        n_sentences += 1
-        n_tokens += len(sentence.words)
-        n_without += not begun
-        entities.update(begun)
-    return Counts(n_sentences, n_tokens, n_without, dict(entities.most_common()))
+    counted = list(sentences)
+    n_tokens = sum(len(sentence.words) for sentence in counted)
+    # The tags are well-formed, so each entity has exactly one B-.
+    labels = [[t[2:] for t in sentence.tags if t.startswith("B-")] for sentence in counted]
+    entities = Counter(chain.from_iterable(labels))
+    return Counts(len(counted), n_tokens, labels.count([]), dict(entities.most_common()))
 
 
 def to_doc(sentence: Sentence, vocab: Vocab) -> Doc:
@@ -72,8 +69,6 @@ def to_doc(sentence: Sentence, vocab: Vocab) -> Doc:
 
 def to_docbin(sentences: Iterable[Sentence]) -> DocBin:
     """Pack the Docs of some sentences for spaCy's ``Corpus``, in their order."""
-    docbin = DocBin(attrs=["TAG", "ENT_IOB", "ENT_TYPE"])
     vocab = Vocab()
-    for sentence in sentences:
-        docbin.add(to_doc(sentence, vocab))
-    return docbin
+    docs = (to_doc(sentence, vocab) for sentence in sentences)
+    return DocBin(attrs=["TAG", "ENT_IOB", "ENT_TYPE"], docs=docs)

@@ -89,17 +89,16 @@ def read_folder(
 
 
 def _remarks(counts: Counter[str], sentences: Sequence[Sentence]) -> tuple[str, ...]:
-    words, tags = counted(counts["words"], "word"), counted(counts["tags"], "tag")
-    empty, invisible = (counted(counts[key], "row") for key in ("empty", "invisible"))
-    n_repeated = len(sentences) - len({sentence.id for sentence in sentences})
-    repeated = counted(n_repeated, "sentence")
+    words, tags, empty, invisible = (counts[k] for k in ("words", "tags", "empty", "invisible"))
+    repeated = len(sentences) - len({sentence.id for sentence in sentences})
+    ends = f"{counted(words, 'word')} and {counted(tags, 'tag')}"
+    rows = f"{counted(invisible, 'row')} without a visible character in the word"
+    again = f"{counted(repeated, 'sentence')} with the id of an earlier one"
     remarks = {
-        f"removed blanks or invisible characters at the ends of {words} and {tags}": (
-            counts["words"] + counts["tags"]
-        ),
-        f"left out {empty} without content": counts["empty"],
-        f"left out {invisible} without a visible character in the word": counts["invisible"],
-        f"found {repeated} with the id of an earlier one, and did not join them": n_repeated,
+        f"removed blanks or invisible characters at the ends of {ends}": words + tags,
+        f"left out {counted(empty, 'row')} without content": empty,
+        f"left out {rows}": invisible,
+        f"found {again}, and did not join them": repeated,
     }
     return tuple(remark for remark, n in remarks.items() if n)
 
@@ -126,18 +125,16 @@ def _group(name: str, rows: Sequence[Row]) -> list[list[Row]]:
 def _sentence(name: str, rows: Sequence[Row], repair_tags: bool) -> tuple[Sentence, int]:
     """The sentence of some rows, and how many of its tags were repaired."""
     tags = [row.tag for row in rows]
-    changed = 0
     wrong = find_invalid(tags)
-    if wrong is not None:
-        if not repair_tags:
-            before = f"after {tags[wrong - 1]!r}" if wrong else "at the sentence's start"
-            kind = tags[wrong][2:]
-            raise DatasetError(
-                f"{name}, line {rows[wrong].line}: found the tag {tags[wrong]!r} {before}; "
-                f"expected 'B-{kind}' or 'I-{kind}' before it. Correct the tag, or have it read "
-                f"as 'B-{kind}', as in IOB1, with repair_tags=True (--repair)."
-            )
-        tags, changed = repair(tags)
+    if wrong is not None and not repair_tags:
+        before = f"after {tags[wrong - 1]!r}" if wrong else "at the sentence's start"
+        label = tags[wrong][2:]
+        raise DatasetError(
+            f"{name}, line {rows[wrong].line}: found the tag {tags[wrong]!r} {before}; "
+            f"expected 'B-{label}' or 'I-{label}' before it. Correct the tag, or have it read "
+            f"as 'B-{label}', as in IOB1, with repair_tags=True (--repair)."
+        )
+    tags, n_repaired = repair(tags)
     words = tuple(row.word for row in rows)
     pos = tuple(row.pos for row in rows)
-    return Sentence(rows[0].id, words, tuple(tags), pos if any(pos) else None), changed
+    return Sentence(rows[0].id, words, tuple(tags), pos if any(pos) else None), n_repaired

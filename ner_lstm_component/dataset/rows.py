@@ -74,7 +74,8 @@ def read_rows(name: str, text: str) -> Rows:
             f"{name}: the file is empty; expected a header with the columns "
             f"{ID!r}, {WORD!r}, {TAG!r} and one row per token. Check that the right file was given."
         )
-    known = {d: len({ID, WORD, TAG}.intersection(_cells(header, d))) for d in _DELIMITERS}
+    columns = {d: {strip_invisible(c.strip('"')) for c in header.split(d)} for d in _DELIMITERS}
+    known = {d: len({ID, WORD, TAG} & names) for d, names in columns.items()}
     delimiter = max(known, key=lambda d: known[d])
     if not known[delimiter] and _looks_like_conll(text):
         found, rows = Rows(_CONLL), _conll_rows(name, text)
@@ -110,7 +111,8 @@ def _strip(name: str, row: Row, counts: Counter[str]) -> Row | None:
             "per row. Remove the row or fill in its word: a program that takes None, NA or null "
             "for a missing value may have emptied it."
         )
-    tag = _strip_tag(row.tag)
+    prefix, hyphen, label = strip_invisible(row.tag).partition("-")
+    tag = f"{prefix}{hyphen}{strip_invisible(label)}"
     if not is_tag(tag):
         raise DatasetError(
             f"{name}, line {row.line}: found the tag {row.tag!r}; expected IOB2: 'O', 'B-TYPE' "
@@ -127,28 +129,14 @@ def _strip(name: str, row: Row, counts: Counter[str]) -> Row | None:
             )
         counts["invisible"] += 1
         return None
-    if word == row.word and tag == row.tag:
+    if (word, tag) == (row.word, row.tag):
         return row
     counts["words"] += word != row.word
     counts["tags"] += tag != row.tag
     return row._replace(word=word, tag=tag)
 
 
-def _strip_tag(tag: str) -> str:
-    if tag[1:2] == "-" and tag[2:3].isalnum() and tag[-1:].isalnum():
-        return tag  # the usual case, which this makes fast
-    tag = strip_invisible(tag)
-    return tag[:2] + strip_invisible(tag[2:]) if tag[1:2] == "-" else tag
-
-
 # --- tables ----------------------------------------------------------------------------
-
-
-def _cells(header: str, delimiter: str) -> list[str]:
-    try:
-        return [strip_invisible(cell) for cell in next(csv.reader([header], delimiter=delimiter))]
-    except csv.Error:
-        return []
 
 
 def _table_rows(name: str, text: str, delimiter: str) -> Iterator[Row]:

@@ -60,11 +60,6 @@ class Pair(NamedTuple):
             return Outcome.CORRECT if same_tokens else Outcome.BOUNDARY
         return Outcome.TYPE if same_tokens else Outcome.BOTH
 
-    @property
-    def start(self) -> int:
-        """The first token of either."""
-        return min(entity.start for entity in self if entity is not None)
-
 
 def align(gold: Sequence[Entity], predicted: Sequence[Entity]) -> list[Pair]:
     """Pair the entities of one sentence by the rule above.
@@ -86,4 +81,4 @@ def align(gold: Sequence[Entity], predicted: Sequence[Entity]) -> list[Pair]:
             used.add(k)
     pairs = [Pair(g, predicted[answers[i]] if i in answers else None) for i, g in enumerate(gold)]
     pairs += [Pair(None, p) for k, p in enumerate(predicted) if k not in used]
-    return sorted(pairs, key=lambda pair: pair.start)
+    return sorted(pairs, key=lambda pair: min(ent.start for ent in pair if ent))

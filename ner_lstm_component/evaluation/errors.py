@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..decoding.iob2 import OUTSIDE
@@ -57,7 +57,7 @@ class ErrorGroup:
     gold: str | None
     predicted: str | None
     gain: float
-    mistakes: tuple[Mistake, ...]
+    mistakes: list[Mistake]
 
 
 def mistakes_of(sentences: Iterable[Sentence]) -> list[Mistake]:
@@ -73,8 +73,7 @@ def mistakes_of(sentences: Iterable[Sentence]) -> list[Mistake]:
 def costly_groups(sentences: Sequence[Sentence]) -> list[ErrorGroup]:
     """Group errors by outcome and types, the most costly first.
 
-    A confused entity costs more than a spurious one: it is a false positive and a false
-    negative.
+    A confused entity costs most: it is a false positive and a false negative.
     """
     groups: dict[tuple[Outcome, str | None, str | None], list[Mistake]] = defaultdict(list)
     for mistake in mistakes_of(sentences):
@@ -89,10 +88,8 @@ def costly_groups(sentences: Sequence[Sentence]) -> list[ErrorGroup]:
         predicted = n_predicted + n * ((outcome is Outcome.MISSED) - (outcome is Outcome.SPURIOUS))
         return 2 * correct / max(n_gold + predicted, 1) - 2 * n_correct / (n_gold + n_predicted)
 
-    ranked = [
-        ErrorGroup(*key, gain(key[0], len(found)), tuple(found)) for key, found in groups.items()
-    ]
-    return sorted(ranked, key=lambda group: -group.gain)
+    found = [ErrorGroup(*key, gain(key[0], len(each)), each) for key, each in groups.items()]
+    return sorted(found, key=lambda group: -group.gain)
 
 
 def most_confident(sentences: Iterable[Sentence], n: int) -> list[Mistake]:
@@ -106,7 +103,6 @@ def suspect_annotations(
 ) -> list[Mistake]:
     """Errors where the same words are annotated elsewhere as the model has predicted them here.
 
-    :param sentences: the evaluated sentences.
     :param training: other annotated sentences to search for the same words.
     :return: the best supported errors first, one for each text and reading.
     """
@@ -116,7 +112,7 @@ def suspect_annotations(
         if mistake.confidence is None or mistake.confidence >= SUSPECT_CONFIDENCE
     ]
     counts = readings({mistake.words for mistake in doubted}, [*sentences, *training])
-    supported = []
+    supported: dict[tuple[tuple[str, ...], str], tuple[float, Mistake]] = {}
     for mistake in doubted:
         words = mistake.words
         reading = mistake.pair.predicted.label if mistake.pair.predicted else OUTSIDE
@@ -127,28 +123,23 @@ def suspect_annotations(
             as_what = "no entity" if reading == OUTSIDE else reading
             evidence = f"“{' '.join(words)}” is {as_what} in {agree} of {others} other places"
             found = replace(mistake, evidence=evidence)
-            supported.append((agree / (others + 1), (words, reading), found))
-    supported.sort(key=lambda candidate: -candidate[0])
-    chosen: dict[tuple[tuple[str, ...], str], Mistake] = {}
-    for _, key, found in supported:
-        chosen.setdefault(key, found)
-    return list(chosen.values())[:n]
+            supported.setdefault((words, reading), (agree / (others + 1), found))
+    ranked = sorted(supported.values(), key=lambda candidate: -candidate[0])
+    return [mistake for _, mistake in ranked[:n]]
 
 
 def readings(
-    texts: Iterable[tuple[str, ...]], sentences: Iterable[Sentence]
+    texts: Collection[tuple[str, ...]], sentences: Iterable[Sentence]
 ) -> dict[tuple[str, ...], Counter[str]]:
-    """Count the annotations of some texts, wherever they occur.
+    """Count the annotations of some texts, each a sequence of words, wherever they occur.
 
-    :param texts: sequences of words.
     :return: for each text, type → number of places, with ``O`` where it is outside of
         entities, and `PART` where it overlaps an entity with other boundaries.
     """
     by_first_word: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    found: dict[tuple[str, ...], Counter[str]] = {}
     for text in texts:
         by_first_word[text[0]].append(text)
-        found[text] = Counter()
+    found: dict[tuple[str, ...], Counter[str]] = {text: Counter() for text in texts}
     for sentence in sentences:
         for start, word in enumerate(sentence.words):
             for text in by_first_word.get(word, ()):

@@ -16,8 +16,9 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from .reliability import Reliability
 from .scores import MEASURES, Score
-from .summary import Calibration, Comparison, Evaluation
+from .summary import Comparison, Evaluation
 from .training_log import LogStep
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#6E6E6E"
@@ -114,16 +115,16 @@ def draw_groups(scores: Mapping[str, Score], title: str, xlabel: str) -> Figure:
     return figure
 
 
-def draw_reliability(calibration: Calibration, title: str) -> Figure:
+def draw_reliability(bins: Reliability, title: str) -> Figure:
     """Accuracy against confidence, in bins of equal size."""
     figure, ax = _figure(5.2, 5.0)
-    bins, error = calibration
     ax.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, label="ideal")
-    confidence, accuracy = 100 * bins.confidence, 100 * bins.accuracy
-    ax.plot(confidence, accuracy, color=BLUE, marker="o", label="predicted entities")
+    percent = 100 * bins.confidence, 100 * bins.accuracy
+    ax.plot(*percent, color=BLUE, marker="o", label="predicted entities")
     ax.grid(color=_LIGHT, linewidth=0.6)
     ax.legend(loc="upper left", frameon=False)
-    text = f"expected calibration error {100 * error:.1f} %\n{bins.size.sum():,} entities"
+    error = 100 * bins.expected_calibration_error
+    text = f"expected calibration error {error:.1f} %\n{bins.size.sum():,} entities"
     ax.text(0.97, 0.04, text, transform=ax.transAxes, ha="right")
     ax.set(xlim=(0, 102), ylim=(0, 102), title=title)
     ax.set(xlabel="mean confidence of the bin in %", ylabel="correct in %")
@@ -150,16 +151,16 @@ def draw_learning_curve(log: Sequence[LogStep], title: str) -> Figure:
     # The score of an untrained network would squeeze the others into a line.
     trained = [entry for entry in log if entry.step] or list(log)
     steps = [entry.step for entry in trained]
-    scores = pd.DataFrame([entry.scores for entry in trained], index=steps)
+    scores = pd.DataFrame([entry.scores for entry in trained], index=steps).dropna(axis=1)
     losses = pd.DataFrame([entry.losses for entry in trained], index=steps)
     figure = Figure(figsize=(7.0, 5.4), dpi=_DPI, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     names = [("ents_p", "precision", "o"), ("ents_r", "recall", "s"), ("ents_f", "f1", "D")]
-    drawn = [curve for curve in names if curve[0] in scores and scores[curve[0]].notna().all()]
-    for name, measure, marker in drawn:
-        color, label = _COLORS[measure], _NAMES[measure]
-        upper.plot(steps, scores[name], color=color, marker=marker, markersize=4, label=label)
-    if not drawn:
+    for name, measure, marker in names:
+        if name in scores:
+            color, label = _COLORS[measure], _NAMES[measure]
+            upper.plot(steps, scores[name], color=color, marker=marker, markersize=4, label=label)
+    if not upper.lines:
         values = [100 * entry.score for entry in trained]
         upper.plot(steps, values, color=GREEN, marker="D", markersize=4, label="score")
     best = max(trained, key=lambda entry: entry.score)

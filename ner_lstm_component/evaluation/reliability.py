@@ -22,6 +22,17 @@ class Reliability(NamedTuple):
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]
 
+    @property
+    def expected_calibration_error(self) -> float:
+        """The mean distance between confidence and accuracy, weighted by the bins' sizes.
+
+        This is the measure of Naeini, Cooper and Hauskrecht ("Obtaining Well Calibrated
+        Probabilities Using Bayesian Binning", 2015), with the bins of equal mass of Nguyen and
+        O'Connor ("Posterior Calibration and Exploratory Analysis for Natural Language
+        Processing Models", 2015).
+        """
+        return float(np.average(np.abs(self.accuracy - self.confidence), weights=self.size))
+
 
 def reliability(
     confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int = 10
@@ -42,15 +53,3 @@ def reliability(
         np.array([confidence[chosen].mean() for chosen in members]),
         np.array([correct[chosen].mean() for chosen in members]),
     )
-
-
-def expected_calibration_error(table: Reliability) -> float:
-    """Compute the mean distance between confidence and accuracy, weighted by the bins' sizes.
-
-    This is the measure of Naeini, Cooper and Hauskrecht ("Obtaining Well Calibrated
-    Probabilities Using Bayesian Binning", 2015), with the bins of equal mass of Nguyen and
-    O'Connor ("Posterior Calibration and Exploratory Analysis for Natural Language Processing
-    Models", 2015).
-    """
-    distance = np.abs(table.accuracy - table.confidence)
-    return float((table.size * distance).sum() / table.size.sum())

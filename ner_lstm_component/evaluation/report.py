@@ -99,7 +99,10 @@ def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
         "by_sentence_length": evaluation.lengths,
         "by_familiarity": evaluation.familiarity,
         "calibration": calibration
-        and {"expected_calibration_error": calibration.error, "bins": calibration.bins._asdict()},
+        and {
+            "expected_calibration_error": calibration.expected_calibration_error,
+            "bins": calibration._asdict(),
+        },
         "errors": [
             {
                 "outcome": group.outcome.value,

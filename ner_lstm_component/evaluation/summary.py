@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,23 +14,12 @@ from .alignment import Outcome
 from .confusion import entity_confusion, tag_confusion
 from .errors import ErrorGroup, Mistake
 from .predictions import Sentence
-from .reliability import Reliability, expected_calibration_error, reliability
-from .resampling import Statistic, approximate_randomization, interval, resample
+from .reliability import Reliability, reliability
+from .resampling import approximate_randomization, interval, resample
 from .scores import MEASURES, RELAXED, Score
 
 # How many errors of each list a report shows.
 N_SHOWN = 20
-
-
-class Calibration(NamedTuple):
-    """How far confidences can be trusted.
-
-    :param bins: predicted entities by confidence.
-    :param error: the expected calibration error.
-    """
-
-    bins: Reliability
-    error: float
 
 
 @dataclass(frozen=True)
@@ -46,8 +34,7 @@ class Evaluation:
     :param types: the strict score of each type.
     :param relaxed: scores with credit for near misses, see `scores.RELAXED`.
     :param familiarity: None without training data.
-    :param calibration: None without confidences.
-    :param has_confidences: whether the pipeline gives confidences.
+    :param calibration: None if no predicted entity has a confidence.
     :param notes: what a reader should know before the figures.
     """
 
@@ -64,11 +51,10 @@ class Evaluation:
     entities: pd.DataFrame
     lengths: dict[str, Score]
     familiarity: dict[str, Score] | None
-    calibration: Calibration | None
+    calibration: Reliability | None
     groups: list[ErrorGroup]
     confident: list[Mistake]
     suspects: list[Mistake]
-    has_confidences: bool
     notes: list[str]
 
 
@@ -107,12 +93,10 @@ def summarize(
     data: str,
     *,
     training: Sequence[Sentence] | None = None,
-    has_confidences: bool = False,
 ) -> Evaluation:
     """Compute everything that a report shows.
 
     :param training: what the pipeline was trained on, to tell known entities from new ones.
-    :param has_confidences: whether the pipeline gives confidences.
     """
     labels = scores.labels_of(sentences)
     counts = scores.strict_counts(sentences, labels)
@@ -137,7 +121,6 @@ def summarize(
         groups=errors.costly_groups(sentences),
         confident=errors.most_confident(sentences, N_SHOWN),
         suspects=errors.suspect_annotations(sentences, training or [], N_SHOWN),
-        has_confidences=has_confidences,
         notes=_notes(sentences),
     )
 
@@ -149,44 +132,38 @@ def compare(
 ) -> Comparison:
     """Compare two pipelines on the same data, and test whether they differ.
 
-    :param first: its evaluation, and the sentences that were evaluated.
-    :param second: the same for the other pipeline.
+    :param first: its evaluation, and the sentences that were evaluated; likewise `second`.
     """
     labels = scores.labels_of([*first[1], *second[1]])
     counts = [scores.strict_counts(sentences, labels) for _, sentences in (first, second)]
-    drawn = [resample(found) for found in counts]
 
-    def overall(summed: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Micro and macro measures of ``(n, n_labels, 3)`` counts, as six columns."""
-        values = [scores.measures(summed.sum(-2)), scores.macro(summed)]
-        return np.nan_to_num(np.concatenate(values, axis=-1))
+    def statistic(summed: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Micro measures, macro measures and the F1 of each type, as columns."""
+        averages = [scores.measures(summed.sum(-2)), scores.macro(summed)]
+        types = scores.measures(summed)[..., MEASURES.index("f1")]
+        return np.concatenate([*map(np.nan_to_num, averages), types], axis=-1)
 
-    def f1(summed: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The F1 of each type, of ``(n, n_labels, 3)`` counts."""
-        return scores.measures(summed)[..., MEASURES.index("f1")]
-
-    def differences(statistic: Statistic, p_values: Sequence[float | None]) -> list[Difference]:
-        one, two = (np.nan_to_num(statistic(found.sum(0)[None])[0]) for found in counts)
-        spread = statistic(drawn[1]) - statistic(drawn[0])
-        values = zip((two - one).tolist(), spread.T, p_values, strict=True)
-        return [Difference(value, interval(sample), p) for value, sample, p in values]
-
-    p_values = approximate_randomization(counts[0], counts[1], overall, n_shuffles)
-    averages = differences(overall, p_values.tolist())
+    one, two = np.nan_to_num(statistic(np.stack([found.sum(0) for found in counts])))
+    spread = statistic(resample(counts[1])) - statistic(resample(counts[0]))
+    p_values = approximate_randomization(counts[0], counts[1], statistic, n_shuffles).tolist()
     n = len(MEASURES)
+    # Tests of many types would find differences by chance.
+    p_values[2 * n :] = [None] * len(labels)
+    values = zip((two - one).tolist(), spread.T, p_values, strict=True)
+    found = [Difference(value, interval(sample), p) for value, sample, p in values]
     return Comparison(
         first=first[0],
         second=second[0],
         overall={
-            "micro": dict(zip(MEASURES, averages[:n], strict=True)),
-            "macro": dict(zip(MEASURES, averages[n:], strict=True)),
+            "micro": dict(zip(MEASURES, found[:n], strict=True)),
+            "macro": dict(zip(MEASURES, found[n : 2 * n], strict=True)),
         },
-        types=dict(zip(labels, differences(f1, [None] * len(labels)), strict=True)),
+        types=dict(zip(labels, found[2 * n :], strict=True)),
         n_shuffles=n_shuffles,
     )
 
 
-def _calibration(sentences: Sequence[Sentence]) -> Calibration | None:
+def _calibration(sentences: Sequence[Sentence]) -> Reliability | None:
     known = [
         (pair.predicted.confidence, pair.outcome is Outcome.CORRECT)
         for sentence in sentences
@@ -196,8 +173,7 @@ def _calibration(sentences: Sequence[Sentence]) -> Calibration | None:
     if not known:
         return None
     confidences, correct = zip(*known, strict=True)
-    bins = reliability(np.array(confidences), np.array(correct))
-    return Calibration(bins, expected_calibration_error(bins))
+    return reliability(np.array(confidences), np.array(correct))
 
 
 def _notes(sentences: Sequence[Sentence]) -> list[str]:
@@ -220,8 +196,7 @@ def _notes(sentences: Sequence[Sentence]) -> list[str]:
             )
         if unused:
             notes.append(f"Types of the data that were never predicted: {unused}.")
-    missing = sum(len(sentence.missing) for sentence in sentences)
-    if missing:
+    if missing := sum(len(sentence.missing) for sentence in sentences):
         notes.append(
             f"Tokens without annotation: {missing:,}. Predictions there are neither right nor "
             "wrong."

@@ -3,7 +3,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from spacy.tokens import DocBin
 from spacy.training import Corpus
 from spacy.vocab import Vocab
 
@@ -23,7 +22,7 @@ def test_count():
     ("tags", "iob", "spans"),
     [
         (("O", "B-geo", "I-geo"), "OBI", [(1, 3, "geo")]),
-        (("B-Größe-2", "B-Größe-2", "B-[b]"), "BBB", [*[(k, k + 1, "Größe-2") for k in (0, 1)]]),
+        (("B-Größe-2", "B-Größe-2", "I-Größe-2"), "BBI", [(0, 1, "Größe-2"), (1, 3, "Größe-2")]),
         (("O", "O", "O"), "OOO", []),
     ],
 )
@@ -32,7 +31,7 @@ def test_doc_has_the_entities(tags, iob, spans):
     doc = to_doc(Sentence("1", words, tags), Vocab())
     assert tuple(token.text for token in doc) == words
     assert "".join(token.ent_iob_ for token in doc) == iob
-    assert [(ent.start, ent.end, ent.label_) for ent in doc.ents][: len(spans)] == spans
+    assert [(ent.start, ent.end, ent.label_) for ent in doc.ents] == spans
     assert doc.has_unknown_spaces
 
 
@@ -42,21 +41,12 @@ def test_doc_has_the_parts_of_speech(pos):
     assert tuple(token.tag_ for token in doc) == (pos or ("", ""))
 
 
-@pytest.mark.parametrize(
-    "word", ["5\xa0storm", "a\x85b", "a\u2028b", "a\u200bb", "co\xadop", "x\x1cy", "…", "❤\ufe0f"]
-)
-def test_unusual_characters_stay_in_one_token(word):
-    docbin = to_docbin([Sentence("1", (word, "z"), ("B-x", "I-x"))])
-    (doc,) = DocBin().from_bytes(docbin.to_bytes()).get_docs(Vocab())
-    assert [token.text for token in doc] == [word, "z"]
-    assert [(ent.start, ent.end) for ent in doc.ents] == [(0, 2)]
-
-
 def test_corpus_keeps_tokens_and_annotation(tmp_path):
-    # Words that spaCy's English tokenizer would divide.
+    # Words that spaCy's English tokenizer would divide, and with unusual characters.
     words = ("U.S.-led", "5\xa0storm", "can't", "None", '"')
-    tags = ("B-gpe", "B-eve", "I-eve", "O", "O")
-    pos = ("JJ", "CD", "MD", "NN", "``")
+    words += ("a\x85b", "a\u2028b", "a\u200bb", "co\xadop", "x\x1cy", "…", "❤\ufe0f")
+    tags = ("B-gpe", "B-eve", "I-eve", *["O"] * 9)
+    pos = ("JJ", "CD", "MD", "NN", "``", *["X"] * 7)
     path = tmp_path / "train.spacy"
     to_docbin([Sentence("1", words, tags, pos)]).to_disk(path)
     # Without a tokenizer, so that the gold tokens are the only ones.
@@ -66,9 +56,4 @@ def test_corpus_keeps_tokens_and_annotation(tmp_path):
     assert tuple(token.tag_ for token in example.reference) == pos
     assert example.reference.has_unknown_spaces
     assert not example.reference.has_annotation("SENT_START")
-    assert example.get_aligned_ner() == ["U-gpe", "B-eve", "L-eve", "O", "O"]
-
-
-def test_docbin_is_the_same_each_time():
-    sentences = [Sentence(str(k), (f"w{k}", "."), ("B-geo", "O")) for k in range(5)]
-    assert to_docbin(sentences).to_bytes() == to_docbin(sentences).to_bytes()
+    assert example.get_aligned_ner() == ["U-gpe", "B-eve", "L-eve", *["O"] * 9]

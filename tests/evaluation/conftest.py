@@ -42,7 +42,7 @@ def sentences() -> list[Sentence]:
 
 @pytest.fixture(scope="session")
 def evaluation(sentences) -> Evaluation:
-    return summarize(sentences, "some model", "some data", training=sentences, has_confidences=True)
+    return summarize(sentences, "some model", "some data", training=sentences)
 
 
 @pytest.fixture(scope="session")

@@ -9,28 +9,24 @@ from ner_lstm_component.evaluation.alignment import Entity, Outcome
 from ner_lstm_component.evaluation.predictions import Sentence
 
 
-def test_mistakes(sentences):
+def test_gain_of_correcting_all_errors_of_a_kind(sentences):
     found = [mistake.pair.outcome.name for mistake in errors.mistakes_of(sentences)]
     assert found == ["TYPE", "BOUNDARY", "BOTH", "MISSED", "SPURIOUS", "SPURIOUS"]
-
-
-def test_gain_of_correcting_all_errors_of_a_kind(sentences):
-    groups = {group.outcome: group for group in errors.costly_groups(sentences)}
+    ranked = errors.costly_groups(sentences)
+    groups = {group.outcome: group for group in ranked}
     now = 2 * 2 / 13
     assert groups[Outcome.TYPE].gain == pytest.approx(2 * 3 / 13 - now)
     assert groups[Outcome.MISSED].gain == pytest.approx(2 * 3 / 14 - now)
     assert groups[Outcome.SPURIOUS].gain == pytest.approx(2 * 2 / 11 - now)
-    assert len(groups[Outcome.SPURIOUS].mistakes) == 2
-    assert (groups[Outcome.SPURIOUS].gold, groups[Outcome.SPURIOUS].predicted) == (None, "per")
-    gains = [group.gain for group in errors.costly_groups(sentences)]
-    assert gains == sorted(gains, reverse=True)
+    spurious = groups[Outcome.SPURIOUS]
+    assert (spurious.gold, spurious.predicted, len(spurious.mistakes)) == (None, "per", 2)
+    assert ranked == sorted(ranked, key=lambda group: -group.gain)
 
 
 def test_most_confident(sentences):
     found = [m.pair.predicted.confidence for m in errors.most_confident(sentences, 3)]
     assert found == [0.99, 0.95, 0.6]
-    (first, *_) = sentences
-    without = replace(first, predicted=(Entity(0, 1, "per"),))
+    without = replace(sentences[0], predicted=(Entity(0, 1, "per"),))
     assert errors.most_confident([without], 3) == []
 
 

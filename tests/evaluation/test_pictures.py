@@ -24,7 +24,7 @@ def texts(figure) -> list[str]:
     return [text.get_text() for ax in figure.axes for text in ax.texts]
 
 
-def test_all(evaluation, with_itself):
+def test_draws_what_there_is_data_for(sentences, evaluation, with_itself):
     drawn = pictures.draw_all(evaluation, log=LOG, comparison=with_itself)
     assert list(drawn) == [*ALWAYS, "familiarity", "reliability", "comparison", "learning_curve"]
     for png in drawn.values():
@@ -32,8 +32,7 @@ def test_all(evaluation, with_itself):
         assert 400 < width < 1600
         assert 400 < height < 1600
 
-
-def test_only_what_there_is_data_for(sentences):
+    # Only what there is data for.
     assert list(pictures.draw_all(summarize([sentences[3]], "m", "d"))) == ALWAYS
 
 
@@ -51,9 +50,8 @@ def test_bars_have_the_heights_of_the_scores(evaluation):
     figure = pictures.draw_types(evaluation, "some model on some data")
     (ax,) = figure.axes
     assert "some model on some data" in ax.get_title()
-    heights = [patch.get_height() for patch in ax.patches]
-    assert len(heights) == 3 * 5  # all and four types
-    assert heights[0] == pytest.approx(100 * evaluation.micro.precision)
+    assert len(ax.patches) == 3 * 5  # all and four types
+    assert ax.patches[0].get_height() == pytest.approx(100 * evaluation.micro.precision)
     assert len({to_hex(patch.get_facecolor()) for patch in ax.patches}) == 3
     assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["all\n6", "eve\n2"]
 
@@ -65,9 +63,7 @@ def test_learning_curve_marks_the_best_step():
     # An untrained network's score would squeeze the others into a line.
     assert all(list(line.get_xdata()) == [250, 500] for line in upper.lines[:3])
     assert list(lower.lines[0].get_ydata()) == [900.0, 500.0]
-
-
-def test_learning_curve_of_one_evaluation_with_other_scores():
+    # One evaluation, with other scores.
     figure = pictures.draw_learning_curve([LogStep(0, {}, {"tag_acc": 5.0}, 0.05)], "t")
     assert pictures.to_png(figure)
     assert list(figure.axes[0].lines[0].get_ydata()) == [5.0]

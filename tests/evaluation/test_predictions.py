@@ -14,8 +14,8 @@ from ner_lstm_component.evaluation.alignment import Entity
 @pytest.fixture
 def nlp():
     nlp = spacy.blank("en")
-    ruler = nlp.add_pipe("entity_ruler")
-    ruler.add_patterns([{"label": "geo", "pattern": "Oslo"}, {"label": "tim", "pattern": "."}])
+    patterns = [{"label": "geo", "pattern": "Oslo"}, {"label": "tim", "pattern": "."}]
+    nlp.add_pipe("entity_ruler").add_patterns(patterns)
     return nlp
 
 
@@ -66,6 +66,6 @@ def test_confidences_on_the_spans_come_first(nlp):
     assert predictions.confidences(nlp, [nlp("Oslo .")]) is None
 
 
-def test_a_pipeline_that_sets_entities(nlp):
+def test_sets_entities(nlp):
     assert predictions.sets_entities(nlp)
     assert not predictions.sets_entities(spacy.blank("en"))

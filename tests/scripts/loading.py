@@ -1,10 +1,13 @@
-"""Scripts as modules."""
+"""Scripts as modules, and how to run them."""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+
+from typer.testing import CliRunner, Result
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -17,3 +20,13 @@ def load_script(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def runner(script: ModuleType) -> Callable[..., Result]:
+    """Make a function that runs a script's app; its arguments become words."""
+    return lambda *arguments: CliRunner().invoke(script.app, [str(word) for word in arguments])
+
+
+def flat(output: str) -> str:
+    """Take the frames and line breaks of rich out of an output."""
+    return " ".join(output.translate(dict.fromkeys(map(ord, "│┃"), " ")).split())

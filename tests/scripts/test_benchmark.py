@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import spacy
-from loading import load_script
+from loading import flat, load_script, runner
 from samples import SENTENCES, SMALL_MODEL, make_doc
 from spacy.tokens import DocBin
 from thinc.api import Config
-from typer.testing import CliRunner
+from typer.testing import Result
 
 from benchmarks import inputs, measurements, processes, steps, tables, worker
 from benchmarks.training import KerasTraining, SpacyTraining
@@ -30,27 +31,23 @@ def folder(tmp_path_factory, trained_nlp):
     """A pipeline of ours, a peer's, one without entities, and data."""
     folder = tmp_path_factory.mktemp("benchmark")
     trained_nlp.to_disk(folder / "ours")
-    blank = spacy.blank("en")
-    blank.add_pipe("sentencizer")
-    blank.to_disk(folder / "blank")
-    docs = [make_doc(blank.vocab, sentence) for sentence in SENTENCES]
-    DocBin(docs=docs).to_disk(folder / "data.spacy")
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    nlp.to_disk(folder / "blank")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "geo", "pattern": "Oslo"}])
+    nlp.to_disk(folder / "peer")
+    DocBin(docs=[make_doc(nlp.vocab, text) for text in SENTENCES]).to_disk(folder / "data.spacy")
     (folder / "corrupt.spacy").write_bytes(b"something else")
-    blank.add_pipe("entity_ruler").add_patterns([{"label": "geo", "pattern": "Oslo"}])
-    blank.to_disk(folder / "peer")
     return folder
 
 
-def run(*arguments: object):
-    return CliRunner().invoke(benchmark.app, [str(argument) for argument in arguments])
+run = runner(benchmark)
 
 
-def run_on(folder, options: str, *more: object):
-    """Run on the pipeline and the data of `folder`."""
-    return run("run", folder / "ours", folder / "data.spacy", *options.split(), *more)
-
-
-# ---------------------------------------------------------------- tables
+def run_on(folder, options: str, *more: object) -> Result:
+    """Run on four sentences, with the pipeline of `folder`."""
+    always = ["--sentences", "4", "--no-tensorflow", "--rounds", "1", "--warm-up", "0"]
+    return run("run", folder / "ours", folder / "data.spacy", *always, *options.split(), *more)
 
 
 def series(case, unit, system, *values):
@@ -58,21 +55,17 @@ def series(case, unit, system, *values):
 
 
 def test_systems_are_compared_round_by_round():
-    found = tables.table_of(
-        {
-            "compare": "systems",
-            "series": [
-                # In its second round the machine was half as fast for both.
-                series("small", "words/s", "ours", 1000.0, 500.0, 4000.0),
-                series("small", "words/s", "theirs", 100.0, 50.0, 200.0),
-                series("small", "ms", "ours", 2.0, 2.0, 4.0),
-                series("small", "ms", "theirs", 8.0, 6.0, 8.0),
-                series("large", "s", "ours", 5.0),
-                series("large", "s", "theirs", 10.0),
-                series("huge", "words/s", "ours", 5.0, 5.0, 5.0),
-            ],
-        }
-    )
+    measured = [
+        # In its second round the machine was half as fast for both.
+        series("small", "words/s", "ours", 1000.0, 500.0, 4000.0),
+        series("small", "words/s", "theirs", 100.0, 50.0, 200.0),
+        series("small", "ms", "ours", 2.0, 2.0, 4.0),
+        series("small", "ms", "theirs", 8.0, 6.0, 8.0),
+        series("large", "s", "ours", 5.0),
+        series("large", "s", "theirs", 10.0),
+        series("huge", "words/s", "ours", 5.0, 5.0, 5.0),
+    ]
+    found = tables.table_of({"compare": "systems", "series": measured})
     words = ("1,000 (500–4,000)", "100 (50–200)", "10.00× as fast (10.00–20.00)")
     assert found == [
         ("", "unit", "ours", "theirs", "ours against theirs"),
@@ -84,17 +77,13 @@ def test_systems_are_compared_round_by_round():
 
 
 def test_cases_are_compared_with_the_first_of_their_unit_and_system():
-    found = tables.table_of(
-        {
-            "compare": "cases",
-            "series": [
-                series("short", "µs/token", "ours", 10.0, 20.0),
-                series("long", "µs/token", "ours", 15.0, 40.0),
-                series("short", "µs/token", "theirs", 100.0),
-                series("long", "MB", "ours", 3.5),
-            ],
-        }
-    )
+    measured = [
+        series("short", "µs/token", "ours", 10.0, 20.0),
+        series("long", "µs/token", "ours", 15.0, 40.0),
+        series("short", "µs/token", "theirs", 100.0),
+        series("long", "MB", "ours", 3.5),
+    ]
+    found = tables.table_of({"compare": "cases", "series": measured})
     ratios = ["of the first", "1.00× (1.00–1.00)", "1.75× (1.50–2.00)", "1.00×", ""]
     assert [row[-1] for row in found] == ratios
     assert found[2][:4] == ("ours", "long", "µs/token", "27.5 (15–40)")
@@ -115,29 +104,19 @@ def test_the_page_has_a_place_for_each_table():
     assert set(measurements.MEASUREMENTS) == set(tables.TITLES)
 
 
-# ---------------------------------------------------------------- rounds and processes
-
-
 def test_systems_take_turns_and_warm_up_does_not_count():
-    log = []
-
-    def task(name):
-        log.append(name)
-        return f"{name}{log.count(name)}"
-
-    tasks = {"a": lambda: task("a"), "b": lambda: task("b")}
+    clock = count()
+    tasks = {name: lambda: next(clock) for name in "ab"}
     found = measurements.repeat(tasks, rounds=2, warm_up=1)
-    assert log == ["a", "b"] * 3
-    assert found == {"a": ["a2", "a3"], "b": ["b2", "b3"]}
+    assert found == {"a": [2, 4], "b": [3, 5]}
 
 
 def test_processes_get_the_threads_and_the_other_variables(monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    environment = processes.environment_of(3)
-    assert environment["OPENBLAS_CORETYPE"] == "Haswell"
-    names = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NER_LSTM_THREADS"}
-    assert {environment[name] for name in names} == {"3"}
+    expected = {"OPENBLAS_CORETYPE": "Haswell"}
+    expected |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NER_LSTM_THREADS"), "3")
+    assert processes.environment_of(3).items() >= expected.items()
 
 
 def test_errors_of_a_process_are_raised(folder):
@@ -151,28 +130,17 @@ def test_errors_of_a_process_are_raised(folder):
             process.ask("import_spacy")
 
 
-# ---------------------------------------------------------------- steps
-
-
 def test_a_step_excludes_the_steps_inside_it(monkeypatch):
     first, second = ModuleType("own_package.first"), ModuleType("own_package.second")
     clock = count()
-
-    def inner():
-        next(clock)
-
-    def outer():
-        next(clock)
-        second.inner()
-        next(clock)
+    first.inner = second.inner = lambda: next(clock)
+    first.outer = lambda: (next(clock), second.inner(), next(clock))
 
     def items():
         for _ in range(2):
-            next(clock)
-            yield
+            yield next(clock)
 
-    first.inner, first.outer, first.items = inner, outer, items
-    second.inner = inner
+    first.items = items
     for module in (first, second):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     timers = steps.Timers(lambda: next(clock))
@@ -184,23 +152,13 @@ def test_a_step_excludes_the_steps_inside_it(monkeypatch):
         # Reading the clock counts one: inner from 2 to 4, outer from 0 to 6.
         assert timers.seconds == {"inner": 2, "outer": 4}
         for _ in first.items():
-            for _ in range(100):
-                next(clock)
+            next(clock)  # not counted
         # Two items with one tick each, and the end without one.
         assert timers.seconds["items"] == 2 + 2 + 1
     names["none"] = ("own_package.first:none",)
-    with (
-        pytest.raises(LookupError, match=r"own_package\.first:none"),
-        steps.timed_steps(timers, names, "own_package"),
-    ):
-        pass
+    with pytest.raises(LookupError, match=r"own_package\.first:none"):
+        steps.timed_steps(timers, names, "own_package").__enter__()
     assert (first.inner, second.inner, first.outer) == originals
-
-
-@pytest.mark.parametrize("name", [name for names in steps.STEPS.values() for name in names])
-def test_the_function_of_a_step_exists(name):
-    owner, attribute = steps.find(name)
-    assert callable(getattr(owner, attribute))
 
 
 def test_every_step_takes_time(trained_nlp):
@@ -209,27 +167,18 @@ def test_every_step_takes_time(trained_nlp):
     timers = steps.Timers()
     with steps.timed_steps(timers):
         docs = list(loaded.pipe(["Anna Berg lives in Oslo.", "It rained."]))
-        loaded("Paul met Maria Costa in Paris.")
-    assert docs[0].ents
+    assert [len(doc.ents) for doc in docs] == [2, 0]
     uncompiled = set() if kernels.IS_COMPILED else {"embedding"}
     assert set(timers.seconds) == set(steps.STEPS) - uncompiled
     assert min(timers.seconds.values()) > 0
 
 
-# ---------------------------------------------------------------- the worker
-
-
-def loaded_worker(folder, tmp_path, texts):
+def test_a_worker_tags(folder, tmp_path):
+    texts = ["Anna Berg lives in Oslo.", "It rained for two days."]
     (tmp_path / "texts.json").write_text(json.dumps(texts))
     loaded = worker.Worker()
     loaded.load(str(folder / "ours"), [], "onnx")
     loaded.read(str(tmp_path / "texts.json"))
-    return loaded
-
-
-def test_a_worker_tags(folder, tmp_path):
-    texts = ["Anna Berg lives in Oslo.", "It rained for two days."]
-    loaded = loaded_worker(folder, tmp_path, texts)
     assert loaded.count_tokens() == 12
     assert len(loaded.single(3)) == 3
     seen = []
@@ -245,7 +194,6 @@ def test_a_worker_tags(folder, tmp_path):
     # Three Docs of seven tokens, after 1,000 sentences.
     loaded.doc(tokens=7, least=21)
     assert [len(doc) for doc in seen[1000:]] == [7, 7, 7]
-    assert seen[1000].text.rstrip() == "Anna Berg lives in Oslo. It"
     assert seen[1001].text.rstrip() == "rained for two days. Anna Berg"
 
 
@@ -258,9 +206,6 @@ def test_clocks_and_memory():
     wall_start, start = wall(), processor()
     time.sleep(0.1)
     assert processor() - start < wall() - wall_start
-
-
-# ---------------------------------------------------------------- training
 
 
 def test_spacys_loop_runs_for_the_given_tokens(folder):
@@ -283,20 +228,15 @@ def test_keras_trains_the_components_network_on_its_batches(folder, tmp_path):
     loss = float(model.network(**batch, training=False))
     assert float(model(batch, training=False)) == pytest.approx(loss, rel=1e-5)
     assert float(model.losses[0]) == pytest.approx(loss / len(batch["mask"]), rel=1e-5)
-    before = [weight.numpy().copy() for weight in model.trainable_weights]
     sizes = [int(one["mask"].sum()) for one in keras._batches]
     assert keras.run(sizes[0] + 1) == sizes[0] + sizes[1]
     assert int(model.optimizer.iterations) == 2
     # It continues where it stopped.
     assert keras.run(1) == sizes[2]
-    after = [weight.numpy() for weight in model.trainable_weights]
-    assert any((one != other).any() for one, other in zip(before, after, strict=True))
+    assert float(model.network(**batch, training=False)) != pytest.approx(loss, rel=1e-3)
     assert (model.optimizer.clipnorm, model.optimizer.use_ema) == (1.0, True)
     rate = model.optimizer._learning_rate
     assert [float(rate(step)) for step in (0, 1000)] == pytest.approx([0.0025, 0.00125])
-
-
-# ---------------------------------------------------------------- inputs
 
 
 @pytest.mark.parametrize(
@@ -322,7 +262,7 @@ def test_bad_arguments_are_refused_first(folder, monkeypatch, arguments, message
     result = run(*arguments.replace("{}", str(folder)).split())
     assert result.exit_code == 2, result.output
     # The frame around the message may break it anywhere.
-    assert "".join(message.split()) in "".join(result.output.replace("│", "").split())
+    assert message.replace(" ", "") in flat(result.output).replace(" ", "")
 
 
 def test_only_components_that_find_entities_are_loaded(folder, tmp_path):
@@ -340,47 +280,49 @@ def test_only_components_that_find_entities_are_loaded(folder, tmp_path):
     assert inputs.unneeded(tmp_path, "--peer") == ("tagger",)
 
 
-def test_texts_are_drawn_the_same_each_time(folder, tmp_path):
+def test_texts_are_drawn_the_same_each_time(folder):
     texts, words = inputs.read_texts(folder / "data.spacy", 0)
     assert texts[0] == "Anna Berg lives in Oslo."
     assert words == sum(len(sentence.split()) for sentence in SENTENCES)
-    some, _ = inputs.read_texts(folder / "data.spacy", 3)
-    assert inputs.read_texts(folder / "data.spacy", 3)[0] == some
+    some, again = (inputs.read_texts(folder / "data.spacy", 3)[0] for _ in range(2))
+    assert some == again
     assert (len(set(some)), set(some) < set(texts)) == (3, True)
 
 
-# ---------------------------------------------------------------- runs
+class InProcess(processes.Process):
+    """A worker in this process, which is quicker."""
+
+    def __init__(self, threads, clock="wall"):
+        self.worker = worker.Worker(clock)
+
+    def tell(self, do, **arguments):
+        self.result = getattr(self.worker, do)(**arguments)
+
+    def answer(self):
+        return self.result
+
+    def __exit__(self, *exception):
+        pass
 
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Run workers in this process, which is quicker."""
-
-    class InProcess(processes.Process):
-        def __init__(self, threads, clock="wall"):
-            self.worker = worker.Worker(clock)
-
-        def tell(self, do, **arguments):
-            self.result = getattr(self.worker, do)(**arguments)
-
-        def answer(self):
-            return self.result
-
-        def __exit__(self, *exception):
-            pass
-
     monkeypatch.setattr(measurements, "Process", InProcess)
 
 
-def test_a_pipeline_runs_in_its_own_process(folder, tmp_path):
-    options = "--sentences 4 --no-tensorflow --rounds 1 --warm-up 0 --calls 3 --only single"
-    result = run_on(folder, options, "--clock", "cpu", "--results", tmp_path / "results.json")
+def results_of(folder, options: str, path: Path) -> dict:
+    """Measure, and return the results by measurement."""
+    result = run_on(folder, options, "--results", path)
     assert result.exit_code == 0, result.output
-    found = json.loads((tmp_path / "results.json").read_text())["single"]
+    return json.loads(path.read_text())
+
+
+def test_a_pipeline_runs_in_its_own_process(folder, tmp_path):
+    options = "--calls 3 --only single --clock cpu"
+    found = results_of(folder, options, tmp_path / "results.json")["single"]
     assert found["clock"] == "cpu"
-    median, _ = found["series"]
-    assert (median["case"], median["unit"], median["system"]) == ("median", "ms", "ner_lstm")
-    assert len(median["values"]) == 1
+    (value,) = found["series"][0]["values"]
+    assert found["series"][0] == series("median", "ms", "ner_lstm", value)
 
 
 def test_failed_and_impossible_measurements(folder, tmp_path, in_process, monkeypatch):
@@ -388,29 +330,29 @@ def test_failed_and_impossible_measurements(folder, tmp_path, in_process, monkey
         raise processes.WorkerError("out of order")
 
     monkeypatch.setitem(measurements.MEASUREMENTS, "pipe", fail)
-    options = "--sentences 4 --no-tensorflow --only pipe --results"
-    result = run_on(folder, options, tmp_path / "results.json")
+    result = run_on(folder, "--only pipe --results", tmp_path / "results.json")
     assert result.exit_code == 1
     assert "pipe could not be measured. out of order" in result.output
     monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
-    result = run_on(folder, "--sentences 4 --only pipe")
+    result = run("run", folder / "ours", folder / "data.spacy", "--sentences", 4, "--only", "pipe")
     assert result.exit_code == 2
     assert "--no-tensorflow" in result.output
 
 
 def test_a_run_gives_results_tables_and_a_picture(folder, tmp_path, in_process):
     packages = tmp_path / "env" / "lib" / "python3.11" / "site-packages"
-    (packages / "tensorflow").mkdir(parents=True)
-    (packages / "tensorflow" / "file").write_bytes(b"12345")
-    (packages / "link").symlink_to(packages / "tensorflow" / "file")
+    file = packages / "tensorflow" / "file"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"12345")
+    (packages / "link").symlink_to(file)
     results = tmp_path / "results.json"
     results.write_text(json.dumps({"size": {}, "train": {"series": ["earlier"]}}))
     options = (
         "--peer-name rules --only pipe --only single --only size --only budget --no-tensorflow "
         "--rounds 2 --warm-up 0 --sentences 4 --batch-size 2 --batch-size 4 --calls 3"
     )
-    paths = ("--environment", tmp_path / "env", "--results", results)
-    result = run_on(folder, options, "--peer", folder / "peer", *paths)
+    paths = ("--peer", folder / "peer", "--environment", tmp_path / "env", "--results", results)
+    result = run("run", folder / "ours", folder / "data.spacy", *options.split(), *paths)
     assert result.exit_code == 0, result.output
     assert "nlp.pipe on raw text" in result.output
     assert str(tmp_path) not in results.read_text()
@@ -419,11 +361,8 @@ def test_a_run_gives_results_tables_and_a_picture(folder, tmp_path, in_process):
     assert found.pop("train") == {"series": ["earlier"]}
     rounds = {len(one["values"]) for k in ("pipe", "single") for one in found[k]["series"]}
     assert rounds == {2}
-    assert [(one["system"], one["case"]) for one in found["pipe"]["series"]] == [
-        (system, case)
-        for case in ("batches of 2", "batches of 4")
-        for system in ("ner_lstm", "rules")
-    ]
+    cases = [(one["case"], one["system"]) for one in found["pipe"]["series"]]
+    assert cases == list(product(("batches of 2", "batches of 4"), ("ner_lstm", "rules")))
     # The options stand in the order of their definition.
     command = f"python scripts/benchmark.py run MODEL TEST.spacy --peer PEER {options}"
     assert found["pipe"]["command"] == f"{command} --environment DIR"
@@ -435,38 +374,33 @@ def test_a_run_gives_results_tables_and_a_picture(folder, tmp_path, in_process):
 
     results.write_text(json.dumps(found))
     page, picture = tmp_path / "page.md", tmp_path / "picture.png"
-    page.write_text(benchmark.PAGE.read_text(encoding="utf-8"), encoding="utf-8")
-    texts = []
+    shutil.copy(benchmark.PAGE, page)
+    written = set()
     for _ in range(2):  # the second time changes nothing
         result = run("tables", "--results", results, "--page", page, "--picture", picture)
         assert result.exit_code == 0, result.output
-        texts.append(page.read_text())
-    assert texts[0] == texts[1]
-    for text in ("| batches of 2 | words/s | ", "ner_lstm against rules", "Not measured yet."):
-        assert text in texts[0]
+        written.add(page.read_text(encoding="utf-8"))
+    (text,) = written
+    for part in ("| batches of 2 | words/s | ", "ner_lstm against rules", "Not measured yet."):
+        assert part in text
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_measurements_in_fresh_processes(folder, tmp_path, in_process, monkeypatch):
     monkeypatch.setattr(measurements, "_TIMED_TOKENS", 20)
     options = (
-        "--sentences 4 --no-tensorflow --rounds 1 --warm-up 0 --shared 4 --length 5 --length 50 "
-        "--stream 6 --clock cpu --only load --only length --only stream --only workers --results"
+        "--shared 4 --length 5 --length 50 --stream 6 --clock cpu "
+        "--only load --only length --only stream --only workers"
     )
-    result = run_on(folder, options, tmp_path / "results.json")
-    assert result.exit_code == 0, result.output
-    found = json.loads((tmp_path / "results.json").read_text())
+    found = results_of(folder, options, tmp_path / "results.json")
     clocks = {"load": "wall", "length": "cpu", "stream": "cpu", "workers": "wall"}
     assert {name: one["clock"] for name, one in found.items()} == clocks
     cases = {name: {(s["case"], s["unit"]) for s in one["series"]} for name, one in found.items()}
     memory = "peak of memory above that before"
     assert cases == {
         "load": {("time", "s"), ("peak memory", "MB")},
-        "length": {
-            (f"{n} tokens{case}", unit)
-            for case, unit in (("", "µs/token"), (", memory beyond it", "MB"))
-            for n in (5, 50)
-        },
+        "length": {(f"{n} tokens", "µs/token") for n in (5, 50)}
+        | {(f"{n} tokens, memory beyond it", "MB") for n in (5, 50)},
         "stream": {("6 sentences", "sentences/s"), (f"6 sentences, {memory}", "MB")},
         "workers": {("1 process", "sentences/s"), ("2 processes", "sentences/s")},
     }

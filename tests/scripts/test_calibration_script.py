@@ -7,16 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spacy
-from loading import load_script
+from loading import load_script, runner
 from spacy.tokens import DocBin
 from spacy.training import Corpus
-from typer.testing import CliRunner
 
 calibration = load_script("calibration")
-
-
-def run(*arguments: object):
-    return CliRunner().invoke(calibration.app, [str(argument) for argument in arguments])
+run = runner(calibration)
 
 
 @pytest.fixture(scope="module")

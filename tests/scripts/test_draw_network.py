@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loading import load_script
+from loading import load_script, runner
 from spacy.util import load_config
-from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
 draw_network = load_script("draw_network")
+run = runner(draw_network)
 
 
 def test_blocks_are_the_network_and_are_drawn(trained_nlp):
@@ -33,16 +33,12 @@ def test_writes_a_picture(small_model, tmp_path):
     config["components"]["ner_lstm"]["model"] = small_model
     config.to_disk(tmp_path / "small.cfg")
     output = tmp_path / "new" / "model.png"
-    result = CliRunner().invoke(
-        draw_network.app, [str(tmp_path / "small.cfg"), str(output), "--labels", "a,b"]
-    )
+    result = run(tmp_path / "small.cfg", output, "--labels", "a,b")
     assert result.exit_code == 0, result.output
     assert output.read_bytes().startswith(b"\x89PNG")
 
 
 def test_config_without_the_component(tmp_path):
-    result = CliRunner().invoke(
-        draw_network.app, [str(ROOT / "configs" / "spacy_ner.cfg"), str(tmp_path / "model.png")]
-    )
+    result = run(ROOT / "configs" / "spacy_ner.cfg", tmp_path / "model.png")
     assert result.exit_code == 1
     assert "no component ner_lstm" in result.output

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import spacy
-from loading import load_script
+from loading import flat, load_script, runner
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 from spacy.language import Language
@@ -13,7 +13,6 @@ from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.vocab import Vocab
-from typer.testing import CliRunner
 
 from ner_lstm_component.evaluation.predictions import predict, sentences_of
 from ner_lstm_component.evaluation.report import as_json
@@ -21,10 +20,7 @@ from ner_lstm_component.evaluation.summary import summarize
 
 evaluate = load_script("evaluate")
 tag = load_script("tag")
-
-
-def run(*arguments: object):
-    return CliRunner().invoke(evaluate.app, [str(argument) for argument in arguments])
+run = runner(evaluate)
 
 
 def doc(words: str, tags: str) -> Doc:
@@ -39,16 +35,15 @@ GOLD = [
     doc("It rained again", "O O O"),
     doc("Paris fell silent", "O O O"),
 ]
-PATTERNS = {"per": ["Anna"], "geo": ["Oslo", "Paris"], "tim": ["again"]}
+PATTERNS = {"Anna": "per", "Oslo": "geo", "Paris": "geo", "again": "tim"}
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     """A pipeline whose mistakes are known."""
     nlp = spacy.blank("en")
-    ruler = nlp.add_pipe("entity_ruler")
-    ruler.add_patterns(
-        [{"label": label, "pattern": word} for label, words in PATTERNS.items() for word in words]
+    nlp.add_pipe("entity_ruler").add_patterns(
+        [{"label": label, "pattern": word} for word, label in PATTERNS.items()]
     )
     path = tmp_path_factory.mktemp("evaluate") / "model"
     nlp.to_disk(path)
@@ -65,50 +60,48 @@ def write(path: Path, docs: list[Doc]) -> Path:
     return path
 
 
-def flat(output: str) -> str:
-    return " ".join(output.replace("│", " ").split())
-
-
 def metrics_of(nlp: Language, examples: list[Example]) -> dict:
     list(predict(nlp, examples))
     return as_json(summarize(sentences_of(examples), "model", "data"))
 
 
-def test_table_and_file(model, data, tmp_path):
-    result = run(model, data, "--output", tmp_path / "new" / "metrics")
+def report_of(folder: Path, *arguments: object) -> tuple[dict, str]:
+    """Run with an output folder; return the metrics, and what was printed."""
+    result = run(*arguments, "--output", folder)
     assert result.exit_code == 0, result.output
-    metrics = json.loads((tmp_path / "new" / "metrics" / "metrics.json").read_text())
+    return json.loads((folder / "metrics.json").read_text()), flat(result.output)
+
+
+def test_table_and_file(model, data, tmp_path):
+    metrics, table = report_of(tmp_path / "new" / "metrics", model, data)
     assert (metrics["documents"], metrics["tokens"]) == (5, 18)
     assert metrics["entities"] == {"per": 3, "geo": 1, "org": 1}
     scores = [metrics[name] for name in ("ents_p", "ents_r", "ents_f")]
     assert scores == pytest.approx([2 / 6, 2 / 5, 4 / 11])
     expected = {"p": pytest.approx(1 / 3), "r": 1.0, "f": 0.5}
     assert metrics["ents_per_type"]["geo"] == expected
-    table = flat(result.output)
     assert "per 50.00 33.33 40.00 3 geo 33.33 100.00 50.00 1" in table
     assert "all 33.33 40.00 36.36 5" in table
-    written = sorted(path.name for path in (tmp_path / "new" / "metrics").iterdir())
-    assert written == ["metrics.json", "report.html", "report.md", "report_files"]
+    written = {path.name for path in (tmp_path / "new" / "metrics").iterdir()}
+    assert written == {"metrics.json", "report.html", "report.md", "report_files"}
 
 
 def test_without_output_nothing_is_written(model, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    before = sorted(tmp_path.rglob("*"))
     assert run(model, data).exit_code == 0
-    assert sorted(tmp_path.rglob("*")) == before
+    assert list(tmp_path.rglob("*")) == [data]
 
 
 def test_agrees_with_seqeval(model):
     nlp = spacy.load(model)
     examples = [Example(Doc(nlp.vocab, words=[t.text for t in d]), d) for d in GOLD]
     metrics = metrics_of(nlp, examples)
+    options = {"mode": "strict", "scheme": IOB2, "output_dict": True, "zero_division": 0}
     gold, predicted = (
-        [[f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in doc] for doc in docs]
+        [[f"{t.ent_iob_}-{t.ent_type_}".rstrip("-") for t in doc] for doc in docs]
         for docs in (GOLD, [eg.predicted for eg in examples])
     )
-    report = classification_report(
-        gold, predicted, mode="strict", scheme=IOB2, output_dict=True, zero_division=0
-    )
+    report = classification_report(gold, predicted, **options)
     found = {"micro avg": metrics["micro"], "macro avg": metrics["macro"], **metrics["types"]}
     assert 0 < metrics["micro"]["f1"] < 1
     for name, scores in found.items():
@@ -182,10 +175,9 @@ def test_errors_say_what_is_wrong(model, data, tmp_path, arguments, message):
 def test_labels_that_differ(model, tmp_path):
     """A score of zero is a result, not an error."""
     path = write(tmp_path / "x.spacy", [doc("Anna lives in Oslo", "B-PERSON O O B-GPE")])
-    result = run(model, path, "--output", tmp_path / "out")
-    assert result.exit_code == 0
-    assert "no entity type in common: the data has GPE, PERSON" in flat(result.output)
-    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["ents_f"] == 0
+    metrics, shown = report_of(tmp_path / "out", model, path)
+    assert metrics["ents_f"] == 0
+    assert "no entity type in common: the data has GPE, PERSON" in shown
     assert "Their labels differ" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -193,18 +185,17 @@ def test_compare(model, data, tmp_path):
     better = spacy.load(model)
     better.get_pipe("entity_ruler").add_patterns([{"label": "per", "pattern": "Paul"}])
     better.to_disk(tmp_path / "better")
-    result = run(model, data, "--output", tmp_path / "out", "--compare", tmp_path / "better")
-    assert result.exit_code == 0, result.output
-    comparison = json.loads((tmp_path / "out" / "metrics.json").read_text())["comparison"]
-    difference = comparison["differences"]["micro"]["f1"]
+    metrics, shown = report_of(tmp_path / "out", model, data, "--compare", tmp_path / "better")
+    difference = metrics["comparison"]["differences"]["micro"]["f1"]
     assert difference["value"] == pytest.approx(6 / 12 - 4 / 11)
     # One sentence differs: half of all exchanges restore the difference, half turn it round.
     assert difference["p_value"] == 1
-    assert f"{100 * (6 / 12 - 4 / 11):+.2f}, p = 1.0000" in flat(result.output)
-    assert (tmp_path / "out" / "report_files" / "comparison.png").is_file()
+    assert f"{100 * (6 / 12 - 4 / 11):+.2f}, p = 1.0000" in shown
+    picture = tmp_path / "out" / "report_files" / "comparison.png"
+    assert picture.is_file()
     # A later report leaves no picture of this one.
-    assert run(model, data, "--output", tmp_path / "out").exit_code == 0
-    assert not (tmp_path / "out" / "report_files" / "comparison.png").exists()
+    report_of(tmp_path / "out", model, data)
+    assert not picture.exists()
 
 
 def test_training_part_and_log(model, data, tmp_path):
@@ -212,25 +203,17 @@ def test_training_part_and_log(model, data, tmp_path):
     log = tmp_path / "log.jsonl"
     step = {"epoch": 0, "step": 5, "losses": {"ner": 2.0}, "scores": {"ents_f": 50}, "score": 0.5}
     log.write_text(json.dumps(step))
-    result = run(model, data, "--output", tmp_path / "out", "--train", known, "--log", log)
-    assert result.exit_code == 0, result.output
-    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    metrics, _ = report_of(tmp_path / "out", model, data, "--train", known, "--log", log)
     seen = metrics["by_familiarity"]["seen with this type"]
     assert (seen["gold"], seen["predicted"], seen["correct"]) == (1, 2, 1)
     assert (tmp_path / "out" / "report_files" / "learning_curve.png").is_file()
 
 
-# --- tag.py ----------------------------------------------------------------------------
-
-
 def test_tag_prints_entities_in_the_text(model):
-    result = CliRunner().invoke(tag.app, [str(model), "Anna left [Oslo] again."])
+    result = runner(tag)(model, "Anna left [Oslo] again.")
     assert result.exit_code == 0, result.output
     assert "[Anna per] left [[Oslo geo]] [again tim]." in result.output
     assert "doc.ents: [('Anna', 'per'), ('Oslo', 'geo'), ('again', 'tim')]" in result.output
-
-
-def test_tag_without_a_model():
-    result = CliRunner().invoke(tag.app, ["no_such_pipeline", "Anna"])
+    result = runner(tag)("no_such_pipeline", "Anna")
     assert result.exit_code == 1
     assert "Error: no_such_pipeline: cannot be loaded" in result.output

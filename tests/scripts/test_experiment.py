@@ -7,37 +7,26 @@ from pathlib import Path
 
 import pytest
 import spacy
-from loading import load_script
+from loading import flat, load_script, runner
+from samples import make_doc
 from spacy.tokens import Doc, DocBin, Span
-from typer.testing import CliRunner
+from spacy.vocab import Vocab
 
 ROOT = Path(__file__).parents[2]
 TABLES = ("community", "deduplicated", "types", "ways", "sizes", "tried")
 experiment = load_script("experiment")
+run = runner(experiment)
 
 
-def run(*arguments: object):
-    return CliRunner().invoke(experiment.app, [str(argument) for argument in arguments])
-
-
-def write(path: Path, *docs: tuple[str, list[tuple[int, int, str]]]) -> None:
+def write(path: Path, *sentences: str) -> None:
     """Write Docs as convert.py does."""
-    vocab = spacy.blank("en").vocab
-    found = []
-    for text, entities in docs:
-        doc = Doc(vocab, words=text.split())
-        doc.ents = [Span(doc, start, end, label=label) for start, end, label in entities]
-        found.append(doc)
-    DocBin(["ORTH", "SPACY", "TAG", "ENT_IOB", "ENT_TYPE"], docs=found).to_disk(path)
+    docs = [make_doc(Vocab(), sentence) for sentence in sentences]
+    DocBin(["ORTH", "SPACY", "TAG", "ENT_IOB", "ENT_TYPE"], docs=docs).to_disk(path)
 
 
 @pytest.fixture
 def data(tmp_path):
-    sentences = [
-        ("He left Rome .", [(2, 3, "geo")]),
-        ("She saw al-Qaida men .", [(2, 3, "org")]),
-        ("Rome is n't here .", [(0, 1, "geo")]),
-    ]
+    sentences = ("He left Rome/B-geo .", "She saw al-Qaida/B-org men .", "Rome/B-geo is n't here .")
     for part in ("train", "dev", "test"):
         write(tmp_path / f"{part}.spacy", *sentences)
     return tmp_path
@@ -47,9 +36,9 @@ def data(tmp_path):
 def ruler(tmp_path):
     """A pipeline that finds al-Qaida only where it is one token."""
     nlp = spacy.blank("en")
-    patterns = (("geo", "Rome"), ("org", "al-Qaida"))
+    patterns = {"geo": [{"ORTH": "Rome"}], "org": [{"ORTH": "al-Qaida"}]}
     nlp.add_pipe("entity_ruler").add_patterns(
-        [{"label": label, "pattern": [{"ORTH": word}]} for label, word in patterns]
+        [{"label": label, "pattern": pattern} for label, pattern in patterns.items()]
     )
     nlp.to_disk(tmp_path / "ruler")
     return tmp_path / "ruler"
@@ -73,8 +62,9 @@ def rows_of(command: str, *arguments: object, runs: Path) -> list[dict]:
 
 def test_a_pipeline_is_scored_on_all_inputs(data, ruler, tmp_path):
     arguments = ("score", ruler, data, "--system", "ruler", "--part", "dev", "--part", "test")
-    rows_of(*arguments, runs=tmp_path / "runs.jsonl")
-    first, second = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
+    for _ in range(2):
+        rows = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
+    first, second = rows
     assert first == second
     assert (first["system"], first["split"], first["seed"]) == ("ruler", "own", 0)
     for part in ("dev", "test"):
@@ -110,7 +100,7 @@ def test_training_appends_a_row(data, tmp_path):
 
 @pytest.mark.slow
 def test_a_final_training_uses_dev_and_the_earlier_temperature(data, untrained, tmp_path):
-    write(data / "dev.spacy", ("Oslo", [(0, 1, "city")]))
+    write(data / "dev.spacy", "Oslo/B-city")
     arguments = ["final", ROOT / "configs" / "default.cfg", data, untrained, "--steps", 2]
     arguments += ["--output", tmp_path / "out"]
     (row,) = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
@@ -149,7 +139,7 @@ def test_a_larger_sample_contains_the_smaller(data, tmp_path):
 def test_bad_arguments_are_refused(data, ruler, arguments, message):
     result = run(*arguments.replace("{}", str(data)).split())
     assert result.exit_code == 2
-    assert message in " ".join(result.output.replace("│", " ").split())
+    assert message in flat(result.output)
 
 
 def scored(system, seed, f, **more):

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import spacy
 import srsly
-from loading import load_script
+from loading import load_script, runner
 from spacy.cli.package import package
-from typer.testing import CliRunner
 
-model_card = load_script("model_card")
+run = runner(load_script("model_card"))
 
 
 def score(f1: float, gold: int, **more: object) -> dict[str, object]:
@@ -45,10 +44,6 @@ def model(tmp_path) -> Path:
 def metrics(tmp_path) -> Path:
     (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
     return tmp_path / "metrics.json"
-
-
-def run(*arguments: object):
-    return CliRunner().invoke(model_card.app, [str(argument) for argument in arguments])
 
 
 def test_says_data_scores_limits_and_licence(model, metrics):
@@ -98,12 +93,13 @@ def test_spacy_package_includes_it(model, metrics, tmp_path):
 
 
 def test_files_that_cannot_be_read(model, metrics, tmp_path):
-    for arguments in ((tmp_path / "none", metrics), (model, tmp_path / "none.json")):
+    srsly.write_json(tmp_path / "other.json", {"documents": 5})
+    for *arguments, message in (
+        (tmp_path / "none", metrics, "cannot be written"),
+        (model, tmp_path / "none.json", "cannot be written"),
+        (model, tmp_path / "other.json", "lacks 'types'"),
+    ):
         result = run(*arguments, "--dataset", "corpus", *OPTIONS)
         assert result.exit_code == 1
-        assert "cannot be written" in result.output
-    srsly.write_json(metrics, {"documents": 5})
-    result = run(model, metrics, "--dataset", "corpus", *OPTIONS)
-    assert result.exit_code == 1
-    assert "lacks 'types'" in result.output
+        assert message in result.output
     assert not (model / "README.md").exists()
