@@ -36,7 +36,7 @@ from .decoding.confidence import register_extension, set_confidence
 from .decoding.crf import Potentials
 from .decoding.decoder import Analysis, Prediction
 from .decoding.iob2 import ENT_BEGIN, ENT_IN, entity_arrays, entity_spans, tag_names
-from .errors import check_finite, naming, naming_batch
+from .errors import check_finite, naming_batch
 from .features.ngram_tags import lexicon_of
 from .gold import Gold
 from .network.architectures import Annotated, load_weights
@@ -276,32 +276,32 @@ class LSTMEntityRecognizer(TrainablePipe):
         :raises ValueError: if the config's settings do not fit the saved weights.
         """
         excluded = tuple(exclude)
-        with self._loading():
+        model = None if "model" in excluded else srsly.msgpack_loads(bytes_data).get("model")
+        with self._loading(model):
             super().from_bytes(bytes_data, exclude=(*excluded, "model"))
-            saved = srsly.msgpack_loads(bytes_data).get("model")
-            if saved is not None and "model" not in excluded:
-                self._load_model(srsly.msgpack_loads(saved))
         return self
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LSTMEntityRecognizer":
-        """Load the component from the folder of ``to_disk``.
-
-        :raises ValueError: if the config's settings do not fit the saved weights.
-        """
+        """Load the component from the folder of ``to_disk``; errors as in :meth:`from_bytes`."""
         excluded = tuple(exclude)
-        with self._loading():
+        model = None if "model" in excluded else (Path(path) / "model").read_bytes()
+        with self._loading(model):
             super().from_disk(path, exclude=(*excluded, "model"))
-            if "model" not in excluded:
-                self._load_model(srsly.msgpack_loads((Path(path) / "model").read_bytes()))
         return self
 
     @contextmanager
-    def _loading(self) -> Iterator[None]:
-        """Read saved settings within the context, and have the config's override them."""
+    def _loading(self, model: bytes | None) -> Iterator[None]:
+        """Load saved settings within the context, then the model; the config's settings win."""
         given = {name: self.cfg[name] for name in ("confidence", "threshold")}
         for name in ("config", "network", "runtime"):
             self.cfg.pop(name, None)
         yield
+        if model is not None:
+            try:
+                load_weights(self.name, self.model, model, self.cfg.get("network"))
+            except AttributeError:
+                raise ValueError(Errors.E149) from None
+            self._keep_network_settings()
         if not self.has_config:
             if "runtime" in self.cfg:
                 set_runtime(self.model, self.cfg["runtime"])
@@ -317,16 +317,6 @@ class LSTMEntityRecognizer(TrainablePipe):
                     setattr(self, name, self.cfg[name])
             else:
                 self.cfg[name] = value
-
-    def _load_model(self, saved: dict[str, Any]) -> None:
-        try:
-            if "settings" in self.model.attrs:
-                load_weights(self.name, self.model, saved, self.cfg.get("network"))
-            else:  # a user's own architecture
-                self.model.from_dict(saved)
-        except AttributeError:
-            raise ValueError(Errors.E149) from None
-        self._keep_network_settings()
 
     def _keep_network_settings(self) -> None:
         """Save the settings of the weights with the component."""
@@ -461,23 +451,19 @@ class LSTMEntityRecognizer(TrainablePipe):
         get_all = get_examples
         if corpus is not None:
             if nlp is None:
-                raise ValueError(
-                    "'corpus' reads examples for a pipeline. Expected: 'nlp', the pipeline. "
-                    "Received: nlp=None"
-                )
+                raise ValueError("'corpus' needs 'nlp', the pipeline. Received: nlp=None")
             get_all = partial(corpus, nlp)
         elif nlp is not None and nlp.config.interpolate()["training"]["max_epochs"] == -1:
             logger.warning(
-                "The training corpus is streamed (max_epochs = -1): spaCy initializes %r with "
-                "its first 100 examples, and the labels and n-gram counts come from these "
-                "alone. Set 'corpus' in [initialize.components.%s] to learn them from more, "
+                "The training corpus is streamed (max_epochs = -1): spaCy initializes %(name)r "
+                "with its first 100 examples, and the labels and n-gram counts come from these "
+                "alone. Set 'corpus' in [initialize.components.%(name)s] to learn them from more, "
                 "as configs/default.cfg does.",
-                self.name,
-                self.name,
+                {"name": self.name},
             )
         if labels is None:
-            labels = [label for eg in get_all() for label in _labels_of(eg.reference)]
-        for label in labels:
+            labels = [ent.label_ for eg in get_all() for ent in eg.reference.ents]
+        for label in set(labels):
             _check_label(label)
         self._set_labels([*self.labels, *labels])
         if not self.labels:
@@ -530,9 +516,8 @@ class LSTMEntityRecognizer(TrainablePipe):
         :param drop: dropout rate.
         :param sgd: the optimizer; with None or False the gradient is only accumulated.
         :param losses: the mean negative log-likelihood of an annotated Doc is added here.
-        :raises ValueError: for an entity type that the component was not initialized with,
-            an example that cannot be aligned, or a loss or gradient that is not finite. The
-            weights are unchanged then.
+        :raises ValueError: for an unknown entity type, an example that cannot be aligned, or a
+            loss or gradient that is not finite. The weights are unchanged then.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -554,9 +539,8 @@ class LSTMEntityRecognizer(TrainablePipe):
     def get_loss(self, examples: Iterable[Example], scores: Potentials) -> tuple[float, Potentials]:
         """Compute the loss of the model's output, and its gradient.
 
-        :meth:`update` computes the same loss in a faster way. This method is for those who
-        chain the model: ``Y, backprop = model.begin_update(docs)``, then ``backprop`` of the
-        gradient.
+        :meth:`update` computes the same loss faster. This method is for those who chain the
+        model: ``Y, backprop = model.begin_update(docs)``, then ``backprop`` of the gradient.
 
         :param scores: the model's output for the examples' ``predicted`` Docs.
         :raises ValueError: as :meth:`update` does.
@@ -578,15 +562,6 @@ class LSTMEntityRecognizer(TrainablePipe):
         pos = gold.pos(self.cfg["pos"]) if self.cfg.get("pos") else None
         by_doc = split(allowed, _lengths(gold.text.docs))
         return Annotated(gold.text, allowed, pos), 1 / max(1, sum(not one.all() for one in by_doc))
-
-
-def _labels_of(doc: Doc) -> set[str]:
-    """Return the entity types of a Doc, each checked."""
-    labels = {ent.label_ for ent in doc.ents}
-    with naming(doc, "Reading the entity types of the examples"):
-        for label in labels:
-            _check_label(label)
-    return labels
 
 
 def _check_label(label: str) -> None:

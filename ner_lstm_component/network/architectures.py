@@ -235,17 +235,21 @@ def _init_vectors(embedding: Model, X: Any) -> int:
 
 
 def load_weights(
-    name: str, model: Model, saved: dict[str, Any], saved_settings: dict[str, Any] | None
+    name: str, model: Model, data: bytes, saved_settings: dict[str, Any] | None
 ) -> None:
     """Load saved weights, if the config's settings fit them.
 
     :param name: the component's name.
-    :param model: a model of this module.
-    :param saved: the result of ``Model.to_dict()``.
+    :param model: a model of this module, or one of a user's own, which has no settings.
+    :param data: the result of ``Model.to_bytes()``.
     :param saved_settings: the settings of the saved weights. None for version 0.1.0, which
         did not save them: they are derived from the weights' shapes.
     :raises ValueError: for a difference, naming the setting and both values.
     """
+    saved = srsly.msgpack_loads(data)
+    if "settings" not in model.attrs:
+        model.from_dict(saved)
+        return
     settings = model.attrs["settings"]
     given = settings.of_weights
     if saved_settings is None:

@@ -7,11 +7,14 @@ must agree with them from then on. The others may be changed in the config of a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import srsly
 
 from ..features.ngram_tags import n_lexicon_rows
 
+_ONLY_IN_TRAINING = ("word_dropout", "feature_dropout", "pos_weight")
 # How the names of the recurrent weights of an LSTM end.
 _RECURRENT = "lstm_cell/recurrent_kernel"
 
@@ -40,13 +43,14 @@ class TaggerSettings:
 
     @property
     def of_weights(self) -> dict[str, Any]:
-        """The settings that determine the weights, as JSON."""
-        return {"hidden_width": self.hidden_width, "depth": self.depth}
+        """The settings that determine the weights, as JSON has them."""
+        settings = srsly.json_loads(srsly.json_dumps(asdict(self)))
+        return {name: settings[name] for name in settings if name not in _ONLY_IN_TRAINING}
 
     @property
     def in_training(self) -> dict[str, float]:
         """The settings that only matter in training."""
-        return {}
+        return {name: value for name, value in vars(self).items() if name in _ONLY_IN_TRAINING}
 
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
@@ -69,12 +73,7 @@ class TaggerSettings:
 
 @dataclass(frozen=True)
 class NetworkSettings(TaggerSettings):
-    """Settings of a network over lexical features.
-
-    They are the arguments of `architectures.build_keras_lstm_tagger`.
-
-    :raises ValueError: for a value out of range, naming it.
-    """
+    """Settings of a network over lexical features: see `architectures.build_keras_lstm_tagger`."""
 
     rows: tuple[int, ...]
     embed_width: int
@@ -94,24 +93,6 @@ class NetworkSettings(TaggerSettings):
                 raise ValueError(
                     f"'{name}' must be at least 0 and below 1. Received: {getattr(self, name)}"
                 )
-
-    @property
-    def of_weights(self) -> dict[str, Any]:
-        """The settings that determine the weights, as JSON."""
-        return {
-            "features": list(self.features),
-            "rows": list(self.rows),
-            "embed_width": self.embed_width,
-            "width": self.width,
-            **super().of_weights,
-            "ngrams": [list(offsets) for offsets in self.ngrams],
-        }
-
-    @property
-    def in_training(self) -> dict[str, float]:
-        """The settings that only matter in training."""
-        names = ("word_dropout", "feature_dropout", "pos_weight")
-        return {name: getattr(self, name) for name in names}
 
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
