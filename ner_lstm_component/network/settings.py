@@ -54,21 +54,17 @@ class TaggerSettings:
 
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
-    ) -> dict[str, tuple[Any, Any]]:
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Derive settings from saved weights, for comparison.
 
         :param shapes: the shapes of the weights, by their names.
         :param ngrams: the n-grams of the saved lexicon.
-        :return: setting → its saved value and the value here.
+        :return: the settings that can be derived, and the values here.
         """
         # Two for each layer: forward and backward.
         widths = [shape[0] for name, shape in shapes.items() if name.endswith(_RECURRENT)]
-        if not widths:
-            return {}
-        return {
-            "depth": (len(widths) // 2, self.depth),
-            "hidden_width": (widths[0], self.hidden_width),
-        }
+        saved = {"depth": len(widths) // 2, "hidden_width": widths[0]} if widths else {}
+        return saved, self.of_weights
 
 
 @dataclass(frozen=True)
@@ -96,21 +92,21 @@ class NetworkSettings(TaggerSettings):
 
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
-    ) -> dict[str, tuple[Any, Any]]:
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Derive settings from saved weights; see `TaggerSettings.derive`."""
-        found = super().derive(shapes, ngrams)
-        if not {"embedding/embeddings", "mix/kernel", "emissions/kernel"} <= shapes.keys():
-            return found
-        n_rows, embed_width = shapes["embedding/embeddings"]
-        n_inputs, width = shapes["mix/kernel"]
-        n_features = n_inputs // embed_width - len(ngrams)
-        n_rows -= n_lexicon_rows(len(ngrams), shapes["emissions/kernel"][1])
-        return found | {
-            "ngrams": (list(ngrams), self.of_weights["ngrams"]),
-            "the number of features": (n_features, len(self.rows)),
-            "the sum of rows": (n_rows, sum(self.rows)),
-            "embed_width": (embed_width, self.embed_width),
-            "width": (width, self.width),
+        saved, given = super().derive(shapes, ngrams)
+        if {"embedding/embeddings", "mix/kernel", "emissions/kernel"} <= shapes.keys():
+            n_rows, embed_width = shapes["embedding/embeddings"]
+            n_inputs, width = shapes["mix/kernel"]
+            saved |= {"ngrams": list(ngrams), "embed_width": embed_width, "width": width}
+            saved["the number of features"] = n_inputs // embed_width - len(ngrams)
+            n_lexicon = n_lexicon_rows(len(ngrams), shapes["emissions/kernel"][1])
+            saved["the sum of rows"] = n_rows - n_lexicon
+        n_features, sum_of_rows = len(self.rows), sum(self.rows)
+        return saved, {
+            **given,
+            "the number of features": n_features,
+            "the sum of rows": sum_of_rows,
         }
 
 
