@@ -120,12 +120,8 @@ class LSTMEntityRecognizer(TrainablePipe):
     that holds the component, and saving keeps them. On loading, the config's values win; a
     component made without a pipeline has no config, and takes over the saved values.
 
-    :param vocab: the shared vocabulary.
     :param model: from Docs to `crf.Potentials`; see `network.architectures`.
-    :param name: the component's name in the pipeline.
-    :param scorer: the scoring method; spaCy's for entities by default.
-    :param confidence: see the attribute :attr:`confidence`.
-    :param threshold: see the attribute :attr:`threshold`.
+    :param scorer: the scoring method; the factory gives spaCy's for entities by default.
     """
 
     def __init__(
@@ -174,8 +170,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         """Add an entity type before the component is initialized.
 
         :return: 1 if it is new, else 0.
-        :raises ValueError: if it is not a non-empty string, or if the component is initialized,
-            since the labels determine the size of the network's output.
+        :raises ValueError: if it is not a non-empty string, or if the component is initialized.
         """
         _check_label(label)
         if label in self.labels:
@@ -245,17 +240,14 @@ class LSTMEntityRecognizer(TrainablePipe):
     def temperature(self) -> float:
         """The number by which the CRF's potentials are divided to compute probabilities.
 
-        A temperature above 1 makes probabilities less extreme. It changes no tag.
-        `training.calibration` fits it to held-out data; it is saved with the component.
+        Above 1 they are less extreme; tags do not change. See `training.calibration`.
         """
         return self.cfg["temperature"]
 
     @temperature.setter
     def temperature(self, value: float) -> None:
         if not 0 < value < math.inf:
-            raise ValueError(
-                f"'temperature' must be a positive number. Received: temperature={value!r}"
-            )
+            raise ValueError(f"'temperature' must be a positive number. Received: {value!r}")
         self.cfg["temperature"] = float(value)
 
     def _set(self, name: str, value: Any, *section: str) -> None:
@@ -341,8 +333,6 @@ class LSTMEntityRecognizer(TrainablePipe):
     ) -> list[Analysis]:
         """Predict the best IOB2 tags of each Doc with their probabilities, in one pass.
 
-        Existing entities are taken as given: their tokens are certain to be O.
-
         :param docs: Docs without this component's entities; :meth:`set_annotations` sets them.
         :param thresholds: one for each Doc, instead of :attr:`threshold`.
         :param probabilities: whether to give the probability of each tag.
@@ -390,10 +380,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         return list(map(Probabilities, split(found.tags, _lengths(docs)), by_doc))
 
     def potentials(self, docs: Sequence[Doc]) -> Potentials:
-        """Compute the CRF's potentials, given what is on the Docs.
-
-        Tokens that are in an entity or blocked can only be O.
-        """
+        """Compute the CRF's potentials; tokens in an existing entity or blocked are certainly O."""
         potentials = self._unconstrained(docs)
         if not len(potentials.emissions) or not any(doc.has_annotation(ENT_IOB) for doc in docs):
             return potentials
@@ -442,9 +429,8 @@ class LSTMEntityRecognizer(TrainablePipe):
         :param get_examples: returns the examples.
         :param nlp: the pipeline, the argument of ``corpus``.
         :param labels: entity types, as :attr:`label_data`; read from the examples by default.
-        :param corpus: reads more examples than ``get_examples`` returns, for labels, n-gram
-            counts and part-of-speech tags. For streamed corpora; see
-            `training.streaming.make_stream_sample`.
+        :param corpus: for streamed corpora, reads more examples than ``get_examples`` returns:
+            labels, n-gram counts and part-of-speech tags come from these.
         :raises ValueError: if there are no labels (E143), or for ``corpus`` without ``nlp``.
         """
         validate_get_examples(get_examples, "LSTMEntityRecognizer.initialize")
@@ -577,18 +563,15 @@ def _checked_confidence(value: bool) -> bool:
 
 def _checked_threshold(value: float) -> float:
     if not 0 <= value <= 1:
-        raise ValueError(
-            f"'threshold' is a probability, from 0 to 1. Received: threshold={value!r}"
-        )
+        raise ValueError(f"'threshold' is a probability, from 0 to 1. Received: {value!r}")
     return float(value)
 
 
 def _configs_of(component: LSTMEntityRecognizer) -> list[Config]:
     """Return the component's configs in the pipelines that hold it.
 
-    spaCy does not tell a component which pipelines these are: ``add_pipe(source=…)`` shares it
-    with another one, and copies of a pipeline are made without its factory. So all live
-    pipelines are searched. That takes some tenths of a second, when a setting is changed.
+    All live pipelines are searched, which takes some tenths of a second: spaCy does not tell a
+    component when ``add_pipe(source=…)`` shares it, or when a pipeline is copied.
     """
     return [
         nlp.get_pipe_config(name)

@@ -233,8 +233,8 @@ def load_weights(
 ) -> None:
     """Load saved weights, if the config's settings fit them.
 
-    :param name: the component's name.
-    :param model: a model of this module, or one of a user's own, which has no settings.
+    :param name: the component's name, for the message.
+    :param model: a model of this module, or a user's own, which has no settings.
     :param data: the result of ``Model.to_bytes()``.
     :param saved_settings: the settings of the saved weights. None for version 0.1.0, which
         did not save them: they are derived from the weights' shapes.
