@@ -127,7 +127,6 @@ def test_config_round_trip(batch, n_pos):
     again = keras.saving.deserialize_keras_object(config, safe_mode=True)
     assert isinstance(again, BiLSTMCRF)
     assert (again.n_pos, again.pos_weight) == (n_pos, 0.5)
-    again.build()
     assert [w.shape for w in again.weights] == [w.shape for w in network.weights]
     again.set_weights(network.get_weights())
     np.testing.assert_allclose(again(*batch)[0], network(*batch)[0], atol=1e-6)
