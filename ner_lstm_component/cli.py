@@ -30,13 +30,13 @@ Model = Annotated[
 ]
 
 
-def _number(help: str, *, lowest: int = 1, default: int | None = None) -> Any:
-    """Declare a numeric option.
+def _option(help: str, *, default: object = None, **settings: Any) -> Any:
+    """Declare an option.
 
-    :param default: the value that gunicorn gets where the option is not given, for ``--help``.
+    :param default: for ``--help``, the value in effect where the option is not given.
     """
     shown = True if default is None else str(default)
-    return typer.Option(min=lowest, help=help, show_default=shown)
+    return typer.Option(help=help, show_default=shown, **settings)
 
 
 def _show_versions(wanted: bool) -> None:
@@ -49,11 +49,8 @@ def _show_versions(wanted: bool) -> None:
     for name, module in (("TensorFlow", "tensorflow"), ("ONNX Runtime", "onnxruntime")):
         found = installed.get(module)
         typer.echo(f"{name} {version(found[0]) if found else 'is not installed'}")
-    typer.echo(
-        "Kernels: compiled"
-        if kernels.IS_COMPILED
-        else "Kernels: not compiled; NumPy computes them, several times slower"
-    )
+    slower = "not compiled; NumPy computes them, several times slower"
+    typer.echo(f"Kernels: {'compiled' if kernels.IS_COMPILED else slower}")
     raise typer.Exit
 
 
@@ -61,12 +58,7 @@ def _show_versions(wanted: bool) -> None:
 def main(
     show_versions: Annotated[
         bool,
-        typer.Option(
-            "--version",
-            callback=_show_versions,
-            is_eager=True,
-            help="Show the versions in use, and whether the kernels are compiled.",
-        ),
+        typer.Option("--version", callback=_show_versions, is_eager=True, help="Show versions."),
     ] = False,
 ) -> None:
     """Commands for pipelines with the component ner_lstm."""
@@ -75,9 +67,7 @@ def main(
 @app.command()
 def export(
     model: Model,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the files go; created if missing.")
-    ] = Path("models"),
+    output: Annotated[Path, _option("Folder of the files; created if missing.")] = Path("models"),
 ) -> None:
     """Write the plain network for Keras and ONNX Runtime, its transitions, tags and a sample."""
     try:
@@ -100,71 +90,57 @@ def export(
 @app.command()
 def serve(
     model: Model,
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen at; 0.0.0.0 for all.", show_default=HOST)
-    ] = None,
+    host: Annotated[str | None, _option("Address; 0.0.0.0 for all.", default=HOST)] = None,
     port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="0 takes a free one.", show_default=str(PORT)),
+        int | None, _option("0 takes a free one.", min=0, max=65535, default=PORT)
     ] = None,
-    bind: Annotated[
-        str | None, typer.Option(help="In place of both, such as unix:/run/ner.sock.")
-    ] = None,
-    workers: Annotated[int | None, _number("Processes.", default=WORKERS)] = None,
-    threads: Annotated[int | None, _number("Threads of a process.", default=THREADS)] = None,
+    bind: Annotated[str | None, _option("In place of both, such as unix:/run/ner.sock.")] = None,
+    workers: Annotated[int | None, _option("Processes.", min=1, default=WORKERS)] = None,
+    threads: Annotated[int | None, _option("Threads of a process.", min=1, default=THREADS)] = None,
     timeout: Annotated[
         int | None,
-        _number("Seconds until a worker whose main thread hangs is replaced.", default=TIMEOUT),
+        _option("Seconds until a hanging worker is replaced.", min=1, default=TIMEOUT),
     ] = None,
     graceful_timeout: Annotated[
         int | None,
-        _number("Seconds for requests to finish on shutdown.", default=GRACEFUL_TIMEOUT),
+        _option("Seconds for requests to finish on shutdown.", min=1, default=GRACEFUL_TIMEOUT),
     ] = None,
     drain_seconds: Annotated[
         float,
-        typer.Option(
-            min=0, max=86_400, help="Seconds between SIGTERM and shutdown, while /readyz says 503."
-        ),
+        _option("Seconds between SIGTERM and shutdown, while /readyz says 503.", min=0, max=86_400),
     ] = 0.0,
     keep_alive: Annotated[
-        int | None, _number("Seconds that an idle connection is kept.", default=KEEP_ALIVE)
+        int | None, _option("Seconds that an idle connection is kept.", min=1, default=KEEP_ALIVE)
     ] = None,
     client_timeout: Annotated[
-        float,
-        typer.Option(min=0.1, help="Seconds for a client to send a body, or take its answer."),
+        float, _option("Seconds for a client to send a body, or take its answer.", min=0.1)
     ] = CLIENT_TIMEOUT,
     max_requests: Annotated[
         int | None,
-        _number("Requests after which a worker is replaced; 0 for never.", lowest=0, default=0),
+        _option("Requests after which a worker is replaced; 0 for never.", min=0, default=0),
     ] = None,
-    max_body: Annotated[int, _number("Bytes of a request.")] = 1_048_576,
-    max_texts: Annotated[int, _number("Texts of a request.")] = 1_000,
-    max_tokens: Annotated[int, _number("Tokens of a request.")] = 10_000,
-    max_word: Annotated[int, _number("Characters of a text without white space between.")] = 1_000,
+    max_body: Annotated[int, _option("Bytes of a request.", min=1)] = 1_048_576,
+    max_texts: Annotated[int, _option("Texts of a request.", min=1)] = 1_000,
+    max_tokens: Annotated[int, _option("Tokens of a request.", min=1)] = 10_000,
+    max_word: Annotated[
+        int, _option("Characters of a text without white space between.", min=1)
+    ] = 1_000,
     max_scan: Annotated[
-        int, _number("Characters to be scanned for punctuation: see the docs.")
+        int, _option("Characters to be scanned for punctuation: see the docs.", min=1)
     ] = 2_000_000,
     proxies: Annotated[
         int,
-        _number("Proxies in front, whose X-Forwarded-For, -Proto, -Host, -Prefix count.", lowest=0),
+        _option("Proxies in front, whose X-Forwarded-For, -Proto, -Host, -Prefix count.", min=0),
     ] = 0,
     cors_origin: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="ORIGIN",
-            help="Whose pages may use it, such as https://a.example; * for all. May be repeated.",
-        ),
+        _option("Site whose pages may use it, such as https://a.example; * for all. Repeatable."),
     ] = None,
     gunicorn_conf: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", exists=True, dir_okay=False, help="A configuration file for gunicorn."
-        ),
+        Path | None, _option("A configuration file for gunicorn.", exists=True, dir_okay=False)
     ] = None,
-    log_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A rotating log, such as logs/app.log.")
-    ] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_file: Annotated[Path | None, _option("A rotating log, such as logs/app.log.")] = None,
+    log_level: Annotated[str, _option("debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve MODEL over HTTP: POST /predict; a page at /, the API's documentation at /docs.
 

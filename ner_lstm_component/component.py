@@ -36,7 +36,7 @@ from .decoding.confidence import register_extension, set_confidence
 from .decoding.crf import Potentials
 from .decoding.decoder import Analysis, Prediction
 from .decoding.iob2 import ENT_BEGIN, ENT_IN, entity_arrays, entity_spans, tag_names
-from .errors import check_finite, naming, naming_batch
+from .errors import check_finite, naming_batch
 from .features.ngram_tags import lexicon_of
 from .gold import Gold
 from .network.architectures import Annotated, load_weights
@@ -120,12 +120,8 @@ class LSTMEntityRecognizer(TrainablePipe):
     that holds the component, and saving keeps them. On loading, the config's values win; a
     component made without a pipeline has no config, and takes over the saved values.
 
-    :param vocab: the shared vocabulary.
     :param model: from Docs to `crf.Potentials`; see `network.architectures`.
-    :param name: the component's name in the pipeline.
-    :param scorer: the scoring method; spaCy's for entities by default.
-    :param confidence: see the attribute :attr:`confidence`.
-    :param threshold: see the attribute :attr:`threshold`.
+    :param scorer: the scoring method; the factory gives spaCy's for entities by default.
     """
 
     def __init__(
@@ -174,8 +170,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         """Add an entity type before the component is initialized.
 
         :return: 1 if it is new, else 0.
-        :raises ValueError: if it is not a non-empty string, or if the component is initialized,
-            since the labels determine the size of the network's output.
+        :raises ValueError: if it is not a non-empty string, or if the component is initialized.
         """
         _check_label(label)
         if label in self.labels:
@@ -245,17 +240,14 @@ class LSTMEntityRecognizer(TrainablePipe):
     def temperature(self) -> float:
         """The number by which the CRF's potentials are divided to compute probabilities.
 
-        A temperature above 1 makes probabilities less extreme. It changes no tag.
-        `training.calibration` fits it to held-out data; it is saved with the component.
+        Above 1 they are less extreme; tags do not change. See `training.calibration`.
         """
         return self.cfg["temperature"]
 
     @temperature.setter
     def temperature(self, value: float) -> None:
         if not 0 < value < math.inf:
-            raise ValueError(
-                f"'temperature' must be a positive number. Received: temperature={value!r}"
-            )
+            raise ValueError(f"'temperature' must be a positive number. Received: {value!r}")
         self.cfg["temperature"] = float(value)
 
     def _set(self, name: str, value: Any, *section: str) -> None:
@@ -276,32 +268,32 @@ class LSTMEntityRecognizer(TrainablePipe):
         :raises ValueError: if the config's settings do not fit the saved weights.
         """
         excluded = tuple(exclude)
-        with self._loading():
+        model = None if "model" in excluded else srsly.msgpack_loads(bytes_data).get("model")
+        with self._loading(model):
             super().from_bytes(bytes_data, exclude=(*excluded, "model"))
-            saved = srsly.msgpack_loads(bytes_data).get("model")
-            if saved is not None and "model" not in excluded:
-                self._load_model(srsly.msgpack_loads(saved))
         return self
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LSTMEntityRecognizer":
-        """Load the component from the folder of ``to_disk``.
-
-        :raises ValueError: if the config's settings do not fit the saved weights.
-        """
+        """Load the component from the folder of ``to_disk``; errors as in :meth:`from_bytes`."""
         excluded = tuple(exclude)
-        with self._loading():
+        model = None if "model" in excluded else (Path(path) / "model").read_bytes()
+        with self._loading(model):
             super().from_disk(path, exclude=(*excluded, "model"))
-            if "model" not in excluded:
-                self._load_model(srsly.msgpack_loads((Path(path) / "model").read_bytes()))
         return self
 
     @contextmanager
-    def _loading(self) -> Iterator[None]:
-        """Read saved settings within the context, and have the config's override them."""
+    def _loading(self, model: bytes | None) -> Iterator[None]:
+        """Load saved settings within the context, then the model; the config's settings win."""
         given = {name: self.cfg[name] for name in ("confidence", "threshold")}
         for name in ("config", "network", "runtime"):
             self.cfg.pop(name, None)
         yield
+        if model is not None:
+            try:
+                load_weights(self.name, self.model, model, self.cfg.get("network"))
+            except AttributeError:
+                raise ValueError(Errors.E149) from None
+            self._keep_network_settings()
         if not self.has_config:
             if "runtime" in self.cfg:
                 set_runtime(self.model, self.cfg["runtime"])
@@ -317,16 +309,6 @@ class LSTMEntityRecognizer(TrainablePipe):
                     setattr(self, name, self.cfg[name])
             else:
                 self.cfg[name] = value
-
-    def _load_model(self, saved: dict[str, Any]) -> None:
-        try:
-            if "settings" in self.model.attrs:
-                load_weights(self.name, self.model, saved, self.cfg.get("network"))
-            else:  # a user's own architecture
-                self.model.from_dict(saved)
-        except AttributeError:
-            raise ValueError(Errors.E149) from None
-        self._keep_network_settings()
 
     def _keep_network_settings(self) -> None:
         """Save the settings of the weights with the component."""
@@ -350,8 +332,6 @@ class LSTMEntityRecognizer(TrainablePipe):
         probabilities: bool = False,
     ) -> list[Analysis]:
         """Predict the best IOB2 tags of each Doc with their probabilities, in one pass.
-
-        Existing entities are taken as given: their tokens are certain to be O.
 
         :param docs: Docs without this component's entities; :meth:`set_annotations` sets them.
         :param thresholds: one for each Doc, instead of :attr:`threshold`.
@@ -400,10 +380,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         return list(map(Probabilities, split(found.tags, _lengths(docs)), by_doc))
 
     def potentials(self, docs: Sequence[Doc]) -> Potentials:
-        """Compute the CRF's potentials, given what is on the Docs.
-
-        Tokens that are in an entity or blocked can only be O.
-        """
+        """Compute the CRF's potentials; tokens in an existing entity or blocked are certainly O."""
         potentials = self._unconstrained(docs)
         if not len(potentials.emissions) or not any(doc.has_annotation(ENT_IOB) for doc in docs):
             return potentials
@@ -452,32 +429,27 @@ class LSTMEntityRecognizer(TrainablePipe):
         :param get_examples: returns the examples.
         :param nlp: the pipeline, the argument of ``corpus``.
         :param labels: entity types, as :attr:`label_data`; read from the examples by default.
-        :param corpus: reads more examples than ``get_examples`` returns, for labels, n-gram
-            counts and part-of-speech tags. For streamed corpora; see
-            `training.streaming.make_stream_sample`.
+        :param corpus: for streamed corpora, reads more examples than ``get_examples`` returns:
+            labels, n-gram counts and part-of-speech tags come from these.
         :raises ValueError: if there are no labels (E143), or for ``corpus`` without ``nlp``.
         """
         validate_get_examples(get_examples, "LSTMEntityRecognizer.initialize")
         get_all = get_examples
         if corpus is not None:
             if nlp is None:
-                raise ValueError(
-                    "'corpus' reads examples for a pipeline. Expected: 'nlp', the pipeline. "
-                    "Received: nlp=None"
-                )
+                raise ValueError("'corpus' needs 'nlp', the pipeline. Received: nlp=None")
             get_all = partial(corpus, nlp)
         elif nlp is not None and nlp.config.interpolate()["training"]["max_epochs"] == -1:
             logger.warning(
-                "The training corpus is streamed (max_epochs = -1): spaCy initializes %r with "
-                "its first 100 examples, and the labels and n-gram counts come from these "
-                "alone. Set 'corpus' in [initialize.components.%s] to learn them from more, "
+                "The training corpus is streamed (max_epochs = -1): spaCy initializes %(name)r "
+                "with its first 100 examples, and the labels and n-gram counts come from these "
+                "alone. Set 'corpus' in [initialize.components.%(name)s] to learn them from more, "
                 "as configs/default.cfg does.",
-                self.name,
-                self.name,
+                {"name": self.name},
             )
         if labels is None:
-            labels = [label for eg in get_all() for label in _labels_of(eg.reference)]
-        for label in labels:
+            labels = [ent.label_ for eg in get_all() for ent in eg.reference.ents]
+        for label in set(labels):
             _check_label(label)
         self._set_labels([*self.labels, *labels])
         if not self.labels:
@@ -530,9 +502,8 @@ class LSTMEntityRecognizer(TrainablePipe):
         :param drop: dropout rate.
         :param sgd: the optimizer; with None or False the gradient is only accumulated.
         :param losses: the mean negative log-likelihood of an annotated Doc is added here.
-        :raises ValueError: for an entity type that the component was not initialized with,
-            an example that cannot be aligned, or a loss or gradient that is not finite. The
-            weights are unchanged then.
+        :raises ValueError: for an unknown entity type, an example that cannot be aligned, or a
+            loss or gradient that is not finite. The weights are unchanged then.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -554,9 +525,8 @@ class LSTMEntityRecognizer(TrainablePipe):
     def get_loss(self, examples: Iterable[Example], scores: Potentials) -> tuple[float, Potentials]:
         """Compute the loss of the model's output, and its gradient.
 
-        :meth:`update` computes the same loss in a faster way. This method is for those who
-        chain the model: ``Y, backprop = model.begin_update(docs)``, then ``backprop`` of the
-        gradient.
+        :meth:`update` computes the same loss faster. This method is for those who chain the
+        model: ``Y, backprop = model.begin_update(docs)``, then ``backprop`` of the gradient.
 
         :param scores: the model's output for the examples' ``predicted`` Docs.
         :raises ValueError: as :meth:`update` does.
@@ -580,15 +550,6 @@ class LSTMEntityRecognizer(TrainablePipe):
         return Annotated(gold.text, allowed, pos), 1 / max(1, sum(not one.all() for one in by_doc))
 
 
-def _labels_of(doc: Doc) -> set[str]:
-    """Return the entity types of a Doc, each checked."""
-    labels = {ent.label_ for ent in doc.ents}
-    with naming(doc, "Reading the entity types of the examples"):
-        for label in labels:
-            _check_label(label)
-    return labels
-
-
 def _check_label(label: str) -> None:
     if not isinstance(label, str) or not label:
         raise ValueError(f"An entity type must be a non-empty string. Received: {label!r}")
@@ -602,18 +563,15 @@ def _checked_confidence(value: bool) -> bool:
 
 def _checked_threshold(value: float) -> float:
     if not 0 <= value <= 1:
-        raise ValueError(
-            f"'threshold' is a probability, from 0 to 1. Received: threshold={value!r}"
-        )
+        raise ValueError(f"'threshold' is a probability, from 0 to 1. Received: {value!r}")
     return float(value)
 
 
 def _configs_of(component: LSTMEntityRecognizer) -> list[Config]:
     """Return the component's configs in the pipelines that hold it.
 
-    spaCy does not tell a component which pipelines these are: ``add_pipe(source=…)`` shares it
-    with another one, and copies of a pipeline are made without its factory. So all live
-    pipelines are searched. That takes some tenths of a second, when a setting is changed.
+    All live pipelines are searched, which takes some tenths of a second: spaCy does not tell a
+    component when ``add_pipe(source=…)`` shares it, or when a pipeline is copied.
     """
     return [
         nlp.get_pipe_config(name)

@@ -21,10 +21,9 @@ def quote(doc: Doc) -> str:
 
 @contextmanager
 def naming(doc: Doc, action: str) -> Iterator[None]:
-    """Turn any exception but an ImportError into one that quotes a Doc.
+    """Turn any exception but an ImportError into a ValueError that quotes a Doc.
 
     :param action: what was being done, for the start of the message.
-    :raises ValueError: in place of the exception.
     """
     try:
         yield
@@ -38,21 +37,16 @@ def naming(doc: Doc, action: str) -> Iterator[None]:
 
 
 def check_finite(name: str, value: float) -> None:
-    """Refuse to train with NaN or infinity.
-
-    :param name: what the value is, for the message.
-    :raises FloatingPointError: if it is one of these.
-    """
+    """Raise a FloatingPointError for NaN and infinity; ``name`` is for the message."""
     if not math.isfinite(value):
         raise FloatingPointError(f"{name} is {value}")
 
 
 @contextmanager
 def naming_batch(docs: Sequence[Doc], name: str) -> Iterator[None]:
-    """Turn the error of :func:`check_finite` into one that quotes the first Docs of a batch.
+    """Turn the error of :func:`check_finite` into a ValueError that quotes the first Docs.
 
     :param name: the component's name.
-    :raises ValueError: in place of a FloatingPointError.
     """
     try:
         yield

@@ -44,9 +44,8 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
 
     :param folder: created if missing; files of these names are replaced.
     :return: the files.
-    :raises ValueError: if the pipeline has no such component, or it is not initialized, or it
-        listens to a component that is missing or disabled, or its network cannot be expressed
-        in these formats.
+    :raises ValueError: if the pipeline has no such component, or it is not initialized, or
+        lacks its vectors, or its network cannot be expressed in these formats.
     :raises OSError: if a file cannot be written.
     """
     name, component = _component(nlp)
@@ -76,13 +75,10 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
 
 
 def plain_network(encoder: Any) -> Any:
-    """Copy a network, with Keras layers in place of operations that are no layers.
+    """Copy an encoder, with Keras layers instead of operations that are no layers.
 
     Keras' older format, .h5, saves layers only. The sum over a feature's hashes becomes their
     mean, scaled by their number. That is exact, since the hashes are two.
-
-    :param encoder: see `network.build_network`.
-    :raises ValueError: for any other operation.
     """
     import keras
 
@@ -120,7 +116,7 @@ def _component(nlp: Language) -> tuple[str, LSTMEntityRecognizer]:
 
 
 def _one_sentence(nlp: Language, text: str) -> Doc:
-    """A Doc with boundaries of its own, so that the network reads it as one."""
+    """Tokenize a text as one sentence."""
     doc = nlp.make_doc(text)
     for token in doc[1:]:
         token.is_sent_start = False
@@ -130,10 +126,7 @@ def _one_sentence(nlp: Language, text: str) -> Doc:
 def _set_vectors(
     nlp: Language, name: str, component: LSTMEntityRecognizer, docs: Sequence[Doc]
 ) -> None:
-    """Run the components whose vectors a listener reads; without them it reads zeros.
-
-    :raises ValueError: if there is a listener, but no component before it that it listens to.
-    """
+    """Run the components whose vectors a listener reads; without them it reads zeros."""
     before = nlp.pipeline[: nlp.pipe_names.index(name)]
     sources = [pipe for _, pipe in before if name in getattr(pipe, "listening_components", ())]
     # Listeners of spaCy, to transformers too, name the component they listen to.
@@ -152,10 +145,7 @@ def _set_vectors(
 def _sample(
     component: LSTMEntityRecognizer, docs: Sequence[Doc], potentials: crf.Potentials
 ) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.int64]]:
-    """The network's input for some sentences, and their tags.
-
-    :return: features, mask and tags, right-padded, the tags with -1.
-    """
+    """Return the features, mask and tags of some sentences, right-padded, the tags with -1."""
     lengths = np.array([len(doc) for doc in docs])
     mask = np.arange(lengths.max()) < lengths[:, None]
     features = component.model.layers[0].predict(read_docs(docs))

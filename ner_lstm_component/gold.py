@@ -72,15 +72,13 @@ class Gold:
         return columns
 
     def _unknown_type(self, labels: Sequence[str]) -> ValueError:
-        doc, label = next(
-            (eg.reference, token.ent_type_)
-            for eg in self.examples
-            for token in eg.reference
-            if token.ent_type_ not in ("", *labels)
-        )
+        references = (eg.reference for eg in self.examples)
+        tokens = (token for doc in references for token in doc)
+        token = next(token for token in tokens if token.ent_type_ not in ("", *labels))
         return ValueError(
-            f"The Doc that begins {quote(doc)} has an entity of type {label!r}. Expected: one of "
-            f"the types that the component was initialized for, {', '.join(labels) or 'none'}. "
+            f"The Doc that begins {quote(token.doc)} has an entity of type {token.ent_type_!r}. "
+            "Expected: one of the types that the component was initialized for, "
+            f"{', '.join(labels) or 'none'}. "
             "Initialize it with examples of all types or with initialize(labels=…), or remove "
             "this type from the examples."
         )
@@ -91,23 +89,20 @@ class Gold:
         :raises ValueError: see :meth:`tags`.
         :return: *Shape:* ``(n_tokens, 2 * len(labels) + 1)``
         """
-        columns = self.tags(labels)
-        annotated = np.flatnonzero(columns >= 0)
-        allowed = np.ones((len(columns), 2 * len(labels) + 1), bool)
-        allowed[annotated] = False
-        allowed[annotated, columns[annotated]] = True
+        columns = self.tags(labels)[:, None]
+        allowed = (columns == np.arange(2 * len(labels) + 1)) | (columns < 0)
+        columns = columns[:, 0]
         # An annotated entity ends where the annotation does, unless its Doc ends there too.
         docs = self.text.docs
-        doc_of = np.repeat(np.arange(len(docs)), [len(doc) for doc in docs])
+        doc_of = np.repeat(np.arange(len(docs)), list(map(len, docs)))
         ends = (columns[:-1] > 0) & (columns[1:] < 0) & (doc_of[:-1] == doc_of[1:])
         allowed[1:][ends, (columns[:-1][ends] + 1) // 2 * 2] = False
         return allowed
 
     def pos(self, names: Sequence[str]) -> NDArray[np.int32]:
-        """Read the annotated part-of-speech tag of each token.
+        """Return the position in ``names`` of each token's part-of-speech tag, -1 for none.
 
-        :param names: the tags to tell apart.
-        :return: positions in ``names``, -1 for none of them. *Shape:* ``(n_tokens,)``
+        :return: *Shape:* ``(n_tokens,)``
         """
         is_tag = self.values(TAG)[:, None] == np.array(list(map(get_string_id, names)), np.uint64)
         return np.where(is_tag.any(axis=1), is_tag.argmax(axis=1), -1).astype(np.int32)
@@ -145,11 +140,7 @@ class Gold:
 
 
 class Overlap:
-    """Which gold tokens each token overlaps.
-
-    :param docs: Docs with the pipeline's tokens.
-    :param references: annotated Docs of the same characters, in the same order.
-    """
+    """Which gold tokens each token overlaps, in Docs of the same characters."""
 
     def __init__(self, docs: Sequence[Doc], references: Sequence[Doc]) -> None:
         lengths = _attributes(docs, [LENGTH])[:, 0].astype(np.int64)
@@ -163,12 +154,7 @@ class Overlap:
         self._doc_starts = np.cumsum(doc_lengths) - doc_lengths
 
     def unanimous(self, values: NDArray, otherwise: np.generic | int) -> NDArray:
-        """Return the value shared by all gold tokens that a token overlaps.
-
-        :param values: of the gold tokens. *Shape:* ``(n_gold_tokens,)``
-        :param otherwise: the value where they differ.
-        :return: *Shape:* ``(n_tokens,)``
-        """
+        """Return the value shared by all gold tokens that a token overlaps, if they agree."""
         if not len(values):
             return values
         changes = np.cumsum(np.append(False, values[1:] != values[:-1]))
@@ -176,11 +162,7 @@ class Overlap:
         return np.where(is_same, values[self._first], otherwise)
 
     def tags(self, gold: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the tags of the tokens, -1 where an entity begins or ends inside one.
-
-        :param gold: the tags of the gold tokens, -1 where missing. *Shape:* ``(n_gold_tokens,)``
-        :return: *Shape:* ``(n_tokens,)``
-        """
+        """Return the tags of the tokens, -1 where an entity begins or ends inside one."""
         label = (gold + 1) // 2
         in_entity = label > 0
         begins = in_entity & ((gold % 2 == 1) | (label != np.append(0, label[:-1])))

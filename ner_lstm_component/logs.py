@@ -64,10 +64,7 @@ class JSONFormatter(logging.Formatter):
 
 
 class SharedRotatingFileHandler(RotatingFileHandler, WatchedFileHandler):
-    """A rotating file that several processes write to.
-
-    Processes lock each write, and reopen a file that another process has rotated.
-    """
+    """A rotating file that processes share: they lock each write, and reopen a rotated file."""
 
     def __init__(self, filename: str | Path, **kwargs: Any) -> None:
         path = Path(filename)
@@ -81,8 +78,7 @@ class SharedRotatingFileHandler(RotatingFileHandler, WatchedFileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
         if fcntl is None or self._lock_file is None:
-            super().emit(record)
-            return
+            return super().emit(record)
         # Not flock(), whose lock forked workers would share with their parent.
         fcntl.lockf(self._lock_file, fcntl.LOCK_EX)
         try:
@@ -106,13 +102,11 @@ _handlers: list[logging.Handler] = []
 def configure(
     *, file: str | Path | None = None, level: str | None = None, stderr: bool = True
 ) -> None:
-    """Set up logging for this process.
+    """Set up logging for this process, to stderr too by default.
 
-    :param file: a log file, such as ``logs/app.log``, whose folder is created if missing. By
-        default the value of the environment variable ``NER_LSTM_LOG_FILE``, if set.
-    :param level: ``debug``, ``info``, ``warning`` or ``error``. By default the value of
-        ``NER_LSTM_LOG_LEVEL``, else ``info``.
-    :param stderr: whether to log to stderr too.
+    :param file: a log file, whose folder is created if missing; by default that of the
+        environment variable ``NER_LSTM_LOG_FILE``, if set.
+    :param level: one of `LEVELS`; by default that of ``NER_LSTM_LOG_LEVEL``, else ``info``.
     :raises ValueError: for another level.
     :raises OSError: if the file cannot be written.
     """
@@ -145,11 +139,7 @@ def configure(
 
 @contextmanager
 def recorded(program: str, **settings: Any) -> Iterator[logging.Logger]:
-    """Log a program's start with its settings, and its end or its error.
-
-    :param program: the program's name.
-    :return: the program's logger.
-    """
+    """Log a program's start with its settings, and its end or its error, to the logger given."""
     logger = logging.getLogger(f"{__package__}.{program}")
     logger.info("Start", extra=fields(**settings))
     start = time.perf_counter()

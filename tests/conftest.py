@@ -22,19 +22,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # pytest -n: the workers already occupy
         os.environ.setdefault(variable, "1")
 
 
-# Entities of each type in the real ner_dataset.csv, as its description counts them.
-REAL_ENTITIES = {
-    "geo": 37_644,
-    "tim": 20_333,
-    "org": 20_143,
-    "per": 16_990,
-    "gpe": 15_870,
-    "art": 402,
-    "eve": 308,
-    "nat": 201,
-}
-
-
 @pytest.fixture(scope="session")
 def real_path() -> Path:
     """The real ``ner_dataset.csv``, or the zip that holds it, where there is one."""
@@ -46,8 +33,9 @@ def real_path() -> Path:
 
 @pytest.fixture(scope="session")
 def real_entities() -> dict[str, int]:
-    """How many entities of each type the real file has."""
-    return dict(REAL_ENTITIES)
+    """How many entities of each type the real file has, as its description counts them."""
+    frequent = {"geo": 37_644, "tim": 20_333, "org": 20_143, "per": 16_990, "gpe": 15_870}
+    return {**frequent, "art": 402, "eve": 308, "nat": 201}
 
 
 @pytest.fixture
@@ -108,11 +96,7 @@ def devices(monkeypatch) -> list[str]:
 
 # What a user may have set in Keras, for networks of their own.
 KERAS_SETTINGS: dict[str, dict[str, Any]] = {
-    "keras.json": {
-        "floatx": "float16",
-        "epsilon": 1e-2,
-        "image_data_format": "channels_first",
-    },
+    "keras.json": {"floatx": "float16", "epsilon": 1e-2, "image_data_format": "channels_first"},
     "policy": {"dtype_policy": "mixed_bfloat16"},
 }
 
@@ -123,13 +107,9 @@ def keras_settings(request) -> Iterator[dict[str, Any]]:
     import keras
 
     def settings() -> dict[str, Any]:
-        config = keras.config
-        return {
-            "floatx": config.floatx(),
-            "epsilon": config.epsilon(),
-            "image_data_format": config.image_data_format(),
-            "dtype_policy": config.dtype_policy().name,
-        }
+        names = ("floatx", "epsilon", "image_data_format")
+        found = {name: getattr(keras.config, name)() for name in names}
+        return {**found, "dtype_policy": keras.config.dtype_policy().name}
 
     def set_all(values: dict[str, Any]) -> None:
         for name, value in values.items():

@@ -14,16 +14,17 @@ from itertools import cycle
 import numpy as np
 import pytest
 import spacy
-from samples import SMALL_MODEL, make_examples
+from samples import SMALL_MODEL, SMALL_TOK2VEC_MODEL, make_examples
 from spacy.lang.en import English
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import fix_random_seed
 from spacy.vocab import Vocab
-from thinc.api import Adam, set_dropout_rate
+from thinc.api import Adam
 
 from ner_lstm_component.app import create_app
 from ner_lstm_component.component import DEFAULT_CONFIG, LSTMEntityRecognizer
+from ner_lstm_component.decoding import crf
 from ner_lstm_component.features.ngram_tags import lexicon_of
 from ner_lstm_component.text.sentences import read_docs
 
@@ -94,10 +95,25 @@ def saved(trained_nlp, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def texts():
-    words = "Paul Berg met Maria in Oslo . Reuters and the Nordic Bank went to New York ."
-    words = words.split()
+    sentences = "Paul Berg met Maria in Oslo . Reuters and the Nordic Bank went to New York ."
+    words = sentences.split()
     rng = np.random.default_rng(0)
     return [" ".join(rng.choice(words, n)) for n in rng.integers(1, 40, 60)]
+
+
+def assert_weights(nlp, expected):
+    for a, b in zip(expected, weights(nlp), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def have_changed(before, after):
+    return any((a != b).any() for a, b in zip(before, after, strict=True))
+
+
+def run(*arguments, check=True):
+    """Run Python in a process of its own."""
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, check=check, capture_output=True, text=True, timeout=180)
 
 
 # ---------------------------------------------------------------- learning
@@ -108,16 +124,12 @@ def test_no_retracing_after_the_first_epoch(small, drop):
     """The network is traced once for Docs of all lengths and batches of all kinds."""
     nlp, examples = small
     fix_random_seed(0)
-    texts = [" ".join(eg.reference.text for eg in examples[:n]) for n in range(1, 5)]
-    long = [Example(nlp.make_doc(text), nlp.make_doc(text)) for text in texts]
-    for example in long:
-        example.reference.set_ents([], default="outside")
-    learn_rate = (0.01 / n for n in range(1, 1000))
-    optimizer = Adam(learn_rate, L2=0.01)
+    optimizer = Adam((0.01 / n for n in range(1, 1000)), L2=0.01)
     nlp.initialize(lambda: examples)
     shim = nlp.get_pipe("ner_lstm").model.layers[1].shims[0]
-    rng = np.random.default_rng(0)
-    data, rates, traces = [*examples, *long], cycle(drop), []
+    outside = (Doc(nlp.vocab, words=["x"] * n, ents=["O"] * n) for n in (7, 12, 20, 30))
+    data = [*examples, *(Example(Doc(nlp.vocab, words=["x"] * len(doc)), doc) for doc in outside)]
+    rng, rates, traces = np.random.default_rng(0), cycle(drop), []
     for _ in range(2):
         for size in (1, 3, 2, 5, 1, 8):
             batch = [data[i] for i in rng.permutation(len(data))[:size]]
@@ -146,9 +158,7 @@ def test_overfitting_IO(tmp_path):
     emissions = ner.model.predict([nlp.make_doc(text) for text in texts]).emissions
     nlp.to_disk(tmp_path / "nlp")
     (tmp_path / "pickle").write_bytes(pickle.dumps(nlp))
-    rebuilt = English.from_config(nlp.config)
-    rebuilt.from_bytes(nlp.to_bytes())
-    for other in (spacy.load(tmp_path / "nlp"), rebuilt):
+    for other in (spacy.load(tmp_path / "nlp"), copy_of(nlp)):
         assert [entities(doc) for doc in other.pipe(texts)] == expected
         model = other.get_pipe("ner_lstm").model
         again = model.predict([other.make_doc(text) for text in texts]).emissions
@@ -158,13 +168,7 @@ def test_overfitting_IO(tmp_path):
         "import pickle, sys; nlp = pickle.load(open(sys.argv[1], 'rb'));"
         "print([[(e.start, e.end, e.label_) for e in nlp(t).ents] for t in sys.argv[2:]])"
     )
-    shown = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "pickle"), *texts],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert shown.stdout.strip() == str(expected)
+    assert run("-c", code, tmp_path / "pickle", *texts).stdout.strip() == str(expected)
 
 
 def test_seed_governs_weights_dropout_and_hidden_words(small_model):
@@ -176,12 +180,12 @@ def test_seed_governs_weights_dropout_and_hidden_words(small_model):
         optimizer = nlp.initialize(lambda: examples)
         for _ in range(5):
             nlp.update(examples, sgd=optimizer, drop=0.3)
-        return weights(nlp)
+        return nlp
 
-    first, second, other = train(1), train(1), train(2)
-    for a, b in zip(first, second, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(first, other, strict=True))
+    first = train(1)
+    assert_weights(train(1), weights(first))
+    other = weights(train(2))
+    assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(weights(first), other, strict=True))
 
 
 def test_resume_training(trained_nlp):
@@ -194,7 +198,7 @@ def test_resume_training(trained_nlp):
     before = weights(nlp)
     for _ in range(30):
         nlp.update([new], sgd=optimizer)
-    assert any((a != b).any() for a, b in zip(before, weights(nlp), strict=True))
+    assert have_changed(before, weights(nlp))
     assert entities(nlp(doc.text)) == [(0, 1, "per"), (3, 4, "geo")]
 
 
@@ -206,57 +210,30 @@ def test_update_without_optimizer_gathers(initialized):
     before = weights(nlp)
     ner.update(examples, sgd=None)
     ner.update(examples, sgd=False)
-    for a, b in zip(before, weights(nlp), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_weights(nlp, before)
     ner.finish_update(optimizer)
-    assert any((a != b).any() for a, b in zip(before, weights(nlp), strict=True))
     after = weights(nlp)
+    assert have_changed(before, after)
     ner.finish_update(optimizer)
-    for a, b in zip(after, weights(nlp), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_get_loss_is_the_loss_of_update(small):
-    nlp, examples = small
-    nlp.initialize(lambda: examples)
-    ner = nlp.get_pipe("ner_lstm")
-    network = ner.model.layers[1].shims[0].keras_model
-    network.word_dropout = network.feature_dropout = 0.0
-    set_dropout_rate(ner.model, 0.0)
-    examples[1] = Example(nlp.make_doc("Not annotated"), nlp.make_doc("Not annotated"))
-    scores, _ = ner.model.begin_update([eg.predicted for eg in examples])
-    loss, gradient = ner.get_loss(examples, scores)
-    losses = ner.update(examples, sgd=False)
-    assert loss == pytest.approx(losses["ner_lstm"], rel=1e-4)
-    first, second, *_ = np.split(gradient.emissions, np.cumsum([len(eg) for eg in examples]))
-    assert np.abs(second).max() < 1e-6
-    assert np.abs(first).max() > 1e-3
-
-
-def test_losses_add_up(initialized):
-    nlp, examples = initialized
-    losses = {"ner_lstm": 100.0, "other": 1.0}
-    returned = nlp.get_pipe("ner_lstm").update(examples, losses=losses)
-    assert returned is losses
-    assert losses["ner_lstm"] > 100
-    assert losses["other"] == 1.0
+    assert_weights(nlp, after)
 
 
 def test_averages_change_the_evaluated_weights(initialized):
     nlp, examples = initialized
+    ner = nlp.get_pipe("ner_lstm")
     optimizer = Adam(0.01, use_averages=True)
+    losses = {"ner_lstm": 100.0, "other": 1.0}
     for _ in range(10):
-        nlp.update(examples, sgd=optimizer)
+        assert ner.update(examples, sgd=optimizer, losses=losses) is losses
+    assert losses["ner_lstm"] > 100
+    assert losses["other"] == 1.0
     own = weights(nlp)
     with nlp.use_params(optimizer.averages):
         averaged = weights(nlp)
         saved = nlp.to_bytes()
-    for a, b in zip(own, weights(nlp), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_weights(nlp, own)
     assert all((a != b).any() for a, b in zip(own, averaged, strict=True))
-    loaded = English.from_config(nlp.config).from_bytes(saved)
-    for a, b in zip(averaged, weights(loaded), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_weights(English.from_config(nlp.config).from_bytes(saved), averaged)
 
 
 # ---------------------------------------------------------------- annotation
@@ -265,30 +242,27 @@ def test_averages_change_the_evaluated_weights(initialized):
 def test_incomplete_data(small):
     """Missing annotation is not the annotation that nothing is an entity."""
     nlp, examples = small
-    reference = Doc(nlp.vocab, words=["I", "like", "London"])
-    reference.set_ents([Span(reference, 2, 3, "LOC")], default="missing")
-    predicted = Doc(nlp.vocab, words=["I", "like", "London"])
-    partial = Example(predicted, reference)
+    partial, complete = (
+        Example(Doc(nlp.vocab, words=words), Doc(nlp.vocab, words=words, ents=ents))
+        for words, ents in [
+            (["I", "like", "London"], ["", "", "B-LOC"]),
+            (["I", "like", "him"], ["O", "O", "O"]),
+        ]
+    )
     optimizer = nlp.initialize(lambda: [*examples, partial])
-    ner = nlp.get_pipe("ner_lstm")
-    outside = Doc(nlp.vocab, words=["I", "like", "him"], ents=["O"] * 3)
-    complete = Example(nlp.make_doc("I like him"), outside)
     optimizer.learn_rate = 0.01
     for _ in range(60):
-        ner.update([partial, complete], sgd=optimizer)
+        nlp.update([partial, complete], sgd=optimizer)
     assert entities(nlp("I like London")) == [(2, 3, "LOC")]
 
 
 def test_no_annotation_no_gradient(initialized):
     nlp, _ = initialized
-    optimizer = Adam(0.001)
     ner = nlp.get_pipe("ner_lstm")
     before = weights(nlp)
     bare = Example(nlp.make_doc("London calls"), nlp.make_doc("London calls"))
-    losses = ner.update([bare, bare], sgd=optimizer)
-    assert losses == {"ner_lstm": 0.0}
-    for a, b in zip(before, weights(nlp), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert ner.update([bare, bare], sgd=Adam(0.001)) == {"ner_lstm": 0.0}
+    assert_weights(nlp, before)
     outside = Doc(nlp.vocab, words=["London", "calls"], ents=["O", "O"])
     assert ner.update([Example(nlp.make_doc("London calls"), outside)])["ner_lstm"] > 0
 
@@ -318,26 +292,16 @@ def test_labels_are_types_sorted(trained_nlp):
     assert trained_nlp.pipe_labels["ner_lstm"] == ["geo", "org", "per"]
 
 
-def test_no_label(small):
-    nlp, _ = small
+def test_labels_of_initialize_and_add_label(small, trained_nlp):
+    nlp, examples = small
+    ner = nlp.get_pipe("ner_lstm")
     nothing = [Example.from_dict(nlp.make_doc("no"), {"entities": []})]
     with pytest.raises(ValueError, match="E143"):
         nlp.initialize(lambda: nothing)
-
-
-def test_labels_given_to_initialize(small):
-    nlp, examples = small
-    nlp.get_pipe("ner_lstm").initialize(lambda: examples, nlp=nlp, labels=["Z", "LOC", "PERSON"])
-    assert nlp.get_pipe("ner_lstm").labels == ("LOC", "PERSON", "Z")
-
-
-def test_add_label(small, trained_nlp):
-    nlp, examples = small
-    ner = nlp.get_pipe("ner_lstm")
     assert ner.add_label("EXTRA") == 1
     assert ner.add_label("EXTRA") == 0
-    nlp.initialize(lambda: examples)
-    assert ner.labels == ("EXTRA", "LOC", "PERSON")
+    ner.initialize(lambda: examples, nlp=nlp, labels=["Z", "LOC", "PERSON"])
+    assert ner.labels == ("EXTRA", "LOC", "PERSON", "Z")
     assert trained_nlp.get_pipe("ner_lstm").add_label("geo") == 0
     with pytest.raises(ValueError, match="'new' cannot be added"):
         trained_nlp.get_pipe("ner_lstm").add_label("new")
@@ -380,24 +344,20 @@ def test_unknown_label_in_update(trained_nlp):
 def test_initialize_again(small):
     nlp, examples = small
     nlp.initialize(lambda: examples)
-    nlp.get_pipe("ner_lstm").add_label("LOC")
     nlp.get_pipe("ner_lstm").temperature = 1.3
     first = weights(nlp)
     nlp.initialize(lambda: examples)
     assert nlp.get_pipe("ner_lstm").temperature == 1.0
-    assert any((a != b).any() for a, b in zip(first, weights(nlp), strict=True))
+    assert have_changed(first, weights(nlp))
 
 
 # ---------------------------------------------------------------- prediction
 
 
 def test_uninitialized(small):
-    nlp, _ = small
-    with pytest.raises(ValueError, match="E109"):
-        nlp("text")
-    other = copy_of(nlp)
-    with pytest.raises(ValueError, match="E109"):
-        other("text")
+    for nlp in (small[0], copy_of(small[0])):
+        with pytest.raises(ValueError, match="E109"):
+            nlp("text")
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 256])
@@ -415,58 +375,34 @@ SECOND = ["Prices", "fell", "in", "York", "again", "."]
 
 
 def test_sentences_are_tagged_alone(trained_nlp):
-    words = [*FIRST, *SECOND]
-    starts = [i in (0, 7) for i in range(len(words))]
-    whole = trained_nlp.get_pipe("ner_lstm")(Doc(trained_nlp.vocab, words, sent_starts=starts))
-    parts = [
-        trained_nlp.get_pipe("ner_lstm")(Doc(trained_nlp.vocab, part)) for part in (FIRST, SECOND)
-    ]
-    expected = entities(parts[0]) + [(a + 7, b + 7, label) for a, b, label in entities(parts[1])]
-    assert entities(whole) == expected
-    assert len(expected) >= 3
+    ner, vocab = trained_nlp.get_pipe("ner_lstm"), trained_nlp.vocab
+    starts = [i in (0, 7) for i in range(13)]
+    whole = ner(Doc(vocab, [*FIRST, *SECOND], sent_starts=starts))
+    first, second = (entities(ner(Doc(vocab, words))) for words in (FIRST, SECOND))
+    assert entities(whole) == first + [(a + 7, b + 7, label) for a, b, label in second]
+    assert len(whole.ents) >= 3
 
 
-def test_long_doc_without_sentences(trained_nlp):
-    sentence = [*FIRST, *SECOND]
-    doc = trained_nlp.get_pipe("ner_lstm")(Doc(trained_nlp.vocab, sentence * 200))
-    assert len(doc) == 2600
-    # Everywhere the same, but near the Doc's own ends.
-    found = [[(a % 13, label) for a, _, label in entities(doc) if a // 13 == n] for n in range(200)]
-    assert len(found[100]) >= 4
-    assert all(one == found[100] for one in found[5:-5])
-
-
-def test_existing_entities_stay(trained_nlp):
-    nlp = trained_nlp
-    plain = nlp("Anna Berg lives in Oslo .")
-    assert entities(plain) == [(0, 2, "per"), (4, 5, "geo")]
+def test_existing_entities_and_blocked_tokens_stay(trained_nlp):
+    nlp, ner = trained_nlp, trained_nlp.get_pipe("ner_lstm")
+    assert entities(nlp("Anna Berg lives in Oslo .")) == [(0, 2, "per"), (4, 5, "geo")]
     doc = nlp.make_doc("Anna Berg lives in Oslo .")
     doc.set_ents([Span(doc, 1, 3, "other", kb_id="Q1")], default="missing")
-    entities_before = list(doc.ents)
-    nlp.get_pipe("ner_lstm")(doc)
-    assert entities(doc) == [(0, 1, "per"), (1, 3, "other"), (4, 5, "geo")]
-    assert doc.ents[1].kb_id_ == entities_before[0].kb_id_ == "Q1"
-    again = entities(nlp.get_pipe("ner_lstm")(doc))
-    assert again == entities(doc)
-
-
-def test_blocked_tokens(trained_nlp):
-    doc = trained_nlp.make_doc("Anna Berg lives in Oslo .")
+    for _ in range(2):
+        assert entities(ner(doc)) == [(0, 1, "per"), (1, 3, "other"), (4, 5, "geo")]
+        assert doc.ents[1].kb_id_ == "Q1"
+    doc = nlp.make_doc("Anna Berg lives in Oslo .")
     doc.set_ents([], blocked=[Span(doc, 4, 5)], default="missing")
-    trained_nlp.get_pipe("ner_lstm")(doc)
-    assert entities(doc) == [(0, 2, "per")]
+    assert entities(ner(doc)) == [(0, 2, "per")]
 
 
-def test_annotation_is_complete(trained_nlp):
-    doc = trained_nlp("No one .")
-    assert doc.has_annotation("ENT_IOB")
-    assert [token.ent_iob_ for token in doc] == ["O"] * 3
-
-
-@pytest.mark.parametrize("text", ["", " ", "\n\n", "\x00", "😀 👩‍👩‍👧", "a" * 5000, "\u0085", "١٢"])
-def test_odd_texts(trained_nlp, text):
+@pytest.mark.parametrize(
+    "text", ["No one .", "", " ", "\n\n", "\x00", "😀 👩‍👩‍👧", "a" * 5000, "\u0085", "١٢"]
+)
+def test_annotation_of_odd_texts_is_complete(trained_nlp, text):
     doc = trained_nlp(text)
     assert doc.text == text
+    assert {token.ent_iob_ for token in doc} <= {"O", "B", "I"}
 
 
 def test_probabilities(trained_nlp):
@@ -500,13 +436,11 @@ def confident(trained_nlp):
 
 def test_confidence_is_the_spans_marginal(confident, texts):
     ner = confident.get_pipe("ner_lstm")
-    for doc in confident.pipe(texts[:20]):
+    for doc in confident.pipe(texts[:20], batch_size=7):
         (probabilities,) = ner.probabilities([doc])
         np.testing.assert_allclose(confidences(doc), probabilities.entities, atol=1e-5)
         assert all(isinstance(value, float) and 0 < value <= 1 for value in confidences(doc))
-    shuffled = [confident(text) for text in texts[:20]]
-    for doc, again in zip(confident.pipe(texts[:20], batch_size=7), shuffled, strict=True):
-        np.testing.assert_allclose(confidences(doc), confidences(again), atol=1e-5)
+        np.testing.assert_allclose(confidences(confident(doc.text)), confidences(doc), atol=1e-5)
 
 
 def test_confidence_is_computed_only_if_asked_for(trained_nlp, monkeypatch):
@@ -520,30 +454,20 @@ def test_confidence_is_computed_only_if_asked_for(trained_nlp, monkeypatch):
 
 
 def test_confidence_next_to_existing_entities(confident):
-    """Those have none; the others have the probability given those, by enumeration."""
+    """Those have none; the others have the probability given those."""
     ner = confident.get_pipe("ner_lstm")
     doc = confident.make_doc("Anna Berg lives in Oslo .")
     doc.set_ents([Span(doc, 1, 3, "other")], default="missing")
-    emissions, transitions, _ = ner.potentials([doc])
-    ner(doc)
-    assert entities(doc) == [(0, 1, "per"), (1, 3, "other"), (4, 5, "geo")]
-    n_tags = len(ner.tags)
-    paths = np.indices((n_tags,) * 6).reshape(6, -1).T
-    paths = paths[(paths[:, 1:3] == 0).all(axis=1)]
-    bounded = np.pad(paths, ((0, 0), (1, 1)), constant_values=-1)
-    scores = emissions[np.arange(6), paths].sum(axis=1, dtype=float)
-    scores += transitions[bounded[:, :-1], bounded[:, 1:]].sum(axis=1, dtype=float)
-    p = np.exp(scores - np.logaddexp.reduce(scores))
-    first = p[paths[:, 0] == ner.tags.index("B-per")].sum()
-    last = paths[:, 4] == ner.tags.index("B-geo")
-    last &= paths[:, 5] != ner.tags.index("I-geo")
-    first_found, other, last_found = confidences(doc)
-    assert other is None
-    assert first_found == pytest.approx(first, abs=1e-5)
-    assert last_found == pytest.approx(p[last].sum(), abs=1e-5)
-    # In a second run all entities exist already: their confidences stay.
-    ner(doc)
-    assert confidences(doc) == [first_found, None, last_found]
+    spans = np.array([(0, 1, ner.labels.index("per")), (4, 5, ner.labels.index("geo"))])
+    given, unconstrained = (
+        crf.marginals(potentials, spans).spans
+        for potentials in (ner.potentials([doc]), ner.model.predict([doc]))
+    )
+    assert np.abs(given - unconstrained).max() > 0.01
+    for _ in range(2):  # in the second run all entities exist already
+        ner(doc)
+        assert entities(doc) == [(0, 1, "per"), (1, 3, "other"), (4, 5, "geo")]
+        assert confidences(doc) == [pytest.approx(given[0]), None, pytest.approx(given[1])]
 
 
 def test_confidence_survives_bytes(confident, tmp_path):
@@ -557,30 +481,22 @@ def test_confidence_survives_bytes(confident, tmp_path):
 
 def test_threshold_drops_whole_entities(confident, texts):
     ner = confident.get_pipe("ner_lstm")
-    found = [
-        (n, ent.start, ent.end, ent.label_, ent._.confidence)
-        for n, doc in enumerate(confident.pipe(texts))
-        for ent in doc.ents
-    ]
-    values = sorted(entity[-1] for entity in found)
-    threshold = (values[len(values) // 3] + values[len(values) // 3 + 1]) / 2
-    ner.threshold = threshold
-    for is_shown in (True, False):
-        ner.confidence = is_shown
-        kept = [
-            (n, ent.start, ent.end, ent.label_, ent._.confidence)
-            for n, doc in enumerate(confident.pipe(texts))
-            for ent in doc.ents
-        ]
-        expected = [entity for entity in found if entity[-1] >= threshold]
-        assert [entity[:4] for entity in kept] == [entity[:4] for entity in expected]
-        if is_shown:
-            np.testing.assert_allclose(
-                [entity[-1] for entity in kept], [entity[-1] for entity in expected], atol=1e-5
-            )
-        else:
-            assert {entity[-1] for entity in kept} == {None}
-    assert 0 < len(kept) < len(found)
+
+    def found():
+        docs = enumerate(confident.pipe(texts))
+        return {(n, *ent): ent_confidence(doc, ent) for n, doc in docs for ent in entities(doc)}
+
+    def ent_confidence(doc, ent):
+        return doc[ent[0] : ent[1]]._.confidence
+
+    before = found()
+    values = sorted(before.values())
+    ner.threshold = (values[len(values) // 3] + values[len(values) // 3 + 1]) / 2
+    expected = {ent: value for ent, value in before.items() if value >= ner.threshold}
+    assert 0 < len(expected) < len(before)
+    assert found() == pytest.approx(expected, abs=1e-5)
+    ner.confidence = False
+    assert found() == dict.fromkeys(expected)
     assert confident(texts[0]).has_annotation("ENT_IOB")
 
 
@@ -593,16 +509,14 @@ def test_threshold_spares_other_entities(confident):
 
 @pytest.mark.parametrize("name", ["threshold", "temperature"])
 @pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
-def test_settings_out_of_range(confident, name, wrong):
+def test_settings_out_of_range(confident, small_model, name, wrong):
+    ner = confident.get_pipe("ner_lstm")
     with pytest.raises(ValueError, match=f"'{name}'.*Received"):
-        setattr(confident.get_pipe("ner_lstm"), name, wrong)
+        setattr(ner, name, wrong)
     with pytest.raises(ValueError, match=r"'confidence'.*Received"):
-        confident.get_pipe("ner_lstm").confidence = 0.5
-
-
-def test_a_setting_out_of_range_in_the_config(small_model):
+        ner.confidence = 0.5
     with pytest.raises(ValueError, match="'threshold'"):
-        spacy.blank("en").add_pipe("ner_lstm", config={"model": small_model, "threshold": 1.5})
+        spacy.blank("en").add_pipe("ner_lstm", config={"model": small_model, "threshold": wrong})
 
 
 SET = {"confidence": True, "threshold": 0.9, "runtime": "onnx"}
@@ -629,28 +543,19 @@ def as_override(values):
     return {f"components.ner_lstm.{paths.get(k, k)}": value for k, value in values.items()}
 
 
-def test_settings_set_in_python_are_those_of_the_config(copied, tmp_path):
-    assert in_config(copied) == UNSET
-    set_all(copied.get_pipe("ner_lstm"), SET)
-    copied.get_pipe("ner_lstm").temperature = 1.3
-    assert in_config(copied) == SET
-    copied.to_disk(tmp_path)
-    loaded = spacy.load(tmp_path)
-    from_bytes = copy_of(copied)
-    for nlp in (loaded, from_bytes):
-        assert in_config(nlp) == settings_of(nlp.get_pipe("ner_lstm")) == SET
-        assert nlp.get_pipe("ner_lstm").temperature == 1.3
-
-
-@pytest.mark.parametrize("values", [UNSET, {"threshold": 0.0}, {"threshold": 0.5}, SET])
-def test_on_loading_the_config_decides(copied, tmp_path, values):
-    set_all(copied.get_pipe("ner_lstm"), SET)
-    copied.to_disk(tmp_path)
-    nlp = spacy.load(tmp_path, config=as_override(values))
-    assert settings_of(nlp.get_pipe("ner_lstm")) == in_config(nlp) == {**SET, **values}
+@pytest.mark.parametrize("values", [{}, UNSET, {"threshold": 0.0}, {"threshold": 0.5}, SET])
+def test_settings_are_saved_in_the_config_which_decides_on_loading(copied, tmp_path, values):
+    ner = copied.get_pipe("ner_lstm")
+    assert in_config(copied) == settings_of(ner) == UNSET
+    set_all(ner, SET)
+    ner.temperature = 1.3
+    assert in_config(copied) == settings_of(ner) == SET
+    copied.to_disk(tmp_path / "first")
+    nlp = spacy.load(tmp_path / "first", config=as_override(values))
     nlp.to_disk(tmp_path / "again")
-    again = spacy.load(tmp_path / "again").get_pipe("ner_lstm")
-    assert settings_of(again) == {**SET, **values}
+    for one in (nlp, spacy.load(tmp_path / "again"), copy_of(nlp)):
+        assert settings_of(one.get_pipe("ner_lstm")) == in_config(one) == {**SET, **values}
+        assert one.get_pipe("ner_lstm").temperature == 1.3
 
 
 def test_settings_of_a_component_that_was_renamed_sourced_or_copied(copied, tmp_path):
@@ -719,7 +624,7 @@ def test_settings_of_pipelines_of_0_1_0(trained_nlp, tmp_path):
     nlp = spacy.load(tmp_path)
     expected = {"confidence": True, "threshold": 0.9, "runtime": "auto"}
     assert settings_of(nlp.get_pipe("ner_lstm")) == in_config(nlp) == expected
-    nlp = spacy.load(tmp_path, config={"components.ner_lstm.threshold": 0.7})
+    nlp = spacy.load(tmp_path, config=as_override({"threshold": 0.7}))
     assert nlp.get_pipe("ner_lstm").threshold == 0.7
     nlp.to_disk(tmp_path / "new")
     nlp = spacy.load(tmp_path / "new", config=as_override(UNSET))
@@ -739,32 +644,19 @@ OF_WEIGHTS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "version"),
-    [
-        *((name, "present") for name in OF_WEIGHTS),
-        # What features these are cannot be told from the weights, only how many.
-        *((name, "0.1.0") for name in OF_WEIGHTS if name != "features"),
-    ],
-)
+@pytest.mark.parametrize("version", ["present", "0.1.0"])
+@pytest.mark.parametrize("name", OF_WEIGHTS)
 def test_settings_that_do_not_fit_the_weights_are_refused(saved, tmp_path, name, version):
     folder = shutil.copytree(saved, tmp_path / "nlp")
-    given = OF_WEIGHTS[name]
-    values = re.escape(f"saved {SMALL_MODEL.get(name, NGRAMS)}, given {given}")
+    changed = {name: OF_WEIGHTS[name]}
+    message = re.escape(f"{name}: saved {SMALL_MODEL.get(name, NGRAMS)}, given {changed[name]}")
     if version == "0.1.0":
         as_of_0_1_0(folder)
-        values = "saved .*, given"  # of rows their sum
-    override = {"components": {"ner_lstm": {"model": {name: given}}}}
-    message = rf"'ner_lstm' do not fit.*{name}: {values}"
-    with pytest.raises(ValueError, match=message):
-        spacy.load(folder, config=override)
-
-
-def test_fewer_features_than_were_saved(saved, tmp_path):
-    folder = shutil.copytree(saved, tmp_path / "nlp")
-    as_of_0_1_0(folder)
-    changed = {"features": ["LOWER"], "rows": [1000]}
-    with pytest.raises(ValueError, match="the number of features: saved 4, given 1"):
+        message = f"{name}: saved .*, given"  # of rows their sum
+        if name == "features":  # which ones cannot be told from the weights
+            changed = {"features": ["LOWER"], "rows": [1000]}
+            message = "the number of features: saved 4, given 1"
+    with pytest.raises(ValueError, match=f"'ner_lstm' do not fit.*{message}"):
         spacy.load(folder, config={"components": {"ner_lstm": {"model": changed}}})
 
 
@@ -799,15 +691,6 @@ def test_other_settings_of_the_config_take_effect(saved):
     assert entities(nlp("Anna Berg lives in Oslo .")) == [(0, 2, "per"), (4, 5, "geo")]
 
 
-def test_parts_of_speech_cannot_be_added_to_a_network(small_model, tmp_path):
-    nlp = spacy.blank("en")
-    nlp.add_pipe("ner_lstm", config={"model": {**small_model, "pos_weight": 0.0}})
-    nlp.initialize(lambda: examples_of(nlp))
-    nlp.to_disk(tmp_path)
-    with pytest.raises(ValueError, match=r"pos_weight: saved 0\.0, given 0\.2"):
-        spacy.load(tmp_path, config={"components.ner_lstm.model.pos_weight": 0.2})
-
-
 def test_temperature_changes_probabilities_only(confident, texts):
     ner = confident.get_pipe("ner_lstm")
     before = list(confident.pipe(texts))
@@ -840,13 +723,11 @@ def test_docs_of_several_vocabularies(copied):
 
 
 @pytest.mark.parametrize("is_aligned", [False, True])
-def test_training_on_examples_of_several_vocabularies(small_model, is_aligned):
-    nlp = spacy.blank("en")
-    ner = nlp.add_pipe("ner_lstm", config={"model": small_model})
-    examples = []
-    for text, ents in TRAIN:
-        other = spacy.blank("en")
-        eg = Example.from_dict(other.make_doc(text), {"entities": ents})
+def test_training_on_examples_of_several_vocabularies(small, is_aligned):
+    nlp, _ = small
+    ner = nlp.get_pipe("ner_lstm")
+    examples = [eg for one in TRAIN for eg in examples_of(spacy.blank("en"), [one])]
+    for k, eg in enumerate(examples):
         words = [token.text for token in eg.reference]
         spaces = [bool(token.whitespace_) for token in eg.reference]
         for token in eg.reference:
@@ -854,7 +735,7 @@ def test_training_on_examples_of_several_vocabularies(small_model, is_aligned):
         if is_aligned:
             words[1:2], spaces[1:2] = [words[1][:1], words[1][1:]], [False, spaces[1]]
         predicted = Doc(spacy.blank("en").vocab, words=words, spaces=spaces)
-        examples.append(Example(predicted, eg.reference))
+        examples[k] = Example(predicted, eg.reference)
     optimizer = nlp.initialize(lambda: examples)
     assert "TAG3" in ner.cfg["pos"]
     optimizer.learn_rate = 0.02
@@ -863,9 +744,8 @@ def test_training_on_examples_of_several_vocabularies(small_model, is_aligned):
     docs = [ner(eg.predicted.copy()) for eg in examples]
     found = [(ent.text, ent.label_) for doc in docs for ent in doc.ents]
     assert found == [(ent.text, ent.label_) for eg in examples for ent in eg.reference.ents]
-    unknown = Example.from_dict(spacy.blank("en").make_doc("Rome"), {"entities": [(0, 4, "CITY")]})
     with pytest.raises(ValueError, match="'CITY'"):
-        ner.update([unknown])
+        ner.update(examples_of(spacy.blank("en"), [("Rome", [(0, 4, "CITY")])]))
 
 
 # ---------------------------------------------------------------- over a shared tok2vec
@@ -893,46 +773,42 @@ def parameters(nlp):
     ]
 
 
-@pytest.mark.parametrize("extra", ["none", "not annotated", "empty"])
+@pytest.mark.parametrize("extra", [None, ["Not", "annotated"], []])
 def test_gradient_reaches_the_shared_tok2vec(shared, extra):
     """The listener has vectors for all Docs of a batch."""
     nlp, examples, optimizer = shared
     assert nlp.get_pipe("tok2vec").listening_components == ["ner_lstm"]
-    if extra == "not annotated":
-        examples.insert(1, Example(nlp.make_doc("Not annotated"), nlp.make_doc("Not annotated")))
-    elif extra == "empty":
-        examples.insert(1, Example(Doc(nlp.vocab), Doc(nlp.vocab)))
+    if extra is not None:
+        examples.insert(1, Example(Doc(nlp.vocab, words=extra), Doc(nlp.vocab, words=extra)))
     before = parameters(nlp)
     losses = nlp.update(examples, sgd=optimizer)
-    assert losses["ner_lstm"] > 0
-    assert losses["tok2vec"] > 0
+    assert min(losses["ner_lstm"], losses["tok2vec"]) > 0
     # Language.update() ends the update of tok2vec before its listeners have theirs.
     nlp.get_pipe("tok2vec").finish_update(optimizer)
-    assert any((a != b).any() for a, b in zip(before, parameters(nlp), strict=True))
+    assert have_changed(before, parameters(nlp))
 
 
-def test_chained_gradient_of_a_shared_tok2vec(shared):
-    """begin_update → get_loss → backprop gives tok2vec the gradient that update gives it."""
+def test_chaining_the_model_is_update(shared):
+    """begin_update → get_loss → backprop has the same loss, and gives tok2vec its gradient."""
     nlp, examples, _ = shared
     tok2vec, ner = nlp.get_pipe("tok2vec"), nlp.get_pipe("ner_lstm")
 
-    def gradients():
-        found = [
-            node.get_grad(name).copy() for node in tok2vec.model.walk() for name in node.grad_names
-        ]
-        for node in tok2vec.model.walk():
-            for name in node.grad_names:
-                node.set_grad(name, np.zeros_like(node.get_grad(name)))
+    def take_gradients():
+        nodes = [(node, name) for node in tok2vec.model.walk() for name in node.grad_names]
+        found = [node.get_grad(name).copy() for node, name in nodes]
+        for node, name in nodes:
+            node.set_grad(name, np.zeros_like(node.get_grad(name)))
         return found
 
-    nlp.update(examples, sgd=False)
-    fused = gradients()
+    losses = nlp.update(examples, sgd=False)
+    fused = take_gradients()
     tok2vec.update(examples, sgd=None)
     scores, backprop = ner.model.begin_update([eg.predicted for eg in examples])
-    _, d_scores = ner.get_loss(examples, scores)
+    loss, d_scores = ner.get_loss(examples, scores)
     backprop(d_scores)
+    assert loss == pytest.approx(losses["ner_lstm"], rel=1e-4)
     assert max(np.abs(gradient).max() for gradient in fused) > 1e-4
-    for a, b in zip(fused, gradients(), strict=True):
+    for a, b in zip(fused, take_gradients(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
@@ -941,57 +817,41 @@ def test_learning_over_a_shared_tok2vec(shared, tmp_path):
     optimizer.learn_rate = 0.01
     for _ in range(60):
         nlp.update(examples, sgd=optimizer)
-    texts = [text for text, _ in TRAIN]
-    expected = [entities(eg.reference) for eg in examples]
-    assert [entities(doc) for doc in nlp.pipe(texts)] == expected
     nlp.to_disk(tmp_path)
-    rebuilt = copy_of(nlp)
-    for other in (spacy.load(tmp_path), rebuilt):
-        assert [entities(doc) for doc in other.pipe(texts)] == expected
+    texts, expected = [eg.text for eg in examples], [entities(eg.reference) for eg in examples]
+    for one in (nlp, spacy.load(tmp_path), copy_of(nlp)):
+        assert [entities(doc) for doc in one.pipe(texts)] == expected
 
 
 # ---------------------------------------------------------------- in a pipeline
 
 
-def test_select_pipes_and_scores(trained_nlp, train_examples):
+def test_select_pipes_source_and_scores(trained_nlp, texts, train_examples):
     with trained_nlp.select_pipes(disable="ner_lstm"):
         assert trained_nlp("Oslo").ents == ()
-    scores = trained_nlp.evaluate(
-        [Example(trained_nlp.make_doc(eg.text), eg.reference) for eg in train_examples]
-    )
+    examples = [Example(trained_nlp.make_doc(eg.text), eg.reference) for eg in train_examples]
+    scores = trained_nlp.evaluate(examples)
     assert scores["ents_f"] > 0.95
     assert set(scores["ents_per_type"]) == {"geo", "org", "per"}
-
-
-def test_source_into_another_pipeline(trained_nlp, texts):
     nlp = spacy.blank("en")
-    nlp.add_pipe("sentencizer")
+    sentencizer = nlp.add_pipe("sentencizer")
     nlp.add_pipe("ner_lstm", source=trained_nlp, name="other_name")
-    trained = trained_nlp.get_pipe("ner_lstm")
     for text in texts[:10]:
-        doc = nlp(text)
-        expected = nlp.get_pipe("sentencizer")(trained_nlp.make_doc(text))
-        assert entities(doc) == entities(trained(expected))
+        expected = trained_nlp.get_pipe("ner_lstm")(sentencizer(trained_nlp.make_doc(text)))
+        assert entities(nlp(text)) == entities(expected)
 
 
 def test_pipe_analysis():
-    nlp = spacy.blank("en")
-    nlp.add_pipe("ner_lstm")
-    meta = nlp.get_pipe_meta("ner_lstm")
+    meta = English.get_factory_meta("ner_lstm")
     assert meta.assigns == ["doc.ents", "token.ent_iob", "token.ent_type"]
-    assert meta.default_score_weights == {
-        "ents_f": 1.0,
-        "ents_p": 0.0,
-        "ents_r": 0.0,
-        "ents_per_type": None,
-    }
+    weights = {"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None}
+    assert meta.default_score_weights == weights
 
 
-def test_error_handler_keeps_the_stream(trained_nlp, monkeypatch):
-    nlp = copy_of(trained_nlp)
+def test_error_handler_keeps_the_stream(copied, monkeypatch):
     failed = []
-    nlp.set_error_handler(lambda name, proc, docs, error: failed.extend(docs))
-    ner = nlp.get_pipe("ner_lstm")
+    copied.set_error_handler(lambda name, proc, docs, error: failed.extend(docs))
+    ner = copied.get_pipe("ner_lstm")
     predict = ner.predict
 
     def predict_or_fail(docs):
@@ -1000,9 +860,8 @@ def test_error_handler_keeps_the_stream(trained_nlp, monkeypatch):
         return predict(docs)
 
     monkeypatch.setattr(ner, "predict", predict_or_fail)
-    docs = list(nlp.pipe(["good", "bad", "good"], batch_size=1))
-    assert len(docs) == 2
-    assert len(failed) == 1
+    assert len(list(copied.pipe(["good", "bad", "good"], batch_size=1))) == 2
+    assert [doc.text for doc in failed] == ["bad"]
 
 
 RUN = """
@@ -1026,34 +885,19 @@ if __name__ == "__main__":
 def test_processes(trained_nlp, saved, tmp_path, texts, method, state):
     """Processes find the same entities, before and after a first prediction in the parent."""
     (tmp_path / "run.py").write_text(RUN, encoding="utf-8")
-    shown = subprocess.run(
-        [sys.executable, tmp_path / "run.py", method, state, saved, *texts[:8]],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
+    shown = run(tmp_path / "run.py", method, state, saved, *texts[:8])
     expected = [[list(ent) for ent in entities(trained_nlp(text))] for text in texts[:8]]
     assert json.loads(shown.stdout) == expected
 
 
 def test_processes_forked_after_tensorflow(saved, tmp_path, texts):
     """TensorFlow would hang: an error says so instead, and names the way out."""
-    run = RUN.replace("nlp = spacy.load(folder)", TENSORFLOW)
-    (tmp_path / "run.py").write_text(run, encoding="utf-8")
-    shown = subprocess.run(
-        [sys.executable, tmp_path / "run.py", "fork", "used", saved, *texts[:8]],
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
+    override = "folder, config={'components.ner_lstm.model.runtime': 'tensorflow'}"
+    code = RUN.replace("spacy.load(folder)", f"spacy.load({override})")
+    (tmp_path / "run.py").write_text(code, encoding="utf-8")
+    shown = run(tmp_path / "run.py", "fork", "used", saved, *texts[:8], check=False)
     assert shown.returncode != 0
     assert "set_start_method('spawn')" in shown.stderr
-
-
-TENSORFLOW = """nlp = spacy.load(
-        folder, config={"components": {"ner_lstm": {"model": {"runtime": "tensorflow"}}}}
-    )"""
 
 
 WITHOUT_TENSORFLOW = """
@@ -1100,13 +944,7 @@ def test_without_tensorflow(trained_nlp, saved, device_type):
     Where Thinc computes on a GPU, a single warning says that TensorFlow is missing.
     """
     text = "Anna Berg lives in Oslo ."
-    shown = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TENSORFLOW, saved, text, device_type],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    shown = run("-c", WITHOUT_TENSORFLOW, saved, text, device_type)
     found = json.loads(shown.stdout)
     doc = trained_nlp(text)
     assert found["entities"] == [[list(ent) for ent in entities(doc)]] * 3
@@ -1119,56 +957,50 @@ def test_without_tensorflow(trained_nlp, saved, device_type):
     assert shown.stderr.count("TensorFlow is not installed: ner_lstm") == (device_type == "gpu")
 
 
-@pytest.mark.parametrize("kind", ["small_model", "small_tok2vec_model"])
-def test_overfitting_with_any_settings_of_keras(request, kind, keras_settings):
+def losses_of(model):
+    """Train on some examples, and return the pipeline and its losses."""
+    fix_random_seed(0)
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm", config={"model": model})
+    examples = make_examples(nlp.vocab)[:4]
+    for example in examples:
+        for token in example.reference:
+            token.tag_ = "NNP" if token.is_title else "NN"
+    optimizer = nlp.initialize(lambda: examples)
+    return nlp, [nlp.update(examples, sgd=optimizer)["ner_lstm"] for _ in range(2)]
+
+
+LEXICAL = {**SMALL_MODEL, "feature_dropout": 0.2, "pos_weight": 0.5}
+
+
+@pytest.fixture(scope="module", params=[LEXICAL, SMALL_TOK2VEC_MODEL], ids=["lexical", "tok2vec"])
+def model_and_losses(request):
+    """A model, and its losses with Keras' own settings."""
+    model = {**request.param, "runtime": "tensorflow"}
+    return model, losses_of(model)[1]
+
+
+def test_training_with_any_settings_of_keras(model_and_losses, keras_settings):
     """The network is float32, and learns the same as with Keras' own settings."""
-    import keras
-
-    own = {"feature_dropout": 0.2, "pos_weight": 0.5} if kind == "small_model" else {}
-    model = {**request.getfixturevalue(kind), **own, "runtime": "tensorflow"}
-
-    def train():
-        fix_random_seed(0)
-        keras.utils.set_random_seed(0)
-        nlp = spacy.blank("en")
-        nlp.add_pipe("ner_lstm", config={"model": model})
-        examples = make_examples(nlp.vocab)
-        for example in examples:
-            for token in example.reference:
-                token.tag_ = "NNP" if token.is_title else "NN"
-        optimizer = nlp.initialize(lambda: examples)
-        losses = [nlp.update(examples, sgd=optimizer)["ner_lstm"] for _ in range(3)]
-        return nlp, losses
-
-    def potentials(nlp):
-        docs = [nlp.make_doc("Anna Berg lives in Oslo .")]
-        return nlp.get_pipe("ner_lstm").model.predict(docs)
-
-    nlp, losses = train()
+    model, expected = model_and_losses
+    nlp, losses = losses_of(model)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
     network = nlp.get_pipe("ner_lstm").model.layers[1].shims[0].keras_model
     assert {variable.dtype for variable in network.weights} == {"float32"}
-    loaded = copy_of(nlp)
-    for one, other in zip(potentials(loaded), potentials(nlp), strict=True):
+    docs = [nlp.make_doc("Anna Berg lives in Oslo .")]
+    found = [one.get_pipe("ner_lstm").model.predict(docs) for one in (nlp, copy_of(nlp))]
+    for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
-    for name in ("floatx", "dtype_policy"):
-        getattr(keras.config, f"set_{name}")("float32")
-    expected = train()[1]
-    for name in ("floatx", "dtype_policy"):
-        getattr(keras.config, f"set_{name}")(keras_settings[name])
-    np.testing.assert_allclose(losses, expected, rtol=1e-5)
-    assert losses[-1] < losses[0]
 
 
 def test_runtimes_agree(trained_nlp, texts):
     """Same tags, and emissions that differ by rounding only."""
     found = {}
     for runtime in ("auto", "onnx", "tensorflow"):
-        config = trained_nlp.config.copy()
-        config["components"]["ner_lstm"]["model"]["runtime"] = runtime
-        nlp = English.from_config(config).from_bytes(trained_nlp.to_bytes())
+        nlp = copy_of(trained_nlp)
+        nlp.get_pipe("ner_lstm").runtime = runtime
         docs = list(nlp.pipe(texts))
         model = nlp.get_pipe("ner_lstm").model
-        assert model.layers[1].shims[0].runtime == runtime
         emissions, transitions, _ = model.predict([nlp.make_doc(text) for text in texts])
         found[runtime] = ([entities(doc) for doc in docs], emissions, transitions)
     for runtime in ("auto", "onnx"):
@@ -1184,25 +1016,19 @@ def test_tensorflow_is_imported_when_needed():
         "loaded = {'tensorflow', 'keras', 'pandas', 'sklearn', 'flask'} & set(sys.modules);"
         "print(sorted(loaded))"
     )
-    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert shown.stdout.strip() == "[]"
+    assert run("-c", code).stdout.strip() == "[]"
 
 
 # ---------------------------------------------------------------- initialization
 
 
-def tagged_example(nlp, words, pos):
-    reference = Doc(nlp.vocab, words=words, tags=pos)
-    reference.ents = [Span(reference, 0, 1, label="LOC")]
-    return Example(Doc(nlp.vocab, words=words), reference)
-
-
 def test_parts_of_speech_are_learnt_where_the_data_has_them(small):
     nlp, _ = small
-    examples = [
-        tagged_example(nlp, ["Rome", "fell"], ["NNP", "VBD"]),
-        tagged_example(nlp, ["Oslo", "grew", "."], ["NNP", "VBD", ""]),
+    references = [
+        Doc(nlp.vocab, words=["Rome", "fell"], tags=["NNP", "VBD"], ents=["B-LOC", "O"]),
+        Doc(nlp.vocab, words=["Oslo", "."], tags=["NNP", ""], ents=["B-LOC", "O"]),
     ]
+    examples = [Example(nlp.make_doc(doc.text), doc) for doc in references]
     nlp.initialize(lambda: examples)
     ner = nlp.get_pipe("ner_lstm")
     assert ner.cfg["pos"] == ["NNP", "VBD"]
@@ -1210,99 +1036,55 @@ def test_parts_of_speech_are_learnt_where_the_data_has_them(small):
     before = pos.get_weights()[0].copy()
     ner.update(examples, sgd=Adam(0.01))
     assert (pos.get_weights()[0] != before).any()
-    # They are not predicted.
-    assert not nlp("Rome fell").has_annotation("TAG")
+    assert not nlp("Rome fell").has_annotation("TAG")  # they are not predicted
 
 
 def test_the_lexicon_is_learnt_at_initialize_and_saved(initialized, tmp_path):
     nlp, _ = initialized
-    ner = nlp.get_pipe("ner_lstm")
-    lexicon = lexicon_of(ner.model.get_ref("lexicon"))
-    text = read_docs([nlp.make_doc("I like London and Oslo.")])
-    ids = lexicon.ids(text)
-    unseen = lexicon.ids(read_docs([nlp.make_doc("xyz")]))[0]
-    # The word itself comes first, in two ids: London is known, Oslo is not.
-    assert (ids[2, :2] != unseen[:2]).all()
-    assert (ids[4, :2] == unseen[:2]).all()
     nlp.to_disk(tmp_path)
-    loaded = spacy.load(tmp_path).get_pipe("ner_lstm").model
-    np.testing.assert_array_equal(lexicon_of(loaded.get_ref("lexicon")).ids(text), ids)
-    np.testing.assert_array_equal(loaded.layers[0].predict(text), ner.model.layers[0].predict(text))
+    for one in (nlp, spacy.load(tmp_path)):
+        lexicon = lexicon_of(one.get_pipe("ner_lstm").model.get_ref("lexicon"))
+        # The word itself comes first, in two ids: London is known, Oslo and xyz are not.
+        london, oslo, unseen = lexicon.ids(read_docs([nlp.make_doc("London Oslo xyz")]))[:, :2]
+        assert (london != unseen).all()
+        assert (oslo == unseen).all()
 
 
-def test_in_training_an_example_does_not_see_its_own_tags(initialized):
-    nlp, examples = initialized
-    features = nlp.get_pipe("ner_lstm").model.layers[0]
-    text = read_docs([eg.predicted for eg in examples])
-    shown, _ = features(text, is_train=True)
-    full, _ = features(text, is_train=False)
-    assert (shown != full).any()
-
-
-def shown_in_training(nlp, examples):
-    features = nlp.get_pipe("ner_lstm").model.layers[0]
+def features_of(nlp, examples, is_train):
     docs = [Doc(nlp.vocab, words=[t.text for t in eg.predicted]) for eg in examples]
-    return features(read_docs(docs), is_train=True)[0]
+    return nlp.get_pipe("ner_lstm").model.layers[0](read_docs(docs), is_train=is_train)[0]
 
 
-@pytest.mark.parametrize("way", ["disk", "bytes", "source"])
-def test_a_loaded_pipeline_does_not_show_examples_their_own_tags(small, tmp_path, way):
-    nlp, examples = small
-    nlp.initialize(lambda: examples)
+def test_in_training_an_example_does_not_see_its_own_tags(initialized, tmp_path):
+    """Neither before saving nor after loading: training goes on with the same features."""
+    nlp, examples = initialized
+    shown = features_of(nlp, examples, is_train=True)
+    assert (shown != features_of(nlp, examples, is_train=False)).any()
     nlp.to_disk(tmp_path)
-    if way == "source":
-        loaded = spacy.blank("en")
-        loaded.add_pipe("ner_lstm", source=spacy.load(tmp_path))
-    elif way == "bytes":
-        loaded = copy_of(nlp)
-    else:
-        loaded = spacy.load(tmp_path)
-    loaded.resume_training()
-    np.testing.assert_array_equal(
-        shown_in_training(loaded, examples), shown_in_training(nlp, examples)
-    )
+    sourced = spacy.blank("en")
+    sourced.add_pipe("ner_lstm", source=spacy.load(tmp_path))
+    for loaded in (sourced, copy_of(nlp), spacy.load(tmp_path)):
+        loaded.resume_training()
+        np.testing.assert_array_equal(features_of(loaded, examples, is_train=True), shown)
+        assert_weights(loaded, weights(nlp))
 
 
-def test_training_goes_on_where_it_was_saved(small_model, tmp_path):
-    """Another loss on the same data would mean other features."""
-    nlp = spacy.blank("en")
-    nlp.add_pipe("ner_lstm", config={"model": {**small_model, "word_dropout": 0.0}})
-    examples = examples_of(nlp)
-    fix_random_seed(0)
-    optimizer = nlp.initialize(lambda: examples)
-    for _ in range(20):
-        nlp.update(examples, sgd=optimizer)
-    nlp.to_disk(tmp_path)
-    loaded = spacy.load(tmp_path)
-    loaded.resume_training()
-    before, after = (
-        one.get_pipe("ner_lstm").update(examples_of(one), drop=0.0)["ner_lstm"]
-        for one in (nlp, loaded)
-    )
-    assert after == pytest.approx(before, rel=1e-4)
-
-
-def test_initialize_learns_from_a_corpus_instead_of_examples(small):
+def test_initialize_learns_from_a_corpus_instead_of_examples(small, caplog):
     nlp, examples = small
     ner = nlp.get_pipe("ner_lstm")
+    nlp.config["training"]["max_epochs"] = -1
     ner.initialize(lambda: examples[:1], nlp=nlp, corpus=lambda nlp: iter(examples))
+    assert not caplog.records
     assert ner.labels == ("LOC", "PERSON")
     ids = lexicon_of(ner.model.get_ref("lexicon")).ids(read_docs([nlp.make_doc("London xyz")]))
     assert (ids[0, :2] != ids[1, :2]).all()
     with pytest.raises(ValueError, match="'nlp'"):
         ner.initialize(lambda: examples, corpus=lambda nlp: iter(examples))
-
-
-def test_warning_for_a_stream_without_a_corpus(small, caplog):
-    nlp, examples = small
-    nlp.initialize(lambda: examples)
-    assert not caplog.records
-    nlp.config["training"]["max_epochs"] = -1
     nlp.initialize(lambda: examples)
     assert "[initialize.components.ner_lstm]" in caplog.text
 
 
-def test_a_tagger_without_lexicon(small_model):
+def test_a_tagger_without_lexicon_and_parts_of_speech(small_model, tmp_path):
     nlp = spacy.blank("en")
     nlp.add_pipe("ner_lstm", config={"model": {**small_model, "ngrams": None, "pos_weight": 0.0}})
     nlp.initialize(lambda: examples_of(nlp))
@@ -1311,6 +1093,9 @@ def test_a_tagger_without_lexicon(small_model):
     assert ner.model.layers[1].shims[0].keras_model.pos is None
     features = ner.model.layers[0].predict(read_docs([nlp.make_doc("Rome")]))
     assert features.shape == (1, 2 * len(small_model["features"]))
+    nlp.to_disk(tmp_path)
+    with pytest.raises(ValueError, match=r"pos_weight: saved 0\.0, given 0\.2"):
+        spacy.load(tmp_path, config={"components.ner_lstm.model.pos_weight": 0.2})
 
 
 def test_analyse_agrees_with_predict_and_probabilities(trained_nlp):
@@ -1318,13 +1103,13 @@ def test_analyse_agrees_with_predict_and_probabilities(trained_nlp):
     texts = ["Anna Berg lives in Oslo .", "", "It rained .", "Paul met Maria in Paris ."]
     docs = [trained_nlp.make_doc(text) for text in texts]
     analyses = component.analyse(docs, probabilities=True)
-    for analysis, prediction in zip(analyses, component.predict(docs), strict=True):
-        np.testing.assert_array_equal(analysis.prediction.tags, prediction.tags)
-    for analysis, other in zip(analyses, component.probabilities(docs), strict=True):
-        np.testing.assert_allclose(analysis.probabilities, other.tags, atol=1e-6)
+    predictions, before = component.predict(docs), component.probabilities(docs)
     component.set_annotations(docs, [analysis.prediction for analysis in analyses])
-    for analysis, other in zip(analyses, component.probabilities(docs), strict=True):
-        np.testing.assert_allclose(analysis.prediction.confidence, other.entities, atol=1e-6)
+    after = component.probabilities(docs)
+    for analysis, predicted, tags, ents in zip(analyses, predictions, before, after, strict=True):
+        np.testing.assert_array_equal(analysis.prediction.tags, predicted.tags)
+        np.testing.assert_allclose(analysis.probabilities, tags.tags, atol=1e-6)
+        np.testing.assert_allclose(analysis.prediction.confidence, ents.entities, atol=1e-6)
 
 
 def test_analyse_holds_each_doc_to_its_own_threshold(trained_nlp):
@@ -1337,26 +1122,20 @@ def test_analyse_holds_each_doc_to_its_own_threshold(trained_nlp):
     assert component.analyse([]) == []
 
 
-def test_what_is_excluded_is_not_loaded(trained_nlp, tmp_path):
-    """Given by any iterable, as to spaCy's components."""
-    trained_nlp.get_pipe("ner_lstm").to_disk(tmp_path)
-    (tmp_path / "model").unlink()
-    other = English.from_config(trained_nlp.config).get_pipe("ner_lstm")
-    other.from_disk(tmp_path, exclude=iter(["model"]))
-    assert other.labels == trained_nlp.get_pipe("ner_lstm").labels
-    with pytest.raises(FileNotFoundError):
-        other.from_disk(tmp_path)
-
-
-def test_a_model_of_another_kind_is_refused(trained_nlp, tmp_path, monkeypatch):
+def test_exclusion_and_failure_in_loading_a_component(trained_nlp, tmp_path, monkeypatch):
     def fail(model, message):
         raise AttributeError("no such layer")
 
-    component = trained_nlp.get_pipe("ner_lstm")
-    component.to_disk(tmp_path)
+    trained_nlp.get_pipe("ner_lstm").to_disk(tmp_path)
     other = English.from_config(trained_nlp.config).get_pipe("ner_lstm")
-    monkeypatch.setattr(type(other.model), "from_dict", fail)
-    with pytest.raises(ValueError, match="E149"):
+    with monkeypatch.context() as patch:
+        patch.setattr(type(other.model), "from_dict", fail)
+        with pytest.raises(ValueError, match="E149"):
+            other.from_disk(tmp_path)
+    (tmp_path / "model").unlink()
+    other.from_disk(tmp_path, exclude=iter(["model"]))  # any iterable, as for spaCy's components
+    assert other.labels == trained_nlp.get_pipe("ner_lstm").labels
+    with pytest.raises(FileNotFoundError):
         other.from_disk(tmp_path)
 
 
@@ -1368,28 +1147,15 @@ def test_errors_in_training_name_the_doc(small):
     nlp.initialize(lambda: examples)
     ner = nlp.get_pipe("ner_lstm")
     words = ["One", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "x"]
-    bad = Doc(nlp.vocab, words=words, ents=["B-GPE", *["O"] * 10])
+    reference = Doc(nlp.vocab, words=words, ents=["B-GPE", *["O"] * 10])
+    unknown, unaligned = (Example(Doc(nlp.vocab, words=w), reference) for w in (words, ["text"]))
     begins = r"'One two three four five six seven eight nine ten …'"
     with pytest.raises(ValueError, match=f"{begins}.*'GPE'"):
-        ner.update([*examples, Example(Doc(nlp.vocab, words=words), bad)])
+        ner.update([*examples, unknown])
     with pytest.raises(ValueError, match=begins):
-        ner.update([*examples, Example(Doc(nlp.vocab, words=["another", "text"]), bad)])
+        ner.update([*examples, unaligned])
     with pytest.raises(ValueError, match=f"{begins}.*'GPE'"):
-        ner.initialize(lambda: [Example(Doc(nlp.vocab, words=words), bad)], labels=["LOC"])
-
-
-def test_initialize_names_the_doc_of_a_wrong_label(small, monkeypatch):
-    nlp, examples = small
-    bad = Doc(nlp.vocab, words=["Oslo", "fell"])
-    bad.ents = [Span(bad, 0, 1, label="geo")]
-    monkeypatch.setattr("ner_lstm_component.component._check_label", refuse_geo)
-    with pytest.raises(ValueError, match=r"'Oslo fell'.*no such type"):
-        nlp.initialize(lambda: [*examples, Example(nlp.make_doc("Oslo fell"), bad)])
-
-
-def refuse_geo(label):
-    if label == "geo":
-        raise ValueError("no such type")
+        ner.initialize(lambda: [unknown], labels=["LOC"])
 
 
 def spoil(nlp, value):
@@ -1416,14 +1182,11 @@ def test_training_that_diverges_stops(initialized, value, how):
     }
     with pytest.raises(ValueError, match=r"'ner_lstm' has diverged: the loss is") as error:
         train[how]()
-    message = str(error.value)
-    assert "4 Docs that begin 'Who is Shaka Khan ?', 'I like London and Berlin .'" in message
-    assert "and 1 more" in message
-    for way_out in ("learn_rate", "grad_clip", "vectors"):
-        assert way_out in message
+    docs = "4 Docs that begin 'Who is Shaka Khan ?', 'I like London and Berlin .'"
+    for part in (docs, "and 1 more", "learn_rate", "grad_clip", "vectors"):
+        assert part in str(error.value)
     ner.finish_update(optimizer)
-    for old, new in zip(before, weights(nlp), strict=True):
-        np.testing.assert_array_equal(old, new)
+    assert_weights(nlp, before)
 
 
 def test_a_gradient_that_is_not_finite_stops_training(initialized, monkeypatch):
@@ -1441,8 +1204,7 @@ def test_a_gradient_that_is_not_finite_stops_training(initialized, monkeypatch):
     monkeypatch.setattr(shim, "begin_update", begin)
     with pytest.raises(ValueError, match=r"diverged: the gradient is .*'Who is Shaka Khan \?'"):
         ner.update(examples, sgd=optimizer)
-    for old, new in zip(before, weights(nlp), strict=True):
-        np.testing.assert_array_equal(old, new)
+    assert_weights(nlp, before)
 
 
 def test_a_gradient_of_vectors_that_is_not_finite_is_not_passed_on(shared):

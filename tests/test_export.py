@@ -118,16 +118,18 @@ def test_export_in_any_keras_settings(trained_nlp, tmp_path, keras_settings):
     sample = np.load(tmp_path / "sample.npz")
     emissions = np.asarray(network([sample["features"], sample["mask"]]))
     assert emissions.dtype == np.float32
-    docs = [Doc(trained_nlp.vocab, words=words) for words in sentences(tmp_path)]
-    for doc in docs:
-        for token in doc[1:]:
-            token.is_sent_start = False
+    docs = sentences(trained_nlp, tmp_path)
     expected = trained_nlp.get_pipe("ner_lstm").model.predict(docs).emissions
     np.testing.assert_allclose(emissions[sample["mask"]], expected, atol=1e-5)
 
 
-def sentences(folder):
-    return json.loads((folder / "network.json").read_text(encoding="utf-8"))["sentences"]
+def sentences(nlp, folder):
+    """The exported sentences, each as a Doc of one sentence."""
+    settings = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+    return [
+        Doc(nlp.vocab, words=words, sent_starts=[True] + [False] * (len(words) - 1))
+        for words in settings["sentences"]
+    ]
 
 
 @pytest.fixture
@@ -143,7 +145,7 @@ def test_sample_of_a_listener_has_the_vectors(listening, tmp_path):
     listening.add_pipe("sentencizer", first=True)
     export_network(listening, tmp_path)
     sample = np.load(tmp_path / "sample.npz")
-    docs = [Doc(listening.vocab, words=words) for words in sentences(tmp_path)]
+    docs = sentences(listening, tmp_path)
     vectors = listening.get_pipe("tok2vec").predict(docs)
     np.testing.assert_allclose(sample["features"][sample["mask"]], np.concatenate(vectors))
     assert np.abs(sample["features"]).max() > 0.1
@@ -167,15 +169,12 @@ def test_listener_without_its_component(listening, tmp_path):
     assert np.abs(np.load(tmp_path / "sample.npz")["features"]).max() > 0.1
 
 
-def test_version():
+def test_version(monkeypatch):
     shown = CliRunner().invoke(app, ["--version"]).output
     assert f"ner-lstm-component {ner_lstm_component.__version__}\n" in shown
     for name, package in (("spaCy", spacy), ("TensorFlow", tf), ("ONNX Runtime", onnxruntime)):
         assert f"{name} {package.__version__}\n" in shown
     assert ("Kernels: compiled\n" in shown) is kernels.IS_COMPILED
-
-
-def test_version_of_what_is_missing(monkeypatch):
     monkeypatch.setattr(cli, "packages_distributions", dict)
     monkeypatch.setattr(kernels, "IS_COMPILED", False)
     shown = CliRunner().invoke(app, ["--version"]).output
@@ -184,24 +183,21 @@ def test_version_of_what_is_missing(monkeypatch):
 
 
 def test_pipelines_without_a_network(tmp_path, trained_nlp):
-    with pytest.raises(ValueError, match=r"no component 'ner_lstm'.*none"):
-        export_network(spacy.blank("en"), tmp_path)
     untrained = spacy.blank("en")
     untrained.add_pipe("ner_lstm")
     with pytest.raises(ValueError, match="not initialized"):
         export_network(untrained, tmp_path)
-    for model in (tmp_path / "missing", tmp_path):
-        result = CliRunner().invoke(app, ["export", str(model)])
-        assert result.exit_code == 1
-        assert "cannot be loaded" in result.output
-    spacy.blank("en").to_disk(tmp_path / "blank")
-    result = CliRunner().invoke(app, ["export", str(tmp_path / "blank"), "--output", str(tmp_path)])
-    assert result.exit_code == 1
-    assert "no component 'ner_lstm'" in result.output
+    (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
+    spacy.blank("en").to_disk(tmp_path / "blank")
     trained_nlp.to_disk(tmp_path / "pipeline")
-    result = CliRunner().invoke(
-        app, ["export", str(tmp_path / "pipeline"), "--output", str(tmp_path / "file")]
-    )
-    assert result.exit_code == 1
-    assert "cannot be written" in result.output
+    for model, output, message in [
+        ("missing", "models", "cannot be loaded"),
+        ("empty", "models", "cannot be loaded"),
+        ("blank", "models", "no component 'ner_lstm'"),
+        ("pipeline", "file", "cannot be written"),
+    ]:
+        arguments = ["export", str(tmp_path / model), "--output", str(tmp_path / output)]
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 1
+        assert message in result.output

@@ -39,20 +39,14 @@ class Analysis(NamedTuple):
 
 
 def forbid_entities(potentials: crf.Potentials, tokens: NDArray[np.bool_]) -> crf.Potentials:
-    """Constrain tokens to the tag ``O``.
-
-    :param tokens: which ones. *Shape:* ``(n_tokens,)``
-    """
+    """Constrain some tokens to the tag ``O``."""
     emissions = potentials.emissions.copy()
     emissions[tokens, 1:] = crf.FORBIDDEN
     return potentials._replace(emissions=emissions)
 
 
 def best_tags(potentials: crf.Potentials, doc_lengths: Sequence[int]) -> list[Prediction]:
-    """Decode the best tags of each Doc, without probabilities.
-
-    :param doc_lengths: the Docs' lengths in tokens.
-    """
+    """Decode the best tags of each Doc, without probabilities."""
     tags = crf.viterbi(*potentials)
     return [Prediction(of_doc, None) for of_doc in split(tags, doc_lengths)]
 

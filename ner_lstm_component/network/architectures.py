@@ -2,6 +2,7 @@
 
 A model has two layers: one embeds Docs (lexical features, or any layer of spaCy that gives
 vectors), the other is the wrapped Keras network, which runs on padded batches of windows.
+Constructing a model does not import TensorFlow.
 
 Called with Docs, a model returns `Potentials` and backpropagates their gradient. Called with
 `Annotated` Docs, it returns the loss, which is computed with its gradient in one compiled call;
@@ -81,27 +82,22 @@ def build_keras_lstm_tagger(
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     """`ner_lstm_component.KerasLSTMTagger.v1`: a BiLSTM-CRF over lexical features.
 
-    Constructing it does not import TensorFlow.
-
-    :param features: lexical features of a word; see `features.lexical.LexicalFeatures`. Word
-        dropout hides the first one.
+    :param features: lexical features of a word; see `features.lexical.LexicalFeatures`.
     :param rows: rows of the embedding table for each feature.
     :param embed_width: width of a feature's embedding.
     :param width: width of a word's vector, the input of the LSTM.
     :param hidden_width: LSTM units in each direction.
     :param depth: bidirectional LSTM layers.
-    :param word_dropout: share of words hidden in training, from 0 to below 1.
+    :param word_dropout: share of words whose first feature is hidden in training.
     :param window: maximum number of tokens that the network reads at once.
     :param context: tokens that a window reads on either side of those it tags.
     :param batch_tokens: tokens, padding included, in a padded batch of several windows.
     :param ngrams: n-grams whose tags in the training data are features too, each as the
         offsets of its words from the token; see `features.ngram_tags.TagLexicon`.
-    :param feature_dropout: share of the words for which each other feature is hidden.
-    :param pos_weight: weight of part-of-speech tags in the training loss, if the training
-        data has them; 0 ignores them.
+    :param feature_dropout: share of words for which each other feature is hidden in training.
+    :param pos_weight: weight of annotated part-of-speech tags in the training loss.
     :param nO: number of tags, ``2 * n_labels + 1``; the component sets it from its labels.
-    :param runtime: runs the network in prediction: ``"auto"``, ``"onnx"`` or ``"tensorflow"``;
-        see `tensorflow_wrapper.set_runtime`.
+    :param runtime: what predicts: ``"auto"``, ``"onnx"`` or ``"tensorflow"``.
     :raises ValueError: for a value out of range, naming the argument.
     """
     settings = NetworkSettings(
@@ -148,8 +144,6 @@ def build_tok2vec_keras_lstm_tagger(
     runtime: str = "auto",
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     """`ner_lstm_component.Tok2VecKerasLSTMTagger.v1`: a BiLSTM-CRF over any word vectors.
-
-    Constructing it does not import TensorFlow.
 
     :param tok2vec: from Docs to a vector for each token, like spaCy's architectures for
         ``tok2vec``. It is trained too; a listener passes the gradient on.
@@ -235,22 +229,25 @@ def _init_vectors(embedding: Model, X: Any) -> int:
 
 
 def load_weights(
-    name: str, model: Model, saved: dict[str, Any], saved_settings: dict[str, Any] | None
+    name: str, model: Model, data: bytes, saved_settings: dict[str, Any] | None
 ) -> None:
     """Load saved weights, if the config's settings fit them.
 
-    :param name: the component's name.
-    :param model: a model of this module.
-    :param saved: the result of ``Model.to_dict()``.
+    :param name: the component's name, for the message.
+    :param model: a model of this module, or a user's own, which has no settings.
+    :param data: the result of ``Model.to_bytes()``.
     :param saved_settings: the settings of the saved weights. None for version 0.1.0, which
         did not save them: they are derived from the weights' shapes.
     :raises ValueError: for a difference, naming the setting and both values.
     """
+    saved = srsly.msgpack_loads(data)
+    if "settings" not in model.attrs:
+        model.from_dict(saved)
+        return
     settings = model.attrs["settings"]
     given = settings.of_weights
     if saved_settings is None:
-        pairs = settings.derive(*_shapes(saved))
-        saved_settings, given = ({key: pair[k] for key, pair in pairs.items()} for k in (0, 1))
+        saved_settings, given = settings.derive(*_shapes(saved))
     check_saved(name, saved_settings, given)
     model.from_dict(saved)
     if model.has_dim("nO") is True:
@@ -326,8 +323,7 @@ def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potenti
         return Potentials(emissions, transitions, text.lengths), no_gradient
     embedding, network = model.layers
     features, backprop_features = embedding(text, True)
-    windowing = model.attrs["windowing"]
-    batches = list(pad_windows(split_windows(text.lengths, windowing), windowing))
+    batches = _batches(model, text)
     callbacks = []
     for batch in batches:
         (scores, transitions), backprop_batch = network(_inputs(features, batch), True)
@@ -352,17 +348,14 @@ def _loss(
 ) -> tuple[float, Callable[[float], Any]]:
     """Compute the sum of the windows' negative log-likelihoods, with the backward pass.
 
-    The context of a window counts as not annotated: the likelihood sums over its tags. So
-    every annotated token counts once, and a window may end within an entity.
+    The context of a window counts as not annotated, so that every token counts once.
     """
     text, allowed, pos = annotated
     if not len(text.orths):
         return 0.0, no_gradient
     embedding, network = model.layers
     features, backprop_features = embedding(text, is_train)
-    windowing = model.attrs["windowing"]
-    windows = _with_annotation(split_windows(text.lengths, windowing), allowed)
-    batches = list(pad_windows(windows, windowing))
+    batches = _batches(model, text, allowed)
     losses, callbacks = [], []
     for batch in batches:
         annotation = {"targets": allowed[batch.tokens] | ~batch.core[:, :, None]}
@@ -381,21 +374,20 @@ def _loss(
     return sum(losses), backprop
 
 
-def _with_annotation(windows: Windows, allowed: NDArray[np.bool_]) -> Windows:
-    """Select the windows that tag annotated tokens; the others have no gradient."""
-    n_annotated = np.cumsum(np.append(0, ~allowed.all(axis=1)))
-    chosen = n_annotated[windows.core_end] > n_annotated[windows.core_start]
-    arrays = (windows.start, windows.end, windows.core_start, windows.core_end)
-    return Windows(*(array[chosen] for array in arrays))
+def _batches(model: Model, text: Text, allowed: NDArray[np.bool_] | None = None) -> list[Batch]:
+    """Split a text into batches; with an annotation only windows that tag annotated tokens."""
+    windows = split_windows(text.lengths, model.attrs["windowing"])
+    if allowed is not None:
+        n_annotated = np.cumsum(np.append(0, ~allowed.all(axis=1)))
+        chosen = n_annotated[windows.core_end] > n_annotated[windows.core_start]
+        windows = Windows(*(array[chosen] for array in vars(windows).values()))
+    return list(pad_windows(windows, model.attrs["windowing"]))
 
 
 def _by_token(
     ops: Ops, features: NDArray, batches: Sequence[Batch], d_inputs: Sequence[ArgsKwargs]
 ) -> NDArray[np.float32] | None:
-    """Sum the gradients of each token's vector, which overlapping windows read twice.
-
-    :return: *Shape:* that of ``features``; None for ids, which have no gradient.
-    """
+    """Sum the gradients of each token's vector over overlapping windows; None for ids."""
     if features.dtype.kind != "f":
         return None
     d_features = np.zeros(features.shape, np.float32)

@@ -25,11 +25,7 @@ _DROPOUT = 0.5
 
 
 def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> BiLSTMCRF:
-    """Build a network over hashed lexical features.
-
-    :param n_labels: number of entity types.
-    :param n_pos: number of part-of-speech tags to learn too.
-    """
+    """Build a network over hashed lexical features; see `BiLSTMCRF` for the numbers."""
     n_ngrams = len(settings.ngrams)
     n_features = len(settings.rows) + n_ngrams
     n_rows = sum(settings.rows) + n_lexicon_rows(n_ngrams, 2 * n_labels + 1)
@@ -55,11 +51,7 @@ def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> B
 
 
 def build_vector_network(settings: TaggerSettings, width: int, n_labels: int) -> BiLSTMCRF:
-    """Build a network over given word vectors.
-
-    :param width: the vectors' width.
-    :param n_labels: number of entity types.
-    """
+    """Build a network over given word vectors."""
     vectors = keras.Input((None, width), dtype="float32", name="vectors")
     mask = keras.Input((None,), dtype="bool", name="mask")
     emissions = _tagger(vectors, mask, settings, n_labels)

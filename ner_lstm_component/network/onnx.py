@@ -76,19 +76,13 @@ def export_bilstm_crf(network: Config, weights: Weights, is_standalone: bool) ->
 
 
 def embed(product: Any, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-    """The first dense layer without its activation, by a `kernels.EmbeddedProduct` of ids."""
+    """Compute the first dense layer without its activation, by a `kernels.EmbeddedProduct`."""
     rows = np.ascontiguousarray(ids.reshape(-1, ids.shape[-1]))
     return product(rows).reshape(*ids.shape[:-1], -1)
 
 
 class _Encoder:
-    """Builds the graph of an encoder.
-
-    :param network: the encoder's Keras config.
-    :param weights: see `export_bilstm_crf`; they are taken in order.
-    :param id_parts: sizes of the parts of a row of ids that are remembered; None for a graph
-        of the whole encoder.
-    """
+    """Builds the graph of an encoder; ``id_parts`` is None for a graph of the whole encoder."""
 
     def __init__(self, network: Config, weights: Weights, id_parts: list[int] | None) -> None:
         kind, inputs = network["class_name"], network["config"].get("input_layers")
@@ -125,32 +119,30 @@ class _Encoder:
         if kind == "Dense":
             return self._dense(config, sources[0])
         values = [self.add(source) for source in sources]
-        if kind == "Dropout":
-            return values[0]
-        if kind == "Add":
-            return self._sum(values)
-        if kind == "LayerNormalization":
-            return self._layer_normalization(config, values[0])
-        if kind == "Bidirectional":
-            return self._bilstm(config, values[0])
+        match kind:
+            case "Dropout":
+                return values[0]
+            case "Add":
+                return self._sum(values)
+            case "LayerNormalization":
+                return self._layer_normalization(config, values[0])
+            case "Bidirectional":
+                return self._bilstm(config, values[0])
         raise _refused(name, kind, "there is no ONNX form for it")
 
     def weight(self, name: str, *shape: int | None) -> NDArray:
-        """Take the next weight of a name, such as ``"mix/kernel"``.
+        """Take the next weight of a name, such as ``"mix/kernel"``, and check its shape.
 
         Paths begin with the names of enclosing layers, some of which Keras drops when it
         restores a network; repeated paths are numbered, as in ``"mix/kernel#2"``.
-
-        :param shape: the expected shape, None for any size.
-        :raises UnsupportedNetwork: for another shape, or if there is none yet.
         """
         for path, array in self._weights:
             if f"/{path}".partition("#")[0].endswith(f"/{name}"):
-                sizes = [
-                    n if size is None else size for size, n in zip(shape, array.shape, strict=False)
-                ]
-                if len(shape) != array.ndim or array.shape != tuple(sizes):
-                    raise UnsupportedNetwork(f"the weight {path!r} of shape {array.shape}")
+                found = array.shape
+                if len(shape) != len(found) or any(
+                    size not in (None, n) for size, n in zip(shape, found, strict=True)
+                ):
+                    raise UnsupportedNetwork(f"the weight {path!r} of shape {found}")
                 return array
         raise UnsupportedNetwork(f"the weight {name!r}, which is missing")
 
@@ -166,9 +158,8 @@ class _Encoder:
         kernel = self.weight(f"{name}/kernel", None, units)
         bias = self.weight(f"{name}/bias", units)
         if x is None:  # computed before the graph
-            product = kernels.EmbeddedProduct(
-                table, kernel, bias, n_hashes, self._id_parts, _REMEMBERED
-            )
+            weights = (table, kernel, bias, n_hashes)
+            product = kernels.EmbeddedProduct(*weights, self._id_parts, _REMEMBERED)
             self.prepare = lambda ids: embed(product, ids)
             result = f"{name}_product"
             self.graph.inputs[0] = Value(result, np.dtype(np.float32), (None, None, units))
@@ -181,7 +172,7 @@ class _Encoder:
         return self.graph.add("Gelu", result, approximate="none")
 
     def _embedding(self, flattened: str) -> tuple[NDArray[np.float32], int, int]:
-        """The table of embeddings, the number of features, and the number of their hashes."""
+        """Return the table of embeddings, the number of features, and that of their hashes."""
         (summed,) = self._read(flattened, "Reshape")
         (grouped,) = self._read(summed, "Sum", axis=3)
         (embedding,) = self._read(grouped, "Reshape")
@@ -197,11 +188,8 @@ class _Encoder:
         return table, n_features, n_hashes
 
     def _embedded(self, table: NDArray, n_features: int, n_hashes: int) -> str:
-        """The embeddings of all features side by side, each the sum over its hashes.
-
-        One lookup for each hash takes a quarter of the time of a single lookup that is
-        reshaped and summed.
-        """
+        """Concatenate the embeddings of all features, each the sum over its hashes."""
+        # One lookup for each hash takes a quarter of the time of a single lookup and a sum.
         add, constant = self.graph.add, self.graph.add_constant
         shape = self._integers(0, -1, n_features, n_hashes)
         grouped, vectors = add("Reshape", self._features, shape), constant(table)
@@ -218,7 +206,7 @@ class _Encoder:
         return self.graph.add("LayerNormalization", x, *constants, axis=-1, epsilon=epsilon)
 
     def _bilstm(self, config: Config, x: str) -> str:
-        """Both directions of an LSTM, as one operator."""
+        """Add both directions of an LSTM as one operator."""
         units = config["layer"]["config"]["units"]
         directions = []
         for key, is_backward in (("layer", False), ("backward_layer", True)):
@@ -248,12 +236,7 @@ class _Encoder:
     # -- the saved config
 
     def _read(self, name: str, kind: str, **expected: Any) -> list[str]:
-        """Check a layer, and return the names of the layers it reads.
-
-        :param kind: the expected class.
-        :param expected: settings with the values they must have, besides `_SETTINGS`.
-        :raises UnsupportedNetwork: for another layer, setting or call.
-        """
+        """Check a layer and its call, and return the names of the layers it reads."""
         layer = self._layers[name]
         _check(name, layer, kind, **expected)
         sources: list[Any] = []
@@ -281,7 +264,7 @@ def _check(name: str, layer: Config, kind: str, **expected: Any) -> None:
 
 
 def _source(argument: Any) -> str | None:
-    """The name of the layer whose output an argument is, None for any other argument."""
+    """Return the name of the layer whose output an argument is, None for another argument."""
     if not isinstance(argument, dict) or argument.get("class_name") != "__keras_tensor__":
         return None
     name, call, output = argument["config"]["keras_history"]
@@ -293,10 +276,7 @@ def _refused(name: str, kind: str, reason: str) -> UnsupportedNetwork:
 
 
 def _in_order_of_onnx(kernel: NDArray, states: NDArray, bias: NDArray) -> list[NDArray]:
-    """The weights of one direction of an LSTM: gates in the order of ONNX, a gate a block of rows.
-
-    Keras has the gates i, f, c and o, ONNX i, o, f and c. ONNX adds a second bias.
-    """
+    """Reorder an LSTM's gates from Keras' i, f, c, o to ONNX's i, o, f, c, with a second bias."""
     units = len(states)
     rows = np.concatenate([np.arange(k * units, (k + 1) * units) for k in (0, 3, 1, 2)])
     return [kernel.T[rows], states.T[rows], np.concatenate([bias[rows], np.zeros_like(bias)])]

@@ -7,11 +7,14 @@ must agree with them from then on. The others may be changed in the config of a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import srsly
 
 from ..features.ngram_tags import n_lexicon_rows
 
+_ONLY_IN_TRAINING = ("word_dropout", "feature_dropout", "pos_weight")
 # How the names of the recurrent weights of an LSTM end.
 _RECURRENT = "lstm_cell/recurrent_kernel"
 
@@ -40,41 +43,33 @@ class TaggerSettings:
 
     @property
     def of_weights(self) -> dict[str, Any]:
-        """The settings that determine the weights, as JSON."""
-        return {"hidden_width": self.hidden_width, "depth": self.depth}
+        """The settings that determine the weights, as JSON has them."""
+        settings = srsly.json_loads(srsly.json_dumps(asdict(self)))
+        return {name: settings[name] for name in settings if name not in _ONLY_IN_TRAINING}
 
     @property
     def in_training(self) -> dict[str, float]:
         """The settings that only matter in training."""
-        return {}
+        return {name: value for name, value in vars(self).items() if name in _ONLY_IN_TRAINING}
 
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
-    ) -> dict[str, tuple[Any, Any]]:
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Derive settings from saved weights, for comparison.
 
         :param shapes: the shapes of the weights, by their names.
         :param ngrams: the n-grams of the saved lexicon.
-        :return: setting → its saved value and the value here.
+        :return: the settings that can be derived, and the values here.
         """
         # Two for each layer: forward and backward.
         widths = [shape[0] for name, shape in shapes.items() if name.endswith(_RECURRENT)]
-        if not widths:
-            return {}
-        return {
-            "depth": (len(widths) // 2, self.depth),
-            "hidden_width": (widths[0], self.hidden_width),
-        }
+        saved = {"depth": len(widths) // 2, "hidden_width": widths[0]} if widths else {}
+        return saved, self.of_weights
 
 
 @dataclass(frozen=True)
 class NetworkSettings(TaggerSettings):
-    """Settings of a network over lexical features.
-
-    They are the arguments of `architectures.build_keras_lstm_tagger`.
-
-    :raises ValueError: for a value out of range, naming it.
-    """
+    """Settings of a network over lexical features: see `architectures.build_keras_lstm_tagger`."""
 
     rows: tuple[int, ...]
     embed_width: int
@@ -95,41 +90,23 @@ class NetworkSettings(TaggerSettings):
                     f"'{name}' must be at least 0 and below 1. Received: {getattr(self, name)}"
                 )
 
-    @property
-    def of_weights(self) -> dict[str, Any]:
-        """The settings that determine the weights, as JSON."""
-        return {
-            "features": list(self.features),
-            "rows": list(self.rows),
-            "embed_width": self.embed_width,
-            "width": self.width,
-            **super().of_weights,
-            "ngrams": [list(offsets) for offsets in self.ngrams],
-        }
-
-    @property
-    def in_training(self) -> dict[str, float]:
-        """The settings that only matter in training."""
-        names = ("word_dropout", "feature_dropout", "pos_weight")
-        return {name: getattr(self, name) for name in names}
-
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
-    ) -> dict[str, tuple[Any, Any]]:
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Derive settings from saved weights; see `TaggerSettings.derive`."""
-        found = super().derive(shapes, ngrams)
-        if not {"embedding/embeddings", "mix/kernel", "emissions/kernel"} <= shapes.keys():
-            return found
-        n_rows, embed_width = shapes["embedding/embeddings"]
-        n_inputs, width = shapes["mix/kernel"]
-        n_features = n_inputs // embed_width - len(ngrams)
-        n_rows -= n_lexicon_rows(len(ngrams), shapes["emissions/kernel"][1])
-        return found | {
-            "ngrams": (list(ngrams), self.of_weights["ngrams"]),
-            "the number of features": (n_features, len(self.rows)),
-            "the sum of rows": (n_rows, sum(self.rows)),
-            "embed_width": (embed_width, self.embed_width),
-            "width": (width, self.width),
+        saved, given = super().derive(shapes, ngrams)
+        if {"embedding/embeddings", "mix/kernel", "emissions/kernel"} <= shapes.keys():
+            n_rows, embed_width = shapes["embedding/embeddings"]
+            n_inputs, width = shapes["mix/kernel"]
+            saved |= {"ngrams": list(ngrams), "embed_width": embed_width, "width": width}
+            saved["the number of features"] = n_inputs // embed_width - len(ngrams)
+            n_lexicon = n_lexicon_rows(len(ngrams), shapes["emissions/kernel"][1])
+            saved["the sum of rows"] = n_rows - n_lexicon
+        n_features, sum_of_rows = len(self.rows), sum(self.rows)
+        return saved, {
+            **given,
+            "the number of features": n_features,
+            "the sum of rows": sum_of_rows,
         }
 
 

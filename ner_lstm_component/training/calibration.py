@@ -80,12 +80,7 @@ def annotated(doc: Doc) -> set[tuple[int, int, str]]:
 
 
 def calibrate(nlp: Language, examples: Iterable[Example], name: str = "ner_lstm") -> float:
-    """Fit and set the temperature of a pipeline's component.
-
-    :param examples: held-out examples.
-    :param name: the component's name.
-    :return: the temperature.
-    """
+    """Fit the temperature of a pipeline's component to held-out examples, set and return it."""
     examples = list(examples)
     before = nlp.pipe_names[: nlp.pipe_names.index(name)]
     with nlp.select_pipes(enable=before):

@@ -84,11 +84,7 @@ def _user_data(doc: Doc, result: Doc) -> Iterator[tuple[Any, Any]]:
 
 
 def spaces_in_print(words: Sequence[str], lang: str) -> list[bool]:
-    """Tell which words a space follows in print, by the Moses detokenizer.
-
-    :param words: the words of a sentence.
-    :param lang: its language, by spaCy's name.
-    """
+    """Tell which words of a sentence a space follows in print, by the Moses detokenizer."""
     text = _detokenizer(lang).detokenize(list(words), unescape=False)
     spaces = []
     end = 0

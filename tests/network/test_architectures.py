@@ -71,38 +71,24 @@ def annotated(docs, targets):
     return Annotated(read_docs(docs), np.concatenate(targets))
 
 
-def by_doc(model, docs):
-    ends = np.cumsum([len(doc) for doc in docs])[:-1]
-    return np.split(model.predict(docs).emissions, ends)
-
-
 def test_shapes(model, docs, vocab):
     for given in (docs, [], [Doc(vocab)]):
         emissions, transitions, lengths = model.predict(given)
         assert emissions.shape == (sum(map(len, given)), TAGS)
         assert lengths.tolist() == [len(doc) for doc in given if len(doc)]
         assert transitions.shape == (TAGS + 1, TAGS + 1)
+    assert (model.predict(docs).transitions[~iob2_allowed(LABELS)] <= -1e4).all()
 
 
-def test_a_docs_emissions_do_not_depend_on_its_batch(model, docs):
-    together = by_doc(model, docs)
-    backwards = by_doc(model, docs[::-1])[::-1]
-    for doc, a, b in zip(docs, together, backwards, strict=True):
-        alone = model.predict([doc]).emissions
-        np.testing.assert_allclose(a, alone, atol=1e-5)
-        np.testing.assert_allclose(a, b, atol=1e-5)
-    np.testing.assert_array_equal(together[2], by_doc(model, docs)[2])
-
-
-def test_sentences_are_read_alone(model, vocab):
-    words = [f"w{n}" for n in range(9)]
-    split = Doc(vocab, words=words, sent_starts=[n in (0, 4) for n in range(9)])
-    parts = [Doc(vocab, words=words[:4]), Doc(vocab, words=words[4:])]
-    np.testing.assert_allclose(
-        model.predict([split]).emissions,
-        model.predict(parts).emissions,
-        atol=1e-5,
-    )
+def test_a_sentences_emissions_do_not_depend_on_its_batch(model, docs, vocab):
+    ends = np.cumsum([len(doc) for doc in docs])[:-1]
+    together = np.split(model.predict(docs).emissions, ends)
+    for doc, emissions in zip(docs, together, strict=True):
+        np.testing.assert_allclose(emissions, model.predict([doc]).emissions, atol=1e-5)
+    words = [token.text for doc in docs for token in doc]
+    starts = [n in (0, *ends) for n in range(len(words))]
+    one = model.predict([Doc(vocab, words=words, sent_starts=starts)]).emissions
+    np.testing.assert_allclose(np.concatenate(together), one, atol=1e-5)
 
 
 def set_windows(monkeypatch, model, **changes):
@@ -121,26 +107,14 @@ def test_a_long_context_hides_the_cuts(model, vocab, monkeypatch):
 
 @pytest.mark.parametrize("which", [[0], [0, 3, 4], [1, 4]])
 def test_fused_and_chained_gradients_agree(model, docs, which):
-    """The loss inside the graph against begin_update → gradient → backprop.
-
-    The Docs are one window each: chained, the CRF runs over the whole of a cut Doc; fused, it
-    runs over each window and sums over the tags of its context.
-    """
+    """The loss inside the graph against begin_update → gradient → backprop, in one window."""
     rng = np.random.default_rng(1)
     chosen = [docs[k] for k in which]
-    targets = []
-    for doc in chosen:
-        target = np.zeros((len(doc), TAGS), bool)
-        target[np.arange(len(doc)), rng.choice([0, 1, 3], len(doc))] = True
-        targets.append(target)
-    loss, backprop = model.begin_update(annotated(chosen, targets))
-    backprop(0.5)
+    targets = [rng.choice([0, 1, 3], len(doc))[:, None] == np.arange(TAGS) for doc in chosen]
+    loss = fused_loss(model, chosen, targets)
     fused = gradients(model)
-    Y, backprop = model.begin_update(chosen)
-    expected = negative_log_likelihood(*Y, np.concatenate(targets))
-    backprop(Potentials(expected.emissions * 0.5, expected.transitions * 0.5, Y.lengths))
+    assert loss == pytest.approx(chained_loss(model, chosen, targets), rel=1e-5)
     chained = gradients(model)
-    assert loss == pytest.approx(expected.loss, rel=1e-5)
     assert fused.keys() == chained.keys()
     for name, gradient in fused.items():
         scale = max(np.abs(gradient).max(), 1e-3)
@@ -151,55 +125,29 @@ def test_an_entity_cut_by_windows_without_context(model, docs, monkeypatch):
     """The rest of it begins again in the next window, where nothing else may begin."""
     set_windows(monkeypatch, model, window=4, context=0)
     doc = docs[2][:8].as_doc()
-    target = np.zeros((8, TAGS), bool)
-    target[np.arange(8), [0, 0, 0, 1, 2, 0, 0, 0]] = True
-    loss, _ = model.begin_update(annotated([doc], [target]))
+    target = np.array([0, 0, 0, 1, 2, 0, 0, 0])[:, None] == np.arange(TAGS)
+    loss = fused_loss(model, [doc], [target])
+    target[4] = np.arange(TAGS) == 1
     halves = [doc[:4].as_doc(), doc[4:].as_doc()]
-    target[4] = [False, True, False, False, False]
-    expected, _ = model.begin_update(annotated(halves, [target[:4], target[4:]]))
-    assert loss == pytest.approx(expected, rel=1e-5)
+    assert loss == pytest.approx(fused_loss(model, halves, [target[:4], target[4:]]), rel=1e-5)
+    gradients(model)
 
 
 def test_cut_docs_learn_from_every_token_once(model, docs, vocab):
     """The gradient of a cut Doc reaches each token's tag; context adds none of its own."""
     doc = docs[2]
     nothing = np.ones((len(doc), TAGS), bool)
-    loss, backprop = model.begin_update(annotated([doc], [nothing]))
-    backprop(1.0)
-    assert loss == 0
+    assert fused_loss(model, [doc], [nothing]) == 0
     assert gradients(model) == {}
     # The annotation of one token, against the window 3…14 with the core 6…11, read alone.
     one = nothing.copy()
     one[8, 1:] = False
+    loss, cut = fused_loss(model, [doc], [one]), gradients(model)
     window = Doc(vocab, words=[token.text for token in doc[3:15]])
-    found = []
-    for docs_, targets in (([doc], [one]), ([window], [one[3:15]])):
-        loss, backprop = model.begin_update(annotated(docs_, targets))
-        backprop(1.0)
-        found.append((loss, gradients(model)))
-    (loss, cut), (expected_loss, expected) = found
-    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    assert loss == pytest.approx(fused_loss(model, [window], [one[3:15]]), rel=1e-5)
+    expected = gradients(model)
     for name, gradient in cut.items():
         np.testing.assert_allclose(gradient, expected[name], atol=1e-5, err_msg=name)
-
-
-def test_no_retracing_as_lengths_change(model, vocab):
-    shim = model.layers[1].shims[0]
-
-    def run(length, copies):
-        doc = Doc(vocab, words=["word"] * length)
-        target = np.zeros((length, TAGS), bool)
-        target[:, 0] = True
-        model.predict([doc] * copies)
-        _, backprop = model.begin_update(annotated([doc] * copies, [target] * copies))
-        backprop(1.0)
-
-    run(3, 2)
-    traces = shim.traces
-    for length, copies in [(1, 1), (5, 1), (12, 3), (30, 2), (2, 20)]:
-        run(length, copies)
-    gradients(model)
-    assert shim.traces == traces
 
 
 def test_batches_of_onnx_runtime_are_small(model, docs, monkeypatch):
@@ -219,11 +167,6 @@ def test_batches_of_onnx_runtime_are_small(model, docs, monkeypatch):
     assert all(n * length <= 12 or n == 1 for n, length in sizes)
     np.testing.assert_allclose(found.emissions, expected.emissions, atol=1e-5)
     np.testing.assert_array_equal(found.transitions, expected.transitions)
-
-
-def test_constraints_reach_the_output(model, docs):
-    transitions = model.predict(docs[:1]).transitions
-    assert (transitions[~iob2_allowed(LABELS)] <= -1e4).all()
 
 
 @pytest.mark.parametrize(

@@ -83,12 +83,7 @@ def assert_like_keras(network, features, is_standalone):
 @pytest.mark.parametrize("is_standalone", [False, True])
 def test_potentials_are_those_of_keras(network_and_features, is_standalone):
     assert_like_keras(*network_and_features, is_standalone)
-
-
-@pytest.mark.parametrize("is_standalone", [False, True])
-def test_graphs_are_valid(network_and_features, is_standalone):
-    network, _ = network_and_features
-    graph = export_bilstm_crf(*saved(network), is_standalone).graph
+    graph = export_bilstm_crf(*saved(network_and_features[0]), is_standalone).graph
     onnx.checker.check_model(graph.to_bytes(with_arrays=True), full_check=True)
 
 
@@ -111,23 +106,19 @@ def state():
 
 
 @only_compiled
-def test_embeddings_are_not_in_the_graph_unless_it_stands_alone(state):
+@pytest.mark.parametrize("has_id_parts", [True, False])
+@pytest.mark.parametrize("is_standalone", [True, False])
+def test_embeddings_are_not_in_the_graph_unless_it_is_whole(state, is_standalone, has_id_parts):
+    """Networks saved without ``id_parts`` are whole graphs too."""
     config, weights = state
-    table = dict(weights)["embedding/embeddings"]
-    for is_standalone in (True, False):
-        exported = export_bilstm_crf(config, weights, is_standalone)
-        shapes = [array.shape for array in exported.graph.arrays.values()]
-        assert (table.shape in shapes) is is_standalone
-        assert (exported.prepare is None) is is_standalone
-        assert exported.arguments[0].dtype == np.int32
-
-
-@only_compiled
-def test_networks_saved_without_id_parts_are_whole_graphs(state):
-    config, weights = state
-    settings = {key: value for key, value in config["config"].items() if key != "id_parts"}
-    exported = export_bilstm_crf({**config, "config": settings}, weights, False)
-    assert exported.prepare is None
+    id_parts = config["config"]["id_parts"] if has_id_parts else None
+    config = {**config, "config": {**config["config"], "id_parts": id_parts}}
+    exported = export_bilstm_crf(config, weights, is_standalone)
+    is_whole = is_standalone or not has_id_parts
+    shapes = [array.shape for array in exported.graph.arrays.values()]
+    assert (dict(weights)["embedding/embeddings"].shape in shapes) is is_whole
+    assert (exported.prepare is None) is is_whole
+    assert exported.arguments[0].dtype == np.int32
 
 
 def test_weights_must_fit(state):
@@ -177,13 +168,17 @@ OTHERS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 }
 
 
+def assert_refused(inputs, hidden, message):
+    emissions = layers.Dense(2 * N_LABELS + 1, name="emissions")(hidden)
+    network = BiLSTMCRF(keras.Model(inputs, emissions), N_LABELS)
+    with pytest.raises(UnsupportedNetwork, match=message):
+        export_bilstm_crf(*saved(network), True)
+
+
 @pytest.mark.parametrize(("hidden", "message"), OTHERS.values(), ids=OTHERS)
 def test_other_encoders_are_refused_by_name(hidden, message):
     features, mask = keras.Input((None, 6)), keras.Input((None,), dtype="bool")
-    emissions = layers.Dense(2 * N_LABELS + 1, name="emissions")(hidden(features, mask))
-    network = BiLSTMCRF(keras.Model([features, mask], emissions), N_LABELS)
-    with pytest.raises(UnsupportedNetwork, match=message):
-        export_bilstm_crf(*saved(network), True)
+    assert_refused([features, mask], hidden(features, mask), message)
 
 
 @pytest.mark.parametrize("axis", [1, 2])
@@ -191,10 +186,7 @@ def test_other_sums_are_refused(axis):
     ids, mask = keras.Input((None, 8), dtype="int32"), keras.Input((None,), dtype="bool")
     grouped = layers.Reshape((-1, 4, 2, 3))(layers.Embedding(9, 3)(ids))
     flat = layers.Reshape((-1, 6))(ops.sum(grouped, axis=axis))
-    emissions = layers.Dense(2 * N_LABELS + 1, name="emissions")(flat)
-    network = BiLSTMCRF(keras.Model([ids, mask], emissions), N_LABELS)
-    with pytest.raises(UnsupportedNetwork, match=f"Sum.*axis={axis}"):
-        export_bilstm_crf(*saved(network), True)
+    assert_refused([ids, mask], flat, f"Sum.*axis={axis}")
 
 
 def test_other_networks_are_refused(state):

@@ -18,28 +18,20 @@ def padded(batch):
     return len(batch) * max(map(len, batch))
 
 
-def test_much_data_has_batches_of_the_full_size(examples):
-    found = list(make_batcher(size=100, batches=10, buffer=64)(examples))
-    assert sum(map(len, found)) == len(examples)
-    assert 80 < max(map(padded, found)) <= 100
+def test_much_data_and_streams_have_batches_of_the_full_size(examples):
+    for batches, data in ((10, examples), (1000, iter(examples))):
+        found = list(make_batcher(size=100, batches=batches, buffer=64)(data))
+        assert sum(map(len, found)) == len(examples)
+        assert 80 < max(map(padded, found)) <= 100
 
 
 def test_little_data_has_smaller_batches(examples):
-    n_tokens = sum(map(len, examples))
     found = list(make_batcher(size=10_000, batches=40, buffer=64)(examples))
     assert sorted(map(id, (eg for batch in found for eg in batch))) == sorted(map(id, examples))
-    assert max(map(padded, found)) <= n_tokens / 40
+    assert max(map(padded, found)) <= sum(map(len, examples)) / 40
     assert len(found) >= 40
-
-
-def test_the_least_data_has_batches_of_one(examples):
     found = list(make_batcher(size=1500, batches=100, buffer=512)(examples[:5]))
     assert [len(batch) for batch in found] == [1] * 5
-
-
-def test_streams_have_the_full_size(examples):
-    found = list(make_batcher(size=100, batches=1000, buffer=64)(iter(examples)))
-    assert 80 < max(map(padded, found)) <= 100
 
 
 @pytest.mark.parametrize("name", ["size", "batches", "buffer"])

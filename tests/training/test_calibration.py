@@ -1,3 +1,5 @@
+from itertools import count
+
 import numpy as np
 import pytest
 import spacy
@@ -17,17 +19,10 @@ def nlp(trained_nlp):
 @pytest.fixture
 def noisy_docs(train_examples):
     """What the pipeline knows by heart, every fifth entity's annotation gone."""
-    docs, count = [], 0
-    for _ in range(5):
-        for example in train_examples:
-            doc = example.reference.copy()
-            kept = []
-            for ent in doc.ents:
-                count += 1
-                if count % 5:
-                    kept.append(ent)
-            doc.set_ents(kept)
-            docs.append(doc)
+    docs = [eg.reference.copy() for _ in range(5) for eg in train_examples]
+    number = count(1)
+    for doc in docs:
+        doc.set_ents([ent for ent in doc.ents if next(number) % 5])
     return docs
 
 

@@ -36,11 +36,8 @@ INFO = {
 def nlp():
     nlp = spacy.blank("en")
     nlp.add_pipe("ner")
-    nlp.config["training"] = {
-        "max_steps": 0,
-        "eval_frequency": 250,
-        "score_weights": {"ents_f": 1.0},
-    }
+    training = {"max_steps": 0, "eval_frequency": 250, "score_weights": {"ents_f": 1.0}}
+    nlp.config["training"] = training
     return nlp
 
 
@@ -107,18 +104,19 @@ def test_is_reached_from_the_command_line(train_examples, tmp_path):
 
 def test_our_log_has_settings_scores_and_end(nlp, tmp_path):
     make = registry.loggers.get("ner_lstm_component.Logger.v1")
-    set_up = make(console_output=False, log_file=tmp_path / "logs" / "app.log")
-    log_step, finalize = set_up(nlp, io.StringIO(), io.StringIO())
+    assert make is training_logger
+    path = tmp_path / "logs" / "app.log"
+    log_step, finalize = make(console_output=False, log_file=path)(
+        nlp, io.StringIO(), io.StringIO()
+    )
     log_step(None)
     log_step(INFO)
     finalize()
-    start, evaluation, end = _records(tmp_path / "logs" / "app.log")
-    assert start["message"] == "Start"
+    start, evaluation, end = _records(path)
+    assert (start["message"], end["message"]) == ("Start", "End")
     assert start["training"]["eval_frequency"] == 250
-    assert evaluation["step"] == 250
-    assert evaluation["scores/ents_f"] == 0.75
-    assert evaluation["types_f1/geo"] == 0.667
-    assert end["message"] == "End"
+    names = ("step", "scores/ents_f", "types_f1/geo")
+    assert [evaluation[name] for name in names] == [250, 0.75, 0.667]
 
 
 def test_our_log_has_the_error_that_ended_training(nlp, tmp_path):
