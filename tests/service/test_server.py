@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -14,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,27 +66,25 @@ class Load:
                 self.refused += 1
                 time.sleep(0.01)
                 continue
-            self._ask_over(connection)
-            connection.close()
+            with contextlib.closing(connection):
+                self._ask_over(connection)
 
     def _ask_over(self, connection: http.client.HTTPConnection) -> None:
-        is_accepted = False
-        while not self.stopping.is_set():
+        lost, is_kept = self.lost_new, True
+        while is_kept and not self.stopping.is_set():
             try:
                 connection.request("POST", "/predict", json.dumps(BODY), JSON)
                 response = connection.getresponse()
                 answer = json.loads(response.read())
             except (OSError, http.client.HTTPException) as error:
-                (self.lost if is_accepted else self.lost_new).append(repr(error))
+                lost.append(repr(error))
                 return
             assert response.status == 200
             check_answer(answer)
             self.answers += 1
-            is_accepted = True
-            if response.will_close or not self.keeps_connection:
-                return
+            lost, is_kept = self.lost, self.keeps_connection and not response.will_close
 
-    @contextmanager
+    @contextlib.contextmanager
     def running(self) -> Iterator[Load]:
         for thread in self.threads:
             thread.start()
@@ -160,7 +158,10 @@ def test_connection_is_kept_after_a_refused_body(server):
 
 
 def test_more_connections_than_threads(impatient):
-    with Load(impatient.url, 1, keeps_connection=True).running() as load, ExitStack() as stack:
+    with (
+        Load(impatient.url, 1, keeps_connection=True).running() as load,
+        contextlib.ExitStack() as stack,
+    ):
         clients = [stack.enter_context(httpx.Client(base_url=impatient.url)) for _ in range(5)]
         for client in [*clients, *clients]:
             check_answer(client.post("/predict", json=BODY).json())
