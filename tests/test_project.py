@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -95,18 +93,10 @@ def test_variables_reach_the_commands(project, run):
     assert "--system.seed 5" in train
 
 
-def test_command_line_overrides(project):
-    """As typed by a user; the dot is the project's folder."""
+def test_path_with_spaces_and_quotes(project, run):
     (project / "my data").mkdir()
     (project / "other.csv").rename(project / "my data" / "it's other.csv")
-    overrides = ["--vars.split_seed", "3", "--vars.dataset", "my data/it's other.csv"]
-    result = subprocess.run(
-        [sys.executable, "-m", "spacy", "project", "run", "convert", ".", *overrides],
-        cwd=project,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    run("convert", dataset="my data/it's other.csv", split_seed=3)
     assert "Village" in words(project / "corpus" / "test.spacy")
 
 

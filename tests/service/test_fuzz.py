@@ -110,17 +110,16 @@ def test_application(model):
 
 @pytest.mark.slow
 def test_server(server):
+    def answers(client: httpx.Client) -> Iterator[tuple[int, Any]]:
+        for body, content_type in bodies(1, 5_000):
+            # gunicorn closes the connection if a larger body is refused.
+            connection = "close" if len(body) > 60_000 else "keep-alive"
+            headers = {"Content-Type": content_type, "Connection": connection}
+            response = client.post("/predict", content=body, headers=headers)
+            yield response.status_code, response.json()
+
     workers = server.workers
     with httpx.Client(base_url=server.url, timeout=60) as client:
-
-        def post(body: bytes, content_type: str) -> httpx.Response:
-            headers = {"Content-Type": content_type}
-            if len(body) > 60_000:
-                # gunicorn closes the connection if a larger body is refused.
-                headers["Connection"] = "close"
-            return client.post("/predict", content=body, headers=headers)
-
-        responses = (post(*one) for one in bodies(1, 5_000))
-        check((response.status_code, response.json()) for response in responses)
+        check(answers(client))
         assert len(client.post("/predict", json=GOOD).json()["ents"]) == 2
     assert server.workers == workers

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +56,18 @@ class Load:
         self.lost_new: list[str] = []
         self.refused = 0
         self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+        self.clients = clients
 
     def _ask(self) -> None:
         while not self.stopping.is_set():
-            connection = http.client.HTTPConnection(self.address, timeout=60)
-            try:
-                connection.connect()
-            except OSError:
-                self.refused += 1
-                time.sleep(0.01)
-                continue
-            with contextlib.closing(connection):
-                self._ask_over(connection)
+            with contextlib.closing(http.client.HTTPConnection(self.address, timeout=60)) as one:
+                try:
+                    one.connect()
+                except OSError:
+                    self.refused += 1
+                    time.sleep(0.01)
+                else:
+                    self._ask_over(one)
 
     def _ask_over(self, connection: http.client.HTTPConnection) -> None:
         lost, is_kept = self.lost_new, True
@@ -75,25 +75,22 @@ class Load:
             try:
                 connection.request("POST", "/predict", json.dumps(BODY), JSON)
                 response = connection.getresponse()
-                answer = json.loads(response.read())
-            except (OSError, http.client.HTTPException) as error:
+                check_answer(json.loads(response.read()))
+            except Exception as error:
                 lost.append(repr(error))
                 return
-            assert response.status == 200
-            check_answer(answer)
             self.answers += 1
             lost, is_kept = self.lost, self.keeps_connection and not response.will_close
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Load]:
-        for thread in self.threads:
-            thread.start()
-        try:
-            yield self
-        finally:
-            self.stopping.set()
-            for thread in self.threads:
-                thread.join()
+        with ThreadPoolExecutor(self.clients) as pool:
+            for _ in range(self.clients):
+                pool.submit(self._ask)
+            try:
+                yield self
+            finally:
+                self.stopping.set()
 
     def wait_for(self, answers: int) -> None:
         """Wait for this many more answers."""
@@ -114,14 +111,6 @@ def n_predicted(server: Server) -> float:
     name = 'ner_lstm_requests_total{endpoint="/predict",method="POST",status="200"}'
     lines = server.request("GET", "/metrics").text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
-
-
-def test_workers_share_their_metrics(server):
-    assert len(server.workers) == 2
-    before = n_predicted(server)
-    for _ in range(20):
-        predict(server)
-    assert n_predicted(server) == before + 20
 
 
 def test_log_has_a_line_of_json_for_each_request(server):
@@ -158,10 +147,8 @@ def test_connection_is_kept_after_a_refused_body(server):
 
 
 def test_more_connections_than_threads(impatient):
-    with (
-        Load(impatient.url, 1, keeps_connection=True).running() as load,
-        contextlib.ExitStack() as stack,
-    ):
+    with contextlib.ExitStack() as stack:
+        load = stack.enter_context(Load(impatient.url, 1, keeps_connection=True).running())
         clients = [stack.enter_context(httpx.Client(base_url=impatient.url)) for _ in range(5)]
         for client in [*clients, *clients]:
             check_answer(client.post("/predict", json=BODY).json())
@@ -297,12 +284,9 @@ def test_configuration_file_and_tls(model, start_server, tmp_path):
     server = start_server(str(model), *options, scheme="https", cwd=tmp_path).wait_until_ready()
     predict(server)
     assert len(server.workers) == 1  # options override the file
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=15) as plain,
-        context.wrap_socket(plain) as connection,
-    ):
+    context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+    plain = socket.create_connection(("127.0.0.1", server.port), timeout=15)
+    with context.wrap_socket(plain, server_hostname="localhost") as connection:
         fields = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
         connection.sendall(f"POST /predict HTTP/1.1\r\n{fields}{{".encode())
         # At the deadline, OpenSSL cannot write an answer: its connection has been shut down.
