@@ -2,12 +2,9 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import srsly
 from spacy.tokens import DocBin
 from spacy.util import load_config
 from spacy.vocab import Vocab
@@ -67,45 +64,20 @@ def words(path: Path) -> str:
 # --- what project.yml says -------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def config() -> dict:
-    return srsly.read_yaml(ROOT / "project.yml")
-
-
-def test_is_valid():
+def test_commands_and_their_deps():
+    """Each dep is a file of the project, or made by an earlier command."""
     config = load_project_config(ROOT, interpolate=True)
     assert config["workflows"]["all"] == ["convert", "train", "evaluate", "package"]
-    names = [command["name"] for command in config["commands"]]
-    assert {"convert", "train", "evaluate", "package", "serve", "clean"} <= set(names)
-
-
-def test_commands_have_a_help_and_depend_on_their_scripts_and_configs(config):
+    made = {"training/train.spacy", "training/test.spacy", "training/log.jsonl"}
     for command in config["commands"]:
-        assert re.fullmatch(r"[A-Z][^\n]*[^.\n]", command["help"]), command["name"]
-        for path in re.findall(r"(?:scripts|configs)/[\w./${}]+", " ".join(command["script"])):
-            assert path in command["deps"], command["name"]
-            assert (ROOT / path.replace("${vars.config}", config["vars"]["config"])).is_file()
-
-
-def test_every_dep_exists_or_is_made_by_an_earlier_command(config):
-    made = ["training/train.spacy", "training/test.spacy", "training/log.jsonl"]
-    for command in config["commands"]:
-        for dep in command.get("deps", []):
-            if not dep.startswith("${") and dep not in made:
-                assert (ROOT / dep.replace("${vars.config}", "default")).exists(), dep
-        made += command.get("outputs", [])
-
-
-def test_package_depends_on_the_whole_package(config):
-    (package,) = [command for command in config["commands"] if command["name"] == "package"]
-    assert {"ner_lstm_component", "setup.cfg", "setup.py", "README.md"} <= set(package["deps"])
-
-
-def test_asset_is_the_real_file(config):
-    (asset,) = config["assets"]
-    assert asset["dest"] == "assets/ner_dataset.csv"
-    assert asset["checksum"] == "0c5f5151df296234941d06f30305d9f6"
-    assert "url" not in asset
+        name, deps = command["name"], set(command.get("deps", []))
+        assert re.fullmatch(r"[A-Z][^\n]*[^.\n]", command["help"]), name
+        used = set(re.findall(r"(?:scripts|configs)/[\w./]+", " ".join(command["script"])))
+        assert used <= deps, name
+        assert {dep for dep in deps - made if not (ROOT / dep).exists()} == set(), name
+        made |= set(command.get("outputs", []))
+        if name == "package":
+            assert {"ner_lstm_component", "setup.cfg", "setup.py", "README.md"} <= deps
 
 
 # --- what it does ----------------------------------------------------------------------
@@ -121,18 +93,10 @@ def test_variables_reach_the_commands(project, run):
     assert "--system.seed 5" in train
 
 
-def test_command_line_overrides(project):
-    """As typed by a user; the dot is the project's folder."""
+def test_path_with_spaces_and_quotes(project, run):
     (project / "my data").mkdir()
     (project / "other.csv").rename(project / "my data" / "it's other.csv")
-    overrides = ["--vars.split_seed", "3", "--vars.dataset", "my data/it's other.csv"]
-    result = subprocess.run(
-        [sys.executable, "-m", "spacy", "project", "run", "convert", ".", *overrides],
-        cwd=project,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    run("convert", dataset="my data/it's other.csv", split_seed=3)
     assert "Village" in words(project / "corpus" / "test.spacy")
 
 
@@ -166,13 +130,10 @@ def test_failed_training_leaves_no_pipeline_of_other_data(project, run):
     run("train")
     faulty = project / "configs" / "gpu.cfg"
     faulty.write_text(faulty.read_text().replace("Adam.v1", "Eve.v1"))
-    with pytest.raises(SystemExit):
-        run("train", config="gpu")
-    assert (project / "training" / "model-best").exists()
-    assert "Town" in words(project / "training" / "test.spacy")
-    with pytest.raises(SystemExit):
-        run("train", config="gpu", dataset="other.csv")
-    assert not (project / "training" / "model-best").exists()
+    for overrides, is_kept in (({}, True), ({"dataset": "other.csv"}, False)):
+        with pytest.raises(SystemExit):
+            run("train", config="gpu", **overrides)
+        assert (project / "training" / "model-best").exists() == is_kept
 
 
 def test_clean(project, run):

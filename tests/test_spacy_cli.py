@@ -1,17 +1,16 @@
 """spaCy's own commands on pipelines with ``ner_lstm``."""
 
+import copy
 import json
 
 import numpy as np
 import pytest
 import spacy
-import spacy.cli  # registers the commands
-from spacy.cli._util import app
+from spacy.cli import app
 from spacy.cli.find_threshold import find_threshold
+from spacy.pipeline.ner import DEFAULT_NER_MODEL
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus
-from spacy.training.initialize import init_nlp
-from spacy.util import load_config
 from spacy.vocab import Vocab
 from thinc.api import Config
 from typer.testing import CliRunner
@@ -46,10 +45,6 @@ lives VBZ B-VP O
 in IN B-PP O
 Oslo NNP B-NP B-LOC
 . . O O
-
-Nobody NN B-NP O
-came VBD B-VP O
-. . O O
 """
 
 IOB = "Anna|NNP|B-PER Berg|NNP|I-PER lives|VBZ|O in|IN|O Oslo|NNP|B-LOC .|.|O\n"
@@ -70,11 +65,11 @@ def folder(tmp_path_factory, train_examples):
     return folder
 
 
-def write_config(path, text, model=None):
-    """Write a config to ``path``, completed with spaCy's defaults."""
+def write_config(path, text, **models):
+    """Write a config, completed with spaCy's defaults, in which components have ``models``."""
     config = Config().from_str(text, interpolate=False)
-    if model is not None:
-        config["components"]["ner_lstm"]["model"] = model
+    for name, model in models.items():
+        config["components"][name]["model"] = model
     base = path.with_name(f"base-{path.name}")
     config.to_disk(base)
     run("init", "fill-config", base, path)
@@ -84,7 +79,7 @@ def write_config(path, text, model=None):
 @pytest.fixture(scope="module")
 def config(folder, trained_nlp):
     model = trained_nlp.config["components"]["ner_lstm"]["model"]
-    return write_config(folder / "config.cfg", CONFIG, model)
+    return write_config(folder / "config.cfg", CONFIG, ner_lstm=model)
 
 
 def train(config, data, output, *options):
@@ -99,10 +94,7 @@ def model(config, folder):
 
 
 def weights(path):
-    return network_weights(spacy.load(path))
-
-
-def network_weights(nlp):
+    nlp = spacy.load(path)
     return nlp.get_pipe("ner_lstm").model.layers[1].shims[0].keras_model.get_weights()
 
 
@@ -111,8 +103,7 @@ def assert_equal(a, b):
         np.testing.assert_array_equal(one, other)
 
 
-def assert_finds_entities(path, person="per", place="geo"):
-    nlp = spacy.load(path)
+def assert_finds_entities(nlp, person="per", place="geo"):
     doc = nlp(Doc(nlp.vocab, words=["Anna", "Berg", "lives", "in", "Oslo", "."]))
     found = [(ent.text, ent.label_) for ent in doc.ents]
     assert found == [("Anna Berg", person), ("Oslo", place)]
@@ -128,18 +119,8 @@ def test_init_labels_and_train_again(model, config, folder):
     filled["initialize"] = {"components": {"ner_lstm": {"labels": reader}}}
     filled.to_disk(folder / "labels.cfg")
     train(folder / "labels.cfg", data, folder / "again")
-    assert_finds_entities(folder / "again" / "model-last")
+    assert_finds_entities(spacy.load(folder / "again" / "model-last"))
     assert_equal(weights(model), weights(folder / "again" / "model-last"))
-
-
-def test_seed(config, folder):
-    paths = dict.fromkeys(("paths.train", "paths.dev"), str(folder / "data.spacy"))
-    one, same, other = (
-        network_weights(init_nlp(load_config(config, overrides={**paths, "system.seed": seed})))
-        for seed in (0, 0, 1)
-    )
-    assert_equal(one, same)
-    assert any((a != b).any() for a, b in zip(one, other, strict=True))
 
 
 def test_train_with_gradient_accumulation(config, folder):
@@ -158,29 +139,23 @@ def test_train_on_converted_files(tmp_path, config):
         converted.append([(ent.text, ent.label_) for doc in docs for ent in doc.ents])
     assert converted[0] == converted[1] == [("Anna Berg", "PER"), ("Oslo", "LOC")] * 3
     train(config, tmp_path / "one.spacy", tmp_path / "out")
-    assert_finds_entities(tmp_path / "out" / "model-last", "PER", "LOC")
+    assert_finds_entities(spacy.load(tmp_path / "out" / "model-last"), "PER", "LOC")
 
 
-def test_fill_and_debug_config(tmp_path, folder):
-    full = Config().from_disk(write_config(tmp_path / "full.cfg", CONFIG), interpolate=False)
-    model = full["components"]["ner_lstm"]["model"]
-    assert model["@architectures"] == "ner_lstm_component.KerasLSTMTagger.v1"
-    assert full["components"]["ner_lstm"]["scorer"] == {"@scorers": "spacy.ner_scorer.v1"}
-    data = folder / "data.spacy"
-    run("debug", "config", tmp_path / "full.cfg", "--paths.train", data, "--paths.dev", data)
+@pytest.fixture
+def sourced(model):
+    """A config that takes ``ner_lstm`` from the trained pipeline."""
+    return CONFIG.replace('factory = "ner_lstm"', f'source = "{model}"')
 
 
-def test_assemble(model, config, folder):
-    text = CONFIG.replace('factory = "ner_lstm"', f'source = "{model}"')
-    sourced = write_config(folder / "assemble.cfg", text)
-    run("assemble", sourced, folder / "assembled")
-    assert_finds_entities(folder / "assembled")
+def test_assemble(sourced, folder):
+    run("assemble", write_config(folder / "assemble.cfg", sourced), folder / "assembled")
+    assert_finds_entities(spacy.load(folder / "assembled"))
 
 
-def test_frozen_and_sourced(model, folder):
+def test_frozen_and_sourced(model, sourced, folder):
     """A sourced, frozen and annotating component keeps its weights."""
-    text = CONFIG.replace('factory = "ner_lstm"', f'source = "{model}"')
-    text = text.replace('["ner_lstm"]', '["ner_lstm", "textcat"]')
+    text = sourced.replace('["ner_lstm"]', '["ner_lstm", "textcat"]')
     text = text.replace(
         "[training]",
         '[components.textcat]\nfactory = "textcat"\n\n'
@@ -198,7 +173,7 @@ def test_frozen_and_sourced(model, folder):
 
 
 def test_evaluate_and_benchmark(model, folder):
-    assert_finds_entities(model)
+    assert_finds_entities(spacy.load(model))
     run("evaluate", model, folder / "data.spacy", "--output", folder / "scores.json")
     scores = json.loads((folder / "scores.json").read_text())
     assert scores["ents_f"] > 0.9
@@ -213,23 +188,9 @@ def test_evaluate_and_benchmark(model, folder):
 LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": 24, "upstream": "*"}
 
 
-def predictions(nlp, docs):
-    """Predict emissions and entities from the words."""
-    found = [nlp(Doc(nlp.vocab, words=[token.text for token in doc])) for doc in docs]
-    entities = [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in found]
-    return nlp.get_pipe("ner_lstm").model.predict(found).emissions, entities
-
-
-def assert_round_trip(folder, docs):
-    """Check that a pipeline predicts well, and the same after saving and loading."""
-    nlp = spacy.load(folder)
-    nlp.to_disk(folder / "again")
-    emissions, entities = predictions(nlp, docs)
-    others, same = predictions(spacy.load(folder / "again"), docs)
-    assert entities == same
-    assert_equal(emissions, others)
-    expected = [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in docs]
-    assert sum(a == b for a, b in zip(entities, expected, strict=True)) > 0.8 * len(docs)
+def emissions(nlp, examples):
+    docs = [nlp(Doc(nlp.vocab, words=[t.text for t in eg.reference])) for eg in examples]
+    return nlp.get_pipe("ner_lstm").model.predict(docs).emissions
 
 
 def test_shared_listener(tmp_path, folder, train_examples, tok2vec_model, small_tok2vec_model):
@@ -237,55 +198,39 @@ def test_shared_listener(tmp_path, folder, train_examples, tok2vec_model, small_
     text = CONFIG.replace('["ner_lstm"]', '["tok2vec", "ner", "ner_lstm"]')
     others = '[components.tok2vec]\nfactory = "tok2vec"\n\n[components.ner]\nfactory = "ner"\n\n'
     text = text.replace("[training]", f"{others}[training]")
-    full = Config().from_str(text, interpolate=False)
-    full["components"]["tok2vec"]["model"] = tok2vec_model
-    full["components"]["ner"]["model"] = {
-        "@architectures": "spacy.TransitionBasedParser.v2",
-        "state_type": "ner",
-        "extra_state_tokens": False,
-        "hidden_width": 16,
-        "maxout_pieces": 2,
-        "use_upper": True,
-        "tok2vec": LISTENER,
-    }
-    full["components"]["ner_lstm"]["model"] = {**small_tok2vec_model, "tok2vec": LISTENER}
-    path = write_config(tmp_path / "shared.cfg", full.to_str(interpolate=False))
-    shown = train(path, folder / "data.spacy", tmp_path / "out")
-    assert "LOSS TOK2VEC" in shown
-    docs = [eg.reference for eg in train_examples]
+    ner, ner_lstm = (
+        {**model, "tok2vec": LISTENER} for model in (DEFAULT_NER_MODEL, small_tok2vec_model)
+    )
+    models = {"tok2vec": tok2vec_model, "ner": ner, "ner_lstm": ner_lstm}
+    path = write_config(tmp_path / "shared.cfg", text, **models)
+    assert "LOSS TOK2VEC" in train(path, folder / "data.spacy", tmp_path / "out")
     nlp = spacy.load(tmp_path / "out/model-last")
     nlp.remove_pipe("ner")  # its entities would be kept
-    nlp.to_disk(tmp_path / "alone")
-    assert_round_trip(tmp_path / "alone", docs)
-    before = predictions(nlp, docs)
+    assert_finds_entities(nlp)
+    before = emissions(nlp, train_examples)
     nlp.replace_listeners("tok2vec", "ner_lstm", ["model.tok2vec"])
     nlp.remove_pipe("tok2vec")
     nlp.to_disk(tmp_path / "replaced")
-    after = predictions(spacy.load(tmp_path / "replaced"), docs)
-    assert after[1] == before[1]
-    for a, b in zip(before[0], after[0], strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+    after = emissions(spacy.load(tmp_path / "replaced"), train_examples)
+    np.testing.assert_allclose(after, before, atol=1e-5)
 
 
 def test_static_vectors(tmp_path, folder, train_examples, small_tok2vec_model):
-    docs = [eg.reference for eg in train_examples]
     rng = np.random.default_rng(0)
     with_vectors = spacy.blank("en")
-    for word in sorted({token.text for doc in docs for token in doc}):
+    for word in sorted({token.text for eg in train_examples for token in eg.reference}):
         with_vectors.vocab.set_vector(word, rng.normal(0, 1, 20).astype("f"))
     with_vectors.to_disk(tmp_path / "vectors")
-    embed = {**small_tok2vec_model["tok2vec"]["embed"], "include_static_vectors": True}
-    model = {**small_tok2vec_model, "tok2vec": {**small_tok2vec_model["tok2vec"], "embed": embed}}
-    path = write_config(tmp_path / "static.cfg", CONFIG, model)
+    model = copy.deepcopy(small_tok2vec_model)
+    model["tok2vec"]["embed"]["include_static_vectors"] = True
+    path = write_config(tmp_path / "static.cfg", CONFIG, ner_lstm=model)
     options = ("--initialize.vectors", tmp_path / "vectors")
     train(path, folder / "data.spacy", tmp_path / "out", *options)
-    assert_round_trip(tmp_path / "out/model-last", docs)
-    # Without the vectors, the emissions change.
     nlp = spacy.load(tmp_path / "out/model-last")
-    emissions, _ = predictions(nlp, docs)
+    assert_finds_entities(nlp)
+    before = emissions(nlp, train_examples)
     nlp.vocab.vectors.data[:] = 0
-    others, _ = predictions(nlp, docs)
-    assert all(np.abs(a - b).max() > 1e-3 for a, b in zip(emissions, others, strict=True))
+    assert (np.abs(before - emissions(nlp, train_examples)).max(axis=1) > 1e-3).all()
 
 
 # ---------------------------------------------------------------- confidence
@@ -299,7 +244,7 @@ def test_averages_and_calibration(model, config, folder, tmp_path):
     full["training"]["optimizer"]["use_averages"] = True
     full.to_disk(tmp_path / "calibrated.cfg")
     train(tmp_path / "calibrated.cfg", folder / "data.spacy", tmp_path / "out")
-    assert_finds_entities(tmp_path / "out/model-best")
+    assert_finds_entities(spacy.load(tmp_path / "out/model-best"))
     averaged = weights(tmp_path / "out/model-last")
     assert all((a != b).any() for a, b in zip(weights(model), averaged, strict=True))
     ner = spacy.load(tmp_path / "out/model-best").get_pipe("ner_lstm")
@@ -313,10 +258,9 @@ def test_find_threshold(model, folder):
     arguments = ("ner_lstm", "threshold", "ents_f")
     shown = run("find-threshold", model, folder / "data.spacy", *arguments, "--n_trials", 3)
     assert "Best threshold" in shown
-    best, score, scores = find_threshold(
+    *_, scores = find_threshold(
         str(model), folder / "data.spacy", *arguments, n_trials=3, silent=True
     )
-    assert scores[best] == score
     nlp = spacy.load(model)
     examples = list(Corpus(folder / "data.spacy")(nlp))
     for threshold in (0.0, 0.5, 1.0):

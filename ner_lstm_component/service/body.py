@@ -22,10 +22,7 @@ _UTF_8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 
 
 def read_request(limits: Limits, deadlines: Deadlines) -> PredictRequest:
-    """Read and validate the body of `POST /predict`.
-
-    :raises werkzeug.exceptions.HTTPException: 400, 408, 413 or 415, with the reason.
-    """
+    """Read and validate the body of ``POST /predict``, or raise a 400, 408, 413 or 415."""
     _check_headers()
     body = _check_encoding(_read(limits, deadlines))
     try:
@@ -56,12 +53,12 @@ def _read(limits: Limits, deadlines: Deadlines) -> bytes:
         raise TooLarge("body", limits.body_bytes, "bytes", length)
     connection = request.environ.get(CONNECTION)
     deadlines.watch(connection, socket.SHUT_RD)
-    problem, cause = "", None
+    problem = ""
     try:
         body = request.get_data(cache=False)
     # Servers raise exceptions of their own for a body that is cut off or malformed.
-    except Exception as error:
-        body, problem, cause = b"", "it is malformed, or was cut off", error
+    except Exception:
+        body, problem = b"", "it is malformed, or was cut off"
     in_time = deadlines.forget(connection)
     if len(body) > limits.body_bytes:
         raise TooLarge("body", limits.body_bytes, "bytes")
@@ -70,7 +67,7 @@ def _read(limits: Limits, deadlines: Deadlines) -> bytes:
     if problem and not in_time:
         raise RequestTimeout(f"body: expected within {deadlines.seconds:g} seconds")
     if problem:
-        raise InvalidBody(problem) from cause
+        raise InvalidBody(problem)
     return body
 
 

@@ -11,12 +11,8 @@ import time
 class Deadlines:
     """Shuts down connections whose clients take too long to send or to receive.
 
-    The timeout of a socket would not do, because every byte restarts it. Shutting a connection
-    down wakes the thread that waits for it.
-
-    Connections may be None, for servers that read bodies before they call the application.
-
-    :param seconds: the time that a client has.
+    Every byte restarts the timeout of a socket. Shutting a connection down wakes the thread that
+    waits for it. Servers that read bodies before they call the application pass None.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -39,10 +35,7 @@ class Deadlines:
                 self._thread.start()
 
     def forget(self, connection: socket.socket | None) -> bool:
-        """Cancel a connection's deadline.
-
-        :return: False if it had passed, and the connection has been shut down.
-        """
+        """Cancel a connection's deadline, and return whether it had not yet passed."""
         with self._lock:
             return self._watched.pop(id(connection), None) is not None or connection is None
 

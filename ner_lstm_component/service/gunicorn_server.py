@@ -30,8 +30,8 @@ class GunicornServer(Application):
 
     Options of ``ner-lstm serve`` override ``GUNICORN_CMD_ARGS``, which overrides the file.
 
-    :param create: creates the application in a worker; called with the function that tells
-        whether the server has begun to stop.
+    :param create: creates the application in a worker, given a function that tells whether the
+        server has begun to stop.
     """
 
     def __init__(self, create: Callable[..., Flask], settings: ServerSettings) -> None:

@@ -57,12 +57,9 @@ class TooLarge(RequestEntityTooLarge):
 def check_inputs(
     field: str, inputs: Sequence[str] | Sequence[Sequence[str]], limits: Limits, max_length: int
 ) -> None:
-    """Refuse inputs that would take too long, before they are processed.
+    """Raise `TooLarge` for inputs that would take too long, before they are processed.
 
-    :param field: the name of the input, for the error.
-    :param inputs: texts, or sentences as tokens.
-    :param max_length: the maximum length of a text in characters, as set by the pipeline.
-    :raises TooLarge: if a limit is exceeded.
+    :param max_length: the pipeline's own limit of characters in a text.
     """
     if len(inputs) > limits.texts:
         raise TooLarge(field, limits.texts, field, len(inputs))
@@ -75,8 +72,7 @@ def check_inputs(
         if len(given) > max_length:
             raise TooLarge(field, max_length, "characters a text", len(given))
         words = given.split()
-        # Each word becomes at least one token.
-        n_words += len(words)
+        n_words += len(words)  # each becomes at least one token
         check_tokens(field, n_words, limits)
         for word in words:
             if len(word) > limits.word_characters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter as Counts
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -23,27 +23,24 @@ class Metrics:
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
         labels = ["method", "endpoint", "status"]
-        self._requests = Counter(
-            "ner_lstm_requests", "Requests answered.", labels, registry=registry
-        )
+        common: dict[str, Any] = {"namespace": "ner_lstm", "registry": registry}
+        self._requests = Counter("requests", "Requests answered.", labels, **common)
         self._seconds = Histogram(
-            "ner_lstm_request_seconds",
+            "request_seconds",
             "Time from a request's arrival at the application to its answer.",
             ["endpoint"],
             buckets=_SECONDS,
-            registry=registry,
+            **common,
         )
         self.in_progress = Gauge(
-            "ner_lstm_requests_in_progress",
+            "requests_in_progress",
             "Requests being answered.",
             multiprocess_mode="livesum",
-            registry=registry,
+            **common,
         )
-        self._texts = Counter("ner_lstm_texts", "Texts and sentences tagged.", registry=registry)
-        self._tokens = Counter("ner_lstm_tokens", "Tokens tagged.", registry=registry)
-        self._entities = Counter(
-            "ner_lstm_entities", "Entities found.", ["label"], registry=registry
-        )
+        self._texts = Counter("texts", "Texts and sentences tagged.", **common)
+        self._tokens = Counter("tokens", "Tokens tagged.", **common)
+        self._entities = Counter("entities", "Entities found.", ["label"], **common)
         if METRICS_VARIABLE not in os.environ:
             ProcessCollector(registry=registry)
 
@@ -58,9 +55,9 @@ class Metrics:
         """Count the texts of a request, with their tokens and entities."""
         self._texts.inc(tagged.sizes["texts"])
         self._tokens.inc(tagged.sizes["tokens"])
-        found = Counts(ent["label"] for one in tagged.predictions for ent in one["ents"])
-        for label, number in found.items():
-            self._entities.labels(label).inc(number)
+        for one in tagged.predictions:
+            for ent in one["ents"]:
+                self._entities.labels(ent["label"]).inc()
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

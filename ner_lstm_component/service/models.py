@@ -50,10 +50,7 @@ def load_pipeline(model: str | Path | None = None) -> Language:
 
 
 def find_component(nlp: Language) -> LSTMEntityRecognizer:
-    """Return the component made by the factory ``ner_lstm``, under any name.
-
-    :raises ModelError: if there is none.
-    """
+    """Return the component made by the factory ``ner_lstm``, or raise `ModelError`."""
     for name, pipe in nlp.pipeline:
         if nlp.get_pipe_meta(name).factory == FACTORY:
             return pipe
@@ -77,11 +74,8 @@ def _default_model() -> str | Path:
 
 def describe(nlp: Language, component: LSTMEntityRecognizer) -> dict[str, Any]:
     """Describe a pipeline that has been run, for ``/version``."""
-    wrappers = [
-        node
-        for node in component.model.walk()
-        if any(isinstance(shim, TensorFlowShim) for shim in node.shims)
-    ]
+    nodes = component.model.walk()
+    wrappers = (n for n in nodes if any(isinstance(shim, TensorFlowShim) for shim in n.shims))
     return {
         "name": f"{nlp.meta['lang']}_{nlp.meta['name']}",
         "version": nlp.meta["version"],

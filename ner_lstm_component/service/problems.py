@@ -21,10 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class InvalidBody(BadRequest):
-    """A body that cannot be read, or that the schema does not allow.
-
-    :param error: the reason.
-    """
+    """A body that cannot be read, or that the schema does not allow."""
 
     def __init__(self, error: str | ValidationError) -> None:
         self.errors = [{"field": "body", "message": str(error)}]

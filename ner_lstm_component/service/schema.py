@@ -72,7 +72,7 @@ class PredictRequest(BaseModel):
 
     @property
     def is_list(self) -> bool:
-        """Whether the answer is a list."""
+        """Whether the inputs, and so the answer, are a list."""
         return self.field in ("sentences", "texts")
 
     @property

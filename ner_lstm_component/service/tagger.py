@@ -28,13 +28,11 @@ class Tagged(NamedTuple):
 
 
 class Tagger:
-    """A loaded pipeline that threads share.
+    """A loaded pipeline that threads share, and that nothing else may use at the same time.
 
     They take turns, because spaCy's memory zones, which free the words of a request, apply to the
     whole vocab.
 
-    :param nlp: the pipeline; nothing else may use it at the same time.
-    :param limits: the limits of a request.
     :raises .models.ModelError: if the pipeline has no component ``ner_lstm``.
     """
 
@@ -57,10 +55,7 @@ class Tagger:
             ) from error
 
     def tag(self, request: PredictRequest) -> Tagged:
-        """Tag a request's inputs.
-
-        :raises .limits.TooLarge: if the request is beyond a limit.
-        """
+        """Tag a request's inputs, or raise `limits.TooLarge`."""
         check_inputs(request.field, request.inputs, self.limits, self.nlp.max_length)
         with self._lock:
             with self.nlp.memory_zone():

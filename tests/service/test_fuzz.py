@@ -17,24 +17,18 @@ from ner_lstm_component.app import Limits, create_app
 
 GOOD = {"text": "Anna Berg lives in Oslo."}
 KEYS = ("sentence", "sentences", "text", "texts", "threshold", "probabilities", "Text", "", "\0")
-STRINGS = (
+SHORT = (
     "",
     " ",
     "\0",
     "Oslo",
     "Anna Berg",
-    "\u202e\u200b\ufeff",
+    "<script>{{7*7}}",
     "🙂👩‍👩‍👧",
-    "\r\n\t\x0b\x1c\x85\u2028",
-    "(" * 300,
-    "😀" * 300,
-    "http://a" * 40,
-    "a" * 2_000,
-    "x " * 300,
-    "'\"; DROP TABLE users; --",
-    "{{7*7}} ${jndi:ldap://x} <script>",
     "\U0010ffff\ufffe\ufdd0",
 )
+SPACES = ("\u202e\u200b\ufeff", "\r\n\t\x0b\x1c\x85\u2028")
+LONG = ("(" * 300, "😀" * 300, "http://a" * 40, "a" * 2_000, "x " * 300)
 NUMBERS = (0, 1, -1, 0.5, 1e308, -0.0, 2**63, 10**30, float("nan"), float("inf"), 1e-320)
 CONTENT_TYPES = ("application/json", "application/json; charset=utf-16", "text/plain", "", "a/b;c")
 
@@ -43,22 +37,16 @@ def bodies(seed: int, number: int) -> Iterator[tuple[bytes, str]]:
     """Random bodies with content types: JSON of any form, broken JSON, and other bytes."""
     rng = random.Random(seed)
     for _ in range(number):
-        kind = rng.random()
-        if kind < 0.1:
-            body = rng.randbytes(rng.randrange(200))
-        elif kind < 0.15:
-            depth = rng.choice((10, 150, 1_000, 50_000))
-            body = rng.choice((b"[", b'{"text":', b'{"sentences":[')) * depth
-        else:
-            value = _request(rng) if rng.random() < 0.8 else _value(rng, 4)
-            text = json.dumps(value, ensure_ascii=rng.random() < 0.5)
-            body = text.encode("utf-8", "surrogatepass")
-            if rng.random() < 0.2:
-                place = rng.randrange(len(body) + 1)
-                head, tail = body[:place], body[place:]
-                utf_16 = body.decode("utf-8", "replace").encode("utf-16")
-                inserted = head + rng.randbytes(2) + tail
-                body = rng.choice((head, body + body, inserted, BOM_UTF8 + body, utf_16))
+        value = _request(rng) if rng.random() < 0.8 else _value(rng, 4)
+        text = json.dumps(value, ensure_ascii=rng.random() < 0.5)
+        body = text.encode("utf-8", "surrogatepass")
+        if rng.random() < 0.3:
+            place = rng.randrange(len(body) + 1)
+            nested = rng.choice((b"[", b'{"text":', b'{"sentences":[')) * rng.choice((150, 50_000))
+            utf_16 = body.decode("utf-8", "replace").encode("utf-16")
+            inserted = body[:place] + rng.randbytes(2) + body[place:]
+            broken = (rng.randbytes(place), nested, body[:place], body + body, inserted, utf_16)
+            body = rng.choice((*broken, BOM_UTF8 + body))
         yield body, CONTENT_TYPES[0] if rng.random() < 0.95 else rng.choice(CONTENT_TYPES)
 
 
@@ -67,11 +55,12 @@ def _request(rng: random.Random) -> dict[str, Any]:
     body = {}
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         key = rng.choice(KEYS if body else KEYS[:4])
+        strings = [_string(rng) for _ in range(rng.randrange(8))]
         valid = {
-            "sentence": [_string(rng) for _ in range(rng.randrange(8))],
-            "sentences": [[_string(rng)] * rng.randrange(4) for _ in range(3)],
-            "text": " ".join(_string(rng) for _ in range(rng.randrange(8))),
-            "texts": [_string(rng) for _ in range(rng.randrange(5))],
+            "sentence": strings,
+            "sentences": [strings] * 3,
+            "text": " ".join(strings),
+            "texts": strings,
             "threshold": rng.choice((0.1, 0.9, *NUMBERS)),
             "probabilities": rng.random() < 0.5,
         }
@@ -80,12 +69,9 @@ def _request(rng: random.Random) -> dict[str, Any]:
 
 
 def _value(rng: random.Random, depth: int) -> Any:
-    kind = rng.randrange(5 if depth else 3)
-    if kind == 3:
-        return [_value(rng, depth - 1) for _ in range(rng.randrange(4))]
-    if kind == 4:
-        return {rng.choice(KEYS): _value(rng, depth - 1) for _ in range(rng.randrange(4))}
-    return _string(rng) if kind == 2 else rng.choice((*NUMBERS, None, True, False))
+    values = [_value(rng, depth - 1) for _ in range(rng.randrange(4))] if depth else []
+    named = {rng.choice(KEYS): value for value in values}
+    return rng.choice((values, named, _string(rng), rng.choice((*NUMBERS, None, True, False))))
 
 
 def _string(rng: random.Random) -> str:
@@ -93,7 +79,7 @@ def _string(rng: random.Random) -> str:
     if kind < 0.01:
         return rng.choice(("\ud800", "a\udfff\ud800"))
     if kind < 0.9:
-        return rng.choice(STRINGS)
+        return rng.choice(SHORT + SPACES + LONG)
     return "".join(chr(rng.randrange(0xD800)) for _ in range(rng.randrange(1, 12)))
 
 
@@ -124,17 +110,16 @@ def test_application(model):
 
 @pytest.mark.slow
 def test_server(server):
+    def answers(client: httpx.Client) -> Iterator[tuple[int, Any]]:
+        for body, content_type in bodies(1, 5_000):
+            # gunicorn closes the connection if a larger body is refused.
+            connection = "close" if len(body) > 60_000 else "keep-alive"
+            headers = {"Content-Type": content_type, "Connection": connection}
+            response = client.post("/predict", content=body, headers=headers)
+            yield response.status_code, response.json()
+
     workers = server.workers
     with httpx.Client(base_url=server.url, timeout=60) as client:
-
-        def post(body: bytes, content_type: str) -> httpx.Response:
-            headers = {"Content-Type": content_type}
-            if len(body) > 60_000:
-                # gunicorn closes the connection if a larger body is refused.
-                headers["Connection"] = "close"
-            return client.post("/predict", content=body, headers=headers)
-
-        responses = (post(*one) for one in bodies(1, 5_000))
-        check((response.status_code, response.json()) for response in responses)
+        check(answers(client))
         assert len(client.post("/predict", json=GOOD).json()["ents"]) == 2
     assert server.workers == workers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -14,24 +15,29 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from serving import Server
+from serving import Server, free_port
 from typer.testing import CliRunner
 
 from ner_lstm_component.cli import app
 
 JSON = {"Content-Type": "application/json"}
 BODY = {"text": "Anna Berg lives in Oslo."}
-ENTS = [("Anna Berg", "per"), ("Oslo", "geo")]
 
 
-def ents(answer: dict) -> list[tuple[str, str]]:
-    return [(ent["text"], ent["label"]) for ent in answer["ents"]]
+def check_answer(answer: dict) -> None:
+    found = [(ent["text"], ent["label"]) for ent in answer["ents"]]
+    assert found == [("Anna Berg", "per"), ("Oslo", "geo")]
+
+
+def predict(server: Server, **options: Any) -> None:
+    """Tag a text over a new connection, and check the answer."""
+    check_answer(server.request("POST", "/predict", json=BODY, **options).json())
 
 
 class Load:
@@ -50,47 +56,41 @@ class Load:
         self.lost_new: list[str] = []
         self.refused = 0
         self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+        self.clients = clients
 
     def _ask(self) -> None:
         while not self.stopping.is_set():
-            connection = http.client.HTTPConnection(self.address, timeout=60)
-            try:
-                connection.connect()
-            except OSError:
-                self.refused += 1
-                time.sleep(0.01)
-                continue
-            self._ask_over(connection)
-            connection.close()
+            with contextlib.closing(http.client.HTTPConnection(self.address, timeout=60)) as one:
+                try:
+                    one.connect()
+                except OSError:
+                    self.refused += 1
+                    time.sleep(0.01)
+                else:
+                    self._ask_over(one)
 
     def _ask_over(self, connection: http.client.HTTPConnection) -> None:
-        is_accepted = False
-        while not self.stopping.is_set():
+        lost, is_kept = self.lost_new, True
+        while is_kept and not self.stopping.is_set():
             try:
                 connection.request("POST", "/predict", json.dumps(BODY), JSON)
                 response = connection.getresponse()
-                answer = json.loads(response.read())
-            except (OSError, http.client.HTTPException) as error:
-                (self.lost if is_accepted else self.lost_new).append(repr(error))
+                check_answer(json.loads(response.read()))
+            except Exception as error:
+                lost.append(repr(error))
                 return
-            assert response.status == 200
-            assert ents(answer) == ENTS
             self.answers += 1
-            is_accepted = True
-            if response.will_close or not self.keeps_connection:
-                return
+            lost, is_kept = self.lost, self.keeps_connection and not response.will_close
 
-    @contextmanager
+    @contextlib.contextmanager
     def running(self) -> Iterator[Load]:
-        for thread in self.threads:
-            thread.start()
-        try:
-            yield self
-        finally:
-            self.stopping.set()
-            for thread in self.threads:
-                thread.join()
+        with ThreadPoolExecutor(self.clients) as pool:
+            for _ in range(self.clients):
+                pool.submit(self._ask)
+            try:
+                yield self
+            finally:
+                self.stopping.set()
 
     def wait_for(self, answers: int) -> None:
         """Wait for this many more answers."""
@@ -106,80 +106,52 @@ class Load:
         return self.lost, self.lost_new, self.refused
 
 
-def check_answer(url: str, **options: Any) -> None:
-    response = httpx.post(f"{url}/predict", json=BODY, **options)
-    assert ents(response.json()) == ENTS
-
-
-def first_answer(
-    process: subprocess.Popen, url: str, transport: httpx.BaseTransport | None = None
-) -> dict:
-    """Wait for a server's first answer."""
-    with httpx.Client(transport=transport) as client:
-        for _ in range(600):
-            assert process.poll() is None
-            try:
-                return client.post(f"{url}/predict", json=BODY).json()
-            except httpx.TransportError:
-                time.sleep(0.1)
-    raise AssertionError("no answer")
-
-
-def test_workers_share_their_metrics(server):
-    assert len(server.workers) == 2
-    before = _requests(server.url)
-    for _ in range(20):
-        check_answer(server.url)
-    assert _requests(server.url) == before + 20
-
-
-def _requests(url: str) -> float:
+def n_predicted(server: Server) -> float:
+    """The number of answers of ``POST /predict``, from the metrics."""
     name = 'ner_lstm_requests_total{endpoint="/predict",method="POST",status="200"}'
-    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    lines = server.request("GET", "/metrics").text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
 
 def test_log_has_a_line_of_json_for_each_request(server):
-    check_answer(server.url, headers={"X-Request-ID": "this-one"})
+    predict(server, headers={"X-Request-ID": "this-one"})
     for _ in range(100):
         lines = [json.loads(line) for line in server.log.splitlines()]
         found = [line for line in lines if line.get("request_id") == "this-one"]
         if found:
             break
         time.sleep(0.05)
-    assert found[0]["status"] == 200
-    assert found[0]["tokens"] == 6
+    assert (found[0]["status"], found[0]["tokens"]) == (200, 6)
     assert {line["message"] for line in lines} >= {"Start", "Ready", "Request"}
     assert "Anna" not in server.log
 
 
 def test_body_beyond_the_limit(server):
-    answer = httpx.post(f"{server.url}/predict", json={"text": "a " * 1_000_000})
+    answer = server.request("POST", "/predict", json={"text": "a " * 1_000_000})
     assert answer.status_code == 413
     assert "at most 1,048,576 bytes" in answer.json()["detail"]
     chunks = iter([b'{"text": "', *[b"a " * 50_000] * 20, b'"}'])
-    headers = {"Content-Type": "application/json"}
-    answer = httpx.post(f"{server.url}/predict", content=chunks, headers=headers)
+    answer = server.request("POST", "/predict", content=chunks, headers=JSON)
     assert answer.status_code == 413
-    check_answer(server.url)
+    predict(server)
 
 
 def test_connection_is_kept_after_a_refused_body(server):
     """gunicorn reads the rest of a body that the application has refused."""
+    headers = {"Content-Type": "text/plain"}
     with httpx.Client(base_url=server.url, timeout=60) as client:
         for _ in range(30):
-            refused = client.post(
-                "/predict", content=b"x" * 50_000, headers={"Content-Type": "text/plain"}
-            )
+            refused = client.post("/predict", content=b"x" * 50_000, headers=headers)
             assert refused.status_code == 415
-            assert ents(client.post("/predict", json=BODY).json()) == ENTS
+            check_answer(client.post("/predict", json=BODY).json())
 
 
 def test_more_connections_than_threads(impatient):
-    with Load(impatient.url, 1, keeps_connection=True).running() as load, ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        load = stack.enter_context(Load(impatient.url, 1, keeps_connection=True).running())
         clients = [stack.enter_context(httpx.Client(base_url=impatient.url)) for _ in range(5)]
         for client in [*clients, *clients]:
-            assert ents(client.post("/predict", json=BODY).json()) == ENTS
+            check_answer(client.post("/predict", json=BODY).json())
         load.wait_for(1)
         assert not load.lost
 
@@ -214,10 +186,9 @@ def test_drain_loses_no_request(model, start_server):
     loads = [Load(server.url, 2, keeps_connection) for keeps_connection in (False, True)]
     with loads[0].running(), loads[1].running():
         server.process.terminate()
-        while httpx.get(f"{server.url}/readyz").status_code == 200:
+        while (readiness := server.request("GET", "/readyz")).status_code == 200:
             time.sleep(0.02)
-        not_ready = httpx.get(f"{server.url}/readyz")
-        assert (not_ready.status_code, not_ready.json()) == (503, {"status": "stopping"})
+        assert (readiness.status_code, readiness.json()) == (503, {"status": "stopping"})
         for load in loads:
             load.wait_for(50)
             load.stopping.set()
@@ -233,21 +204,18 @@ def test_recycling_loses_no_request(model, start_server):
             load.wait_for(50)
         load.wait_for(100)
         assert load.failures == ([], [], 0)
+    assert server.stop() == 0
 
 
 def test_log_file_and_folder_of_metrics(model, start_server, tmp_path):
     folder = tmp_path / "metrics"
     folder.mkdir()
     (folder / "other").touch()
+    options = ("--log-file", "logs/app.log", "--drain-seconds", "0.5")
     environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
-    server = start_server(
-        *(str(model), "--log-file", "logs/app.log", "--drain-seconds", "0.5"),
-        cwd=tmp_path,
-        env=environment,
-    ).wait_until_ready()
-    assert _requests(server.url) == 0
-    check_answer(server.url)
-    assert _requests(server.url) == 1
+    server = start_server(str(model), *options, cwd=tmp_path, env=environment).wait_until_ready()
+    predict(server)
+    assert n_predicted(server) == 1
     assert server.stop() == 0
     assert {"other"} < {path.name for path in folder.iterdir()}
     lines = (tmp_path / "logs" / "app.log").read_text(encoding="utf-8").splitlines()
@@ -256,16 +224,13 @@ def test_log_file_and_folder_of_metrics(model, start_server, tmp_path):
     assert "Request" in messages
 
 
-def test_missing_pipeline(start_server, tmp_path):
-    """It ends the program before there is a server; `test_application` has the other errors."""
-    server = start_server(str(tmp_path / "missing"))
-    assert server.process.wait(timeout=60) == 1
-    assert "missing' cannot be loaded. Expected: the folder" in server.log
-    assert "Listening" not in server.log
-    assert "Traceback" not in server.log
-
-
-def test_port_in_use(server, model, start_server):
+def test_errors_end_the_program(server, model, start_server, tmp_path):
+    """`test_application` has the other errors of loading a pipeline."""
+    missing = start_server(str(tmp_path / "missing"))
+    assert missing.process.wait(timeout=60) == 1
+    assert "missing' cannot be loaded. Expected: the folder" in missing.log
+    assert "Listening" not in missing.log
+    assert "Traceback" not in missing.log
     other = start_server(str(model), port=server.port)
     assert other.process.wait(timeout=60) == 1
     assert "in use" in other.log
@@ -297,9 +262,7 @@ CONF = """
 certfile = "cert.pem"
 keyfile = "key.pem"
 accesslog = "access.log"
-threads = 3
 workers = 2
-raw_env = ["FROM_CONF=1"]
 
 def when_ready(server):
     open("when_ready", "w").close()
@@ -313,112 +276,93 @@ def post_request(worker, req, environ, resp):
 
 
 def test_configuration_file_and_tls(model, start_server, tmp_path):
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
-            *("-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem"),
-        ],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
+    options = "-x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout key.pem"
+    command = ["openssl", "req", *options.split(), "-out", "cert.pem"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     (tmp_path / "conf.py").write_text(CONF)
-    server = start_server(
-        *(str(model), "--gunicorn-conf", "conf.py", "--workers", "1", "--client-timeout", "1"),
-        scheme="https",
-        cwd=tmp_path,
-    ).wait_until_ready()
-    check_answer(server.url, verify=False)
+    options = ("--gunicorn-conf", "conf.py", "--workers", "1", "--client-timeout", "1")
+    server = start_server(str(model), *options, scheme="https", cwd=tmp_path).wait_until_ready()
+    predict(server)
     assert len(server.workers) == 1  # options override the file
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=15) as plain,
-        context.wrap_socket(plain) as connection,
-    ):
+    context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+    plain = socket.create_connection(("127.0.0.1", server.port), timeout=15)
+    with context.wrap_socket(plain, server_hostname="localhost") as connection:
         fields = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
         connection.sendall(f"POST /predict HTTP/1.1\r\n{fields}{{".encode())
         # At the deadline, OpenSSL cannot write an answer: its connection has been shut down.
         with pytest.raises(ssl.SSLError):
             connection.recv(100)
-    check_answer(server.url, verify=False)
+    predict(server)
     assert server.stop() == 0
     assert {"when_ready", "child_exit", "post_request"} <= {p.name for p in tmp_path.iterdir()}
     assert "POST /predict" in (tmp_path / "access.log").read_text()
 
 
 def test_unix_socket_from_the_environment(model, start_server, tmp_path):
-    path = tmp_path / "ner.sock"
-    arguments = {"GUNICORN_CMD_ARGS": f"--bind unix:{path} --workers 1"}
-    server = start_server(str(model), takes_port=False, env=arguments)
-    transport = httpx.HTTPTransport(uds=str(path))
-    assert ents(first_answer(server.process, "http://localhost", transport)) == ENTS
+    path = str(tmp_path / "ner.sock")
+    environment = {"GUNICORN_CMD_ARGS": f"--bind unix:{path} --workers 1"}
+    server = start_server(str(model), uds=path, env=environment).wait_until_ready()
+    predict(server)
     assert server.stop() == 0
 
 
 COUNTING = """
+from pathlib import Path
+
 import prometheus_client
+from spacy import util
 from spacy.language import Language
 
 COUNTED = prometheus_client.Counter("counted_docs", "Docs counted.")
-
 
 @Language.component("counting")
 def counting(doc):
     COUNTED.inc()
     return doc
+
+def load(**overrides):
+    nlp = util.load_model(Path(__file__).parent / "model", **overrides)
+    nlp.add_pipe("counting", first=True)
+    return nlp
 """
 
 
 def test_a_pipeline_that_imports_prometheus_client(model, start_server, tmp_path):
     """The metrics still cover all workers, and include the pipeline's own."""
-    package = tmp_path / "counting"
-    shutil.copytree(model, package / "model")
-    (package / "__init__.py").write_text(
-        COUNTING + "\nfrom pathlib import Path\nfrom spacy import util\n\n"
-        "def load(**overrides):\n"
-        "    nlp = util.load_model(Path(__file__).parent / 'model', **overrides)\n"
-        "    nlp.add_pipe('counting', first=True)\n"
-        "    return nlp\n"
-    )
+    shutil.copytree(model, tmp_path / "counting" / "model")
+    (tmp_path / "counting" / "__init__.py").write_text(COUNTING)
     info = tmp_path / "counting-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n")
     server = start_server("counting", env={"PYTHONPATH": str(tmp_path)}).wait_until_ready()
     for _ in range(10):
-        check_answer(server.url)
-    assert _requests(server.url) == 10
+        predict(server)
+    assert n_predicted(server) == 10
     # Each worker has tagged a text to warm up.
-    assert "counted_docs_total 12.0" in httpx.get(f"{server.url}/metrics").text
+    assert "counted_docs_total 12.0" in server.request("GET", "/metrics").text
+    assert server.stop() == 0
 
 
-def test_preload(model, tmp_path):
+def test_preload(model, start_server):
     """Other servers take ``wsgi:app``. After a fork, each worker starts the network again."""
-    port = Server.free_port()
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "gunicorn", "--preload", "--workers", "2"),
-                *("--threads", "2", "--bind", f"127.0.0.1:{port}", "wsgi:app"),
-            ],
-            cwd=Path(__file__).parents[2],
-            env=os.environ | {"NER_LSTM_MODEL": str(model)},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        assert ents(first_answer(process, f"http://127.0.0.1:{port}")) == ENTS
-        process.terminate()
-        assert process.wait(timeout=20) == 0
-    finally:
-        process.kill()
-    assert "WORKER TIMEOUT" not in (tmp_path / "log").read_text()
+    port = free_port()
+    options = f"--preload --workers 2 --threads 2 --bind 127.0.0.1:{port} wsgi:app"
+    server = start_server(
+        *(sys.executable, "-m", "gunicorn", *options.split()),
+        command=True,
+        port=port,
+        cwd=Path(__file__).parents[2],
+        env={"NER_LSTM_MODEL": str(model)},
+    ).wait_until_ready()
+    predict(server)
+    assert server.stop() == 0
+    assert "WORKER TIMEOUT" not in server.log
 
 
-def test_waitress(model, tmp_path):
+def test_waitress(model, start_server):
     """The server for Windows, as far as other systems can run it."""
     pytest.importorskip("waitress")
-    port = Server.free_port()
+    port = free_port()
     code = (
         "import sys\n"
         "from ner_lstm_component.service.limits import Limits\n"
@@ -426,12 +370,8 @@ def test_waitress(model, tmp_path):
         "sys.platform = 'win32'\n"
         f"serve({str(model)!r}, Limits(), ServerSettings({{'bind': '127.0.0.1:{port}'}}))\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code])
-    try:
-        url = f"http://127.0.0.1:{port}"
-        assert ents(first_answer(process, url)) == ENTS
-        response = httpx.post(f"{url}/predict", json={"text": "a " * 1_000_000})
-        assert response.status_code == 413
-    finally:
-        process.kill()
-        process.wait()
+    server = start_server(sys.executable, "-c", code, command=True, port=port).wait_until_ready()
+    predict(server)
+    answer = server.request("POST", "/predict", json={"text": "a " * 1_000_000})
+    assert answer.status_code == 413
+    server.stop()

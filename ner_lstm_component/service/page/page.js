@@ -99,8 +99,8 @@ function labelBox(label, count) {
     state.hidden[input.checked ? "delete" : "add"](label);
     showEntities();
   });
-  const box = make("label", { className: "label" }, input, label, " ", make("span", {}, count));
-  return coloured(box, label);
+  const properties = { className: "label", style: styleOf(label) };
+  return make("label", properties, input, label, " ", make("span", {}, count));
 }
 
 function showEntities() {
@@ -131,7 +131,7 @@ function entity(text, { label, score }) {
   if (score !== null) tag.append(" ", make("span", { className: "score" }, score.toFixed(2)));
   // Parentheses for screen readers, which would otherwise run the label into the text.
   const spoken = (string) => make("span", { className: "spoken" }, string);
-  return coloured(make("mark", {}, text, spoken(" ("), tag, spoken(")")), label);
+  return make("mark", { style: styleOf(label) }, text, spoken(" ("), tag, spoken(")"));
 }
 
 // Spreads the hues evenly over the labels.
@@ -141,10 +141,7 @@ function huesOf(answer) {
   return new Map(labels.map((label, i) => [label, Math.round((360 * i) / labels.length) + 40]));
 }
 
-function coloured(element, label) {
-  element.style.setProperty("--hue", state.hues.get(label));
-  return element;
-}
+const styleOf = (label) => `--hue: ${state.hues.get(label)}`;
 
 function make(name, properties, ...children) {
   const element = Object.assign(document.createElement(name), properties);
