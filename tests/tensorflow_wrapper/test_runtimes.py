@@ -131,7 +131,7 @@ def test_auto_is_tensorflow_for_a_call_without_an_onnx_form(wrapper):
 
 
 def test_auto_is_tensorflow_without_onnxruntime(wrapper, made, monkeypatch):
-    monkeypatch.setattr(shim_module, "is_installed", lambda: False)
+    monkeypatch.setattr(shim_module, "is_installed", lambda name: name != "onnxruntime")
     assert_array_equal(emissions(loaded(wrapper)), emissions(wrapper))
     assert made == []
 
@@ -148,7 +148,7 @@ def test_auto_is_onnx_on_a_gpu_without_tensorflow(wrapper, monkeypatch, caplog):
     expected = emissions(wrapper)
     ops = SimpleNamespace(device_type="gpu", device_id=0)
     monkeypatch.setattr(shim_module, "get_current_ops", lambda: ops)
-    monkeypatch.setattr(shim_module, "is_tensorflow_installed", lambda: False)
+    monkeypatch.setattr(shim_module, "is_installed", lambda name: name != "tensorflow")
     placement.warn_that_onnx_stands_in.cache_clear()
     for _ in range(2):
         other = loaded(wrapper)
