@@ -63,9 +63,8 @@ class Twins(keras.Model):
 class Regression(keras.Model):
     """Without targets it predicts, with them it ends in its loss, which has a weight too."""
 
-    def __init__(self, as_scalar: bool = True, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.as_scalar = as_scalar
         self.hidden = layers.Dense(4, activation="tanh", name="hidden")
         self.end = layers.Dense(1, name="end")
         self.temperature = layers.Dense(1, name="temperature")
@@ -74,11 +73,10 @@ class Regression(keras.Model):
         scores = self.end(self.hidden(inputs))
         if targets is None:
             return scores
-        loss = keras.ops.sum(keras.ops.square(self.temperature(scores) - targets))
-        return loss if self.as_scalar else keras.ops.reshape(loss, (1,))
+        return keras.ops.sum(keras.ops.square(self.temperature(scores) - targets))
 
     def get_config(self):
-        return {"as_scalar": self.as_scalar, "name": self.name}
+        return {"name": self.name}
 
 
 @register

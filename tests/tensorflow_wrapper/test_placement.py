@@ -14,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import spacy
+import srsly
 from samples import make_examples, overfit
 from spacy.lang.en import English
 from thinc.api import Adam, NumpyOps, get_current_ops, set_current_ops
@@ -22,28 +23,16 @@ from ner_lstm_component.tensorflow_wrapper import placement, set_runtime
 from ner_lstm_component.tensorflow_wrapper.placement import check_device, device_name
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (("cpu",), "/CPU:0"),
-        (("cpu", -1), "/CPU:0"),
-        (("gpu", 0), "/GPU:0"),
-        (("gpu", 1), "/GPU:1"),
-        (("gpu", -1), "/GPU:0"),
-    ],
-)
-def test_device_name(arguments, expected):
-    assert device_name(*arguments) == expected
-
-
-def test_number_of_the_current_gpu(monkeypatch):
+def test_device_name(monkeypatch):
     """After ``require_gpu(1)`` Thinc's ops have the number 0."""
+    for number, expected in ((0, "/GPU:0"), (1, "/GPU:1"), (-1, "/GPU:0")):
+        assert device_name("gpu", number) == expected
+        assert device_name("cpu", number) == "/CPU:0"
     runtime = SimpleNamespace(getDevice=lambda: 1)
     cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=runtime))
     monkeypatch.setattr(placement, "cupy", cupy)
     monkeypatch.setattr(placement, "has_cupy_gpu", True)
     assert device_name("gpu", 0) == "/GPU:1"
-    assert device_name("cpu", 0) == "/CPU:0"
 
 
 def tensorflow_with(*gpus: str) -> SimpleNamespace:
@@ -213,17 +202,6 @@ def state(nlp):
     return shim.keras_model.get_weights(), gradients
 
 
-@pytest.mark.parametrize("ngrams", [[], [[0], [-1, 0]]])
-def test_to_cpu(small_model, ngrams):
-    nlp = trained({**small_model, "ngrams": ngrams})
-    gather_gradients(nlp)
-    weights, gradients = state(nlp)
-    nlp.get_pipe("ner_lstm").model.to_cpu()
-    assert_equal(state(nlp), (weights, gradients))
-    nlp.get_pipe("ner_lstm").finish_update(Adam(0.01))
-    assert np.abs(state(nlp)[0][0] - weights[0]).max() > 1e-3
-
-
 def test_to_cpu_over_vectors(small_tok2vec_model):
     nlp = trained(small_tok2vec_model)
     nlp.get_pipe("ner_lstm").model.to_cpu()
@@ -272,36 +250,23 @@ def test_to_a_gpu_that_tensorflow_does_not_see(small_model):
     assert_equal(state(nlp), before)
 
 
-def test_training_on_a_gpu_that_tensorflow_does_not_see(small_model):
-    """As where CuPy has its CUDA libraries, and TensorFlow has not."""
-    with use_ops_of("gpu"), pytest.raises(RuntimeError, match="sees: no GPU"):
-        trained(small_model)
-
-
-def test_prediction_on_a_gpu_that_tensorflow_does_not_see(trained_nlp):
-    with use_ops_of("gpu"):
+def test_thinc_on_a_gpu_that_tensorflow_does_not_see(small_model, trained_nlp):
+    """As where CuPy finds CUDA's libraries and TensorFlow does not."""
+    before = get_current_ops()
+    set_current_ops(NumpyOps(device_type="gpu"))
+    try:
+        with pytest.raises(RuntimeError, match="sees: no GPU"):
+            trained(small_model)
         nlp = English.from_config(trained_nlp.config).from_bytes(trained_nlp.to_bytes())
         with pytest.raises(RuntimeError, match="sees: no GPU"):
             nlp("Anna Berg lives in Oslo .")
         set_runtime(nlp.get_pipe("ner_lstm").model, "onnx")
         assert nlp("Anna Berg lives in Oslo .").ents
-
-
-@contextlib.contextmanager
-def use_ops_of(device_type):
-    before = get_current_ops()
-    set_current_ops(NumpyOps(device_type=device_type))
-    try:
-        yield
     finally:
         set_current_ops(before)
 
 
 def assert_equal(found, expected):
-    (weights, gradients), (other_weights, other_gradients) = found, expected
-    for one, other in zip(weights, other_weights, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert gradients.keys() == other_gradients.keys()
-    assert gradients
-    for name, gradient in gradients.items():
-        np.testing.assert_array_equal(gradient, other_gradients[name])
+    """Compare two states bit for bit, neither without gradients."""
+    assert found[1]
+    assert srsly.msgpack_dumps(found) == srsly.msgpack_dumps(expected)
