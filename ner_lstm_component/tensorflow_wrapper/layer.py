@@ -128,10 +128,11 @@ def weights_changed(model: Model) -> None:
 def set_runtime(model: Model, runtime: str) -> Model:
     """Choose what predicts, for all wrapped networks in a model.
 
-    :param runtime: ``"auto"`` is ONNX Runtime on a CPU for a network that was only loaded, if it
-        has an ONNX form, and TensorFlow once the network is trained or asked for. On a GPU
-        without TensorFlow it is ONNX Runtime on the CPU, with a warning. ``"onnx"`` always
-        computes on the CPU, and refuses a network that has no ONNX form.
+    :param runtime: ``"auto"``, ``"onnx"`` or ``"tensorflow"``. ``auto`` is ONNX Runtime on a CPU
+        for a network that was only loaded, if it has an ONNX form, and TensorFlow once it is
+        trained or asked for. On a GPU without TensorFlow it is ONNX Runtime on the CPU, with a
+        warning. ``onnx`` always computes on the CPU, with the current weights, and refuses a
+        network that has no ONNX form.
     :raises ValueError: for another runtime.
     """
     for shim in _shims(model):

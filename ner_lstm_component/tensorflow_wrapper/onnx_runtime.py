@@ -106,10 +106,7 @@ class OnnxNetwork:
         return running
 
     def after_fork(self) -> None:
-        """Abandon the session of the parent process without destroying it.
-
-        Its threads are missing here: its destructor would wait for them, even when Python exits.
-        """
+        """Abandon the parent's session: its destructor would wait for threads missing here."""
         if self._running is not None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._running))
         self._running = None

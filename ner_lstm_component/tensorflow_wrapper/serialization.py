@@ -22,7 +22,7 @@ EMPTY: dict[str, Any] = {"format": FORMAT, "config": None, "call": None, "weight
 
 
 def read_state(data: bytes) -> dict[str, Any]:
-    """Read a state from bytes; a ValueError says what else they are."""
+    """Read a state from bytes, or raise a ValueError."""
     try:
         state = srsly.msgpack_loads(data)
         found, *_ = (state[key] for key in EMPTY)
@@ -101,7 +101,7 @@ def restore(state: dict[str, Any], imports: Sequence[str]) -> keras.Model:
 
 
 def build(model: keras.Model, call: dict[str, Any]) -> None:
-    """Create the variables that a call needs which :func:`describe` described."""
+    """Build a network for a call that :func:`describe` described."""
     args, kwargs = _example(call)
     model(*args, training=False, **kwargs)
 

@@ -171,7 +171,7 @@ class TensorFlowShim(Shim):
         return self._device
 
     def device_scope(self) -> contextlib.AbstractContextManager:
-        """Return TensorFlow's scope of :attr:`device`, outside of which it prefers a GPU.
+        """Return TensorFlow's scope of :attr:`device`; outside of one it prefers a GPU.
 
         :raises RuntimeError: if TensorFlow does not see the device.
         """

@@ -88,7 +88,7 @@ def dense_gradients(
     floats: list[tf.Tensor],
     d_outputs: list[tf.Tensor] | None = None,
 ) -> list[tf.Tensor | None]:
-    """Differentiate a loss, or outputs with gradients, by variables and float inputs."""
+    """Differentiate with respect to variables and float inputs; a loss has no ``d_outputs``."""
     import tensorflow as tf
 
     targets = [variable.value for _, variable in variables] + floats
@@ -98,7 +98,7 @@ def dense_gradients(
 
 @contextlib.contextmanager
 def _dropout_rate(model: keras.Model, rate: float | None) -> Iterator[None]:
-    """Set the rate of each dropout layer and recurrent cell built with one above zero."""
+    """Set the rate of all dropout layers and recurrent cells that have one above zero."""
     if rate is None:
         yield
         return

@@ -42,8 +42,15 @@ class Residual(keras.Model):
         return {"units": self.units, "name": self.name}
 
 
+class Saved(keras.Model):
+    """Can be saved by its name alone."""
+
+    def get_config(self):
+        return {"name": self.name}
+
+
 @register
-class Twins(keras.Model):
+class Twins(Saved):
     """Sublayers of the same name, one of them called twice, and a scalar weight."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -55,12 +62,9 @@ class Twins(keras.Model):
     def call(self, inputs):
         return self.second(self.second(self.first(inputs))) * self.scale
 
-    def get_config(self):
-        return {"name": self.name}
-
 
 @register
-class Regression(keras.Model):
+class Regression(Saved):
     """Without targets it predicts, with them it ends in its loss, which has a weight too."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -75,12 +79,9 @@ class Regression(keras.Model):
             return scores
         return keras.ops.sum(keras.ops.square(self.temperature(scores) - targets))
 
-    def get_config(self):
-        return {"name": self.name}
-
 
 @register
-class Weighted(keras.Model):
+class Weighted(Saved):
     """Takes two arguments, one of them with a batch axis only."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -89,9 +90,6 @@ class Weighted(keras.Model):
 
     def call(self, inputs, factors, training=False):
         return self.dense(inputs) * factors[:, None]
-
-    def get_config(self):
-        return {"name": self.name}
 
 
 def functional() -> keras.Model:

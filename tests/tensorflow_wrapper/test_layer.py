@@ -18,6 +18,7 @@ from keras_networks import (
     A,
     B,
     Residual,
+    Saved,
     Weighted,
     X,
     assert_all_close,
@@ -142,16 +143,13 @@ def two_inputs(structure: type) -> keras.Model:
 
 
 @register
-class TwoArguments(keras.Model):
+class TwoArguments(Saved):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dense = layers.Dense(2)
 
     def call(self, b, a, training=False):
         return self.dense(keras.ops.concatenate([b, a * 2.0], axis=-1))
-
-    def get_config(self):
-        return {"name": self.name}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from keras import layers
 from keras_networks import (
     DY,
     KINDS,
-    B,
     Recorder,
     Residual,
     Weighted,
@@ -94,22 +93,22 @@ def test_from_bytes_replaces_a_used_network():
     assert_array_equal(other.predict(X), expected)
 
 
-def test_arguments_without_time_axis_are_rebuilt():
-    wrapper = TensorFlowWrapper(Weighted())
-    x = (floats(6, 3), floats(6))
+def adapted_normalization() -> keras.Model:
+    norm = layers.Normalization()
+    norm.adapt(floats(20, 3) * 3 + 4)
+    return sequential(keras.Input((3,)), norm)
+
+
+@pytest.mark.parametrize(
+    ("make", "x"),
+    [(Weighted, (floats(6, 3), floats(6))), (adapted_normalization, floats(6, 3))],
+)
+def test_networks_are_rebuilt(make, x):
+    wrapper = TensorFlowWrapper(make())
     expected = wrapper.predict(x)
     loaded = TensorFlowWrapper().from_bytes(wrapper.to_bytes())
     assert_array_equal(loaded.predict(x), expected)
     assert loaded.to_bytes() == wrapper.to_bytes()
-
-
-def test_adapted_normalization():
-    norm = layers.Normalization()
-    norm.adapt(floats(20, 3) * 3 + 4)
-    wrapper = TensorFlowWrapper(sequential(keras.Input((3,)), norm))
-    loaded = TensorFlowWrapper().from_bytes(wrapper.to_bytes())
-    assert_array_equal(loaded.predict(B), wrapper.predict(B))
-    assert np.abs(loaded.predict(B) - B).max() > 0.1
 
 
 def test_network_that_cannot_be_saved():
