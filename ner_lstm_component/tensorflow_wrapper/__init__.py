@@ -3,15 +3,6 @@
 Thinc ships a `TensorFlowWrapper` for Keras 2. This one has the same interface for native
 Keras 3: any functional, Sequential or registered subclassed model. Nothing here knows about
 text, and importing it does not import TensorFlow.
-
-- `layer`: the Thinc model, and what can be done with one;
-- `conversion`: Thinc's arrays ↔ TensorFlow's tensors;
-- `shim`: holds the network, runs and updates it;
-- `tracing`: calls of the network as compiled graphs;
-- `optimizer`: Thinc's Adam in one pass;
-- `serialization`: the network as bytes, without pickle;
-- `placement`: devices, and TensorFlow's start;
-- `onnx_*`: prediction with ONNX Runtime, without TensorFlow.
 """
 
 from .layer import (

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 
 def convert_arguments(model: Model, X: Any, is_train: bool) -> tuple[ArgsKwargs, Callable]:
-    """Arrange a wrapper's input as the arguments of its network.
-
-    The default of ``convert_inputs``; see `layer.TensorFlowWrapper`.
-    """
+    """Arrange a wrapper's input as its network's arguments: the default ``convert_inputs``."""
     ops = model.ops
     if isinstance(X, ArgsKwargs):
         return X, lambda d: to_ops(ops, d)
@@ -38,18 +35,12 @@ def convert_arguments(model: Model, X: Any, is_train: bool) -> tuple[ArgsKwargs,
 
 
 def convert_results(model: Model, tensors: Any, is_train: bool) -> tuple[Any, Callable]:
-    """Convert a network's output to arrays of Thinc's ops.
-
-    The default of ``convert_outputs``; see `layer.TensorFlowWrapper`.
-    """
+    """Convert a network's output to arrays of Thinc's ops: the default ``convert_outputs``."""
     return to_ops(model.ops, tensors), lambda dY: dY
 
 
 def to_ops(ops: Ops, structure: Any) -> Any:
-    """Convert the tensors or arrays in a structure to arrays of Thinc's ops.
-
-    Half precision becomes float32, in which Thinc's layers compute.
-    """
+    """Convert a structure's tensors or arrays to Thinc's, half precision to float32."""
 
     def to_array(value: Any) -> Any:
         array: Any = value if isinstance(value, np.ndarray) else value.numpy()
@@ -88,12 +79,7 @@ def to_tensors(inputs: ArgsKwargs) -> tuple[tuple, dict]:
 
 
 def pair_gradients(outputs: Any, d_outputs: Any) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-    """Pair a network's float outputs with their gradients.
-
-    :param outputs: a structure of tensors.
-    :param d_outputs: the same structure of arrays. None stands for no gradient.
-    :return: the outputs that have a gradient, and these gradients.
-    """
+    """Return the float outputs that have a gradient, and these gradients."""
     import tensorflow as tf
 
     # tf.nest keeps None as a leaf, as convert_recursive does.
@@ -106,30 +92,23 @@ def pair_gradients(outputs: Any, d_outputs: Any) -> tuple[list[tf.Tensor], list[
     return [y for y, _ in pairs], [dy for _, dy in pairs]
 
 
-def input_gradient(inputs: ArgsKwargs, tensors: list, gradients: Sequence[Any]) -> ArgsKwargs:
-    """Arrange the gradients of float inputs in the structure of a call's arguments.
+def input_gradient(inputs: ArgsKwargs, gradients: Sequence[Any]) -> ArgsKwargs:
+    """Arrange the gradients of float inputs, None for zero, as the call's arguments.
 
-    :param inputs: the arguments.
-    :param tensors: the tensors among them, in order.
-    :param gradients: those of the float tensors, None for zero.
-    :return: None for every other argument.
+    Every other argument gets None.
     """
     import tensorflow as tf
 
     given = iter(gradients)
-    by_tensor = iter(
-        [(next(given) if tensor.dtype.is_floating else None, tensor) for tensor in tensors]
-    )
 
     def gradient_of(leaf: Any) -> Any:
         if not (tf.is_tensor(leaf) or is_xp_array(leaf)):
             return None
-        gradient, tensor = next(by_tensor)
-        if gradient is None and tensor.dtype.is_floating:
-            return tf.zeros_like(tensor)
-        return gradient
+        dtype = tf.as_dtype(leaf.dtype)
+        if not dtype.is_floating:
+            return None
+        gradient = next(given)
+        return tf.zeros(leaf.shape, dtype) if gradient is None else gradient
 
-    structure = (tuple(inputs.args), dict(inputs.kwargs))
-    flat = [gradient_of(leaf) for leaf in tf.nest.flatten(structure)]
-    args, kwargs = tf.nest.pack_sequence_as(structure, flat)
+    args, kwargs = tf.nest.map_structure(gradient_of, (tuple(inputs.args), dict(inputs.kwargs)))
     return ArgsKwargs(args, kwargs)

@@ -43,14 +43,12 @@ def TensorFlowWrapper(
         callback from the gradient's ArgsKwargs to dX)``. By default an array is the
         network's first argument. A list, tuple or dict is one structured argument where the
         network takes one, as functional models do, else the positional or keyword arguments.
-        ``ArgsKwargs`` is passed on unchanged, for instance with a ``mask``.
+        ``ArgsKwargs``, for instance with a ``mask``, stays as it is.
     :param convert_outputs: ``(model, tensors, is_train) -> (Y, callback from dY to the
         tensors' gradient)``. By default every tensor becomes an array of Thinc's ops.
         ONNX Runtime gives NumPy arrays rather than tensors; ``np.asarray`` takes both.
     :param optimizer: a Keras optimizer to update the network with, rather than with the Thinc
         optimizer that ``finish_update`` is called with. Its state is not saved.
-    :param model_class: the Thinc class to instantiate.
-    :param model_name: the Thinc model's name.
     :param imports: modules that register the network's own classes with Keras. They are
         imported before a saved network is restored.
     :param runtime: see :func:`set_runtime`.
@@ -94,7 +92,7 @@ def forward(model: Model, X: Any, is_train: bool) -> tuple[Any, Callable]:
 
 
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
-    """Create the variables of a network that lacks them."""
+    """Create the variables that a network lacks."""
     if X is not None:
         inputs, _ = model.attrs["convert_inputs"](model, X, False)
         _shim(model).build(inputs)
@@ -103,8 +101,7 @@ def init(model: Model, X: Any = None, Y: Any = None) -> None:
 def set_keras_model(model: Model, keras_model: keras.Model) -> None:
     """Put a network into a wrapper, replacing the one that it held.
 
-    A network on another device than the wrapper's is rebuilt there when it is first used. Build
-    it within :func:`device_scope` to avoid that.
+    A network built outside of :func:`device_scope` may be rebuilt when it is first used.
 
     :raises ValueError: if it is not a Keras model.
     """
@@ -121,10 +118,9 @@ def device_scope(model: Model) -> contextlib.AbstractContextManager:
 
 
 def weights_changed(model: Model) -> None:
-    """Tell a wrapper that its Keras variables were assigned to directly.
+    """Tell a wrapper of runtime ``"onnx"`` that its Keras variables were assigned to directly.
 
-    With the runtime ``"onnx"`` the network is then exported again before its next prediction.
-    Updates, ``use_params`` and loading do this themselves.
+    The network is then exported again. Updates, ``use_params`` and loading do this themselves.
     """
     _shim(model).weights_changed()
 
@@ -132,13 +128,11 @@ def weights_changed(model: Model) -> None:
 def set_runtime(model: Model, runtime: str) -> Model:
     """Choose what predicts, for all wrapped networks in a model.
 
-    :param runtime: ``"auto"``, ``"onnx"`` or ``"tensorflow"``. ``auto`` is ONNX Runtime on a
-        CPU for a network that was loaded and not used otherwise, if it has an ONNX form. It is
-        TensorFlow once the network is trained or asked for. On a GPU without TensorFlow it is
-        ONNX Runtime on the CPU, with a warning. ``onnx`` always computes in ONNX on the CPU,
-        after training with the current weights, and refuses a network that has no ONNX
-        form. Call :func:`weights_changed` after assigning to the Keras variables yourself.
-    :return: the model.
+    :param runtime: ``"auto"``, ``"onnx"`` or ``"tensorflow"``. ``auto`` is ONNX Runtime on a CPU
+        for a network that was only loaded, if it has an ONNX form, and TensorFlow once it is
+        trained or asked for. On a GPU without TensorFlow it is ONNX Runtime on the CPU, with a
+        warning. ``onnx`` always computes on the CPU, with the current weights, and refuses a
+        network that has no ONNX form.
     :raises ValueError: for another runtime.
     """
     for shim in _shims(model):
@@ -160,10 +154,7 @@ def uses_onnx(model: Model) -> bool:
 
 
 def gradient_sum(model: Model) -> float:
-    """Sum the gradients accumulated in a model and its layers.
-
-    :return: a sum that is finite only if all of them are.
-    """
+    """Sum the gradients accumulated in a model; the sum is finite only if all of them are."""
     total = sum(shim.gradient_sum() for shim in _shims(model))
     for node in model.walk():
         for name in node.param_names:

@@ -1,8 +1,7 @@
 """ONNX models as bytes, written without the ``onnx`` package.
 
-A deployment then needs ONNX Runtime alone. Only what inference graphs consist of is here:
-nodes, initializers, inputs and outputs, in the wire format of Protocol Buffers. Field
-numbers are those of ``onnx.proto``.
+A deployment then needs ONNX Runtime alone. The messages are in the wire format of Protocol
+Buffers; the numbers of their fields are those of ``onnx.proto``.
 """
 
 from __future__ import annotations
@@ -23,16 +22,11 @@ _LARGE = 1024  # bytes: ONNX Runtime reads constant shapes early, which must be 
 
 
 class Value(NamedTuple):
-    """An input or output.
-
-    :param name: its name.
-    :param dtype: its type.
-    :param shape: the sizes of its axes, None for any size.
-    """
+    """An input or output."""
 
     name: str
     dtype: np.dtype
-    shape: tuple[int | None, ...]
+    shape: tuple[int | None, ...]  # None for any size
 
 
 class Graph:
@@ -67,7 +61,6 @@ class Graph:
     def add(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         """Add a node, and return the name of its first output.
 
-        :param op_type: the ONNX operator.
         :param inputs: names of values; empty for an optional input that is left out.
         """
         result = f"{op_type}_{len(self._nodes)}"
@@ -77,10 +70,7 @@ class Graph:
         return result
 
     def to_bytes(self, *, with_arrays: bool = False) -> bytes:
-        """Serialize the model.
-
-        :param with_arrays: whether :attr:`arrays` are included, as in a file that stands alone.
-        """
+        """Serialize the model, with :attr:`arrays` for a file that stands alone."""
         fields = [_field(1, node) for node in self._nodes]
         fields.append(_field(2, "network"))
         for name, array in self._constants.items():
@@ -110,15 +100,13 @@ def _varint(value: int) -> bytes:
 
 
 def _tensor(name: str, array: NDArray, is_inside: bool) -> bytes:
-    fields = [_field(1, size) for size in array.shape]
-    fields += [_field(2, _DATA_TYPES[array.dtype.name]), _field(8, name)]
+    shape = b"".join(_field(1, size) for size in array.shape)
+    tensor = shape + _field(2, _DATA_TYPES[array.dtype.name]) + _field(8, name)
     if is_inside:
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        fields.append(_field(9, little.tobytes()))
-    else:
-        location = _field(1, "location") + _field(2, "arrays")
-        fields += [_field(13, location), _field(14, _EXTERNAL)]
-    return b"".join(fields)
+        return tensor + _field(9, little.tobytes())
+    location = _field(1, "location") + _field(2, "arrays")
+    return tensor + _field(13, location) + _field(14, _EXTERNAL)
 
 
 def _attribute(name: str, value: float | str | Sequence[int]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 import threading
 import weakref
@@ -31,12 +30,11 @@ class UnsupportedNetwork(ValueError):
 class Exported(NamedTuple):
     """A Keras network as an ONNX graph, and how the graph is called.
 
-    :param graph: the graph. Its inputs stand for the first arguments of the network's ``call``.
+    :param graph: takes the first arguments of the network's ``call``.
     :param arguments: these arguments. Those of type bool are masks, and must be right-padded.
-    :param parameters: the parameters of the network's ``call``.
-    :param prepare: computes the graph's first input from the first argument; None where both
-        are the same.
-    :param finish: from the graph's outputs to what the network's ``call`` returns.
+    :param parameters: names of all parameters of ``call``.
+    :param prepare: computes the graph's first input from the first argument, if they differ.
+    :param finish: from the graph's outputs to what ``call`` returns.
     """
 
     graph: Graph
@@ -47,23 +45,15 @@ class Exported(NamedTuple):
 
 
 class _Running(NamedTuple):
-    """A session with what it refers to: the exported arrays, wrapped as values."""
+    """A session, and the arrays that it refers to."""
 
     session: Any
     exported: Exported
     weights: list[Any]
 
 
-def is_installed() -> bool:
-    """Whether ONNX Runtime is installed; it is not imported."""
-    return importlib.util.find_spec("onnxruntime") is not None
-
-
 def n_threads() -> int:
-    """The number of threads that a network runs on: that of `THREADS_VARIABLE`, by default one.
-
-    :raises ValueError: if the variable is not a positive integer.
-    """
+    """Read the number of threads that a network runs on from `THREADS_VARIABLE`; default one."""
     given = os.environ.get(THREADS_VARIABLE, "1")
     if not given.isdecimal() or int(given) < 1:
         raise ValueError(
@@ -76,7 +66,7 @@ def n_threads() -> int:
 class OnnxNetwork:
     """A network that ONNX Runtime runs, in any process and any number of threads.
 
-    :param export: makes the graph. A forked process calls it again.
+    :param export: creates the graph. A forked process calls it again.
     :raises UnsupportedNetwork: if the network has no ONNX form.
     :raises ImportError: if ONNX Runtime is not installed.
     """
@@ -93,20 +83,16 @@ class OnnxNetwork:
         return list(self._run().exported.parameters)
 
     def predict(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """Run the network.
+        """Run the network on the arguments of a call, and return its output as arrays.
 
-        :param args: arrays or tensors, as the Keras network takes them.
-        :param kwargs: the same, by name.
-        :return: the network's output, as arrays.
         :raises UnsupportedNetwork: for a call that the graph does not cover.
         """
         session, exported, _ = self._run()
-        feed: dict[str, NDArray] = {}
         given = _bind(exported, args, kwargs)
-        for argument, value in zip(exported.arguments, given, strict=True):
-            feed[argument.name] = array = _to_array(argument, value)
-            if argument.dtype == bool:
-                _check_right_padded(argument, array)
+        feed = {
+            argument.name: _to_array(argument, value)
+            for argument, value in zip(exported.arguments, given, strict=True)
+        }
         if exported.prepare is not None:
             first = exported.graph.inputs[0].name
             feed[first] = exported.prepare(feed.pop(exported.arguments[0].name))
@@ -120,10 +106,7 @@ class OnnxNetwork:
         return running
 
     def after_fork(self) -> None:
-        """Abandon the session of the parent process without destroying it.
-
-        Its threads are missing here: its destructor would wait for them, even when Python exits.
-        """
+        """Abandon the parent's session: its destructor would wait for threads missing here."""
         if self._running is not None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._running))
         self._running = None
@@ -169,7 +152,7 @@ def _start(exported: Exported) -> _Running:
 
 
 def _bind(exported: Exported, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
-    """The values of the graph's arguments in a call."""
+    """Find the values of the graph's arguments in a call."""
     parameters, n_wanted = exported.parameters, len(exported.arguments)
     given = {**dict(zip(parameters, args, strict=False)), **kwargs}
     given = {name: value for name, value in given.items() if value is not None}
@@ -179,22 +162,14 @@ def _bind(exported: Exported, args: Sequence[Any], kwargs: dict[str, Any]) -> li
 
 
 def _to_array(argument: Value, value: Any) -> NDArray:
-    """An argument of a call as the array that the graph takes."""
-    array = value
-    if type(value) is not np.ndarray or value.dtype != argument.dtype:
-        if isinstance(value, (dict, list, tuple)):
-            raise UnsupportedNetwork(f"a {type(value).__name__} as {argument.name!r}")
-        array = np.asarray(value.get() if hasattr(value, "get") else value, argument.dtype)
-    wanted = argument.shape
-    fits = len(array.shape) == len(wanted) and all(
-        size > 0 and expected in (None, size)
-        for size, expected in zip(array.shape, wanted, strict=True)
-    )
-    if not fits:
+    """Convert an argument of a call to the array that the graph takes."""
+    if isinstance(value, (dict, list, tuple)):
+        raise UnsupportedNetwork(f"a {type(value).__name__} as {argument.name!r}")
+    array = np.asarray(value.get() if hasattr(value, "get") else value, argument.dtype)
+    fits = array.size > 0 and array.ndim == len(argument.shape)
+    axes = zip(array.shape, argument.shape, strict=False)
+    if not fits or any(expected not in (None, size) for size, expected in axes):
         raise UnsupportedNetwork(f"the input {argument.name!r} of shape {array.shape}")
-    return array
-
-
-def _check_right_padded(argument: Value, mask: NDArray[np.bool_]) -> None:
-    if np.count_nonzero(mask) < mask.size and (mask[:, 1:] > mask[:, :-1]).any():
+    if array.dtype == bool and (array[:, 1:] > array[:, :-1]).any():
         raise UnsupportedNetwork(f"the mask {argument.name!r}, which is not padded on the right")
+    return array

@@ -1,9 +1,8 @@
 """Thinc's Adam, computed by one compiled loop over the arrays of a variable.
 
-Thinc's own step passes over them about ten times. The Thinc optimizer stays the one that
-decides and remembers: its settings are read at every step, and ``nr_update``, ``mom1``,
-``mom2`` and ``averages`` are afterwards what Thinc itself would have left. So it may serve
-other layers too, be replaced, or go on without this module.
+Thinc's own step passes over them about ten times. Settings are read from the Thinc optimizer
+at every step, and its state is left as Thinc itself would leave it. So it may serve other
+layers too, or go on without this module.
 """
 
 from __future__ import annotations
@@ -25,10 +24,7 @@ _MAX_DECAY = 0.9999
 
 
 def is_adam(optimizer: Any) -> bool:
-    """Whether a step of an optimizer, at this point of its schedules, is Thinc's Adam.
-
-    RAdam and SGD are not, nor is a subclass, which may do anything.
-    """
+    """Tell whether an optimizer's step, at this point of its schedules, is Thinc's own Adam."""
     return (
         type(optimizer) is Optimizer
         and not optimizer.use_radam
@@ -38,14 +34,12 @@ def is_adam(optimizer: Any) -> bool:
 
 
 def adam_step(optimizer: Optimizer, key: Key, weights: NDArray, gradient: NDArray) -> None:
-    """Update the weights of a variable, and what the optimizer remembers of it, in place.
+    """Update a variable's weights, and the optimizer's state for its key, in place.
 
     Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
 
-    :param optimizer: one for which :func:`is_adam` holds.
-    :param key: by which it knows the variable.
-    :param weights: float32, contiguous and writable. *Shape:* any
-    :param gradient: float32, contiguous. *Shape:* that of the weights
+    :param weights: float32, contiguous and writable, of any shape.
+    :param gradient: float32, contiguous, of the same shape.
     :raises ValueError: if the optimizer has arrays of another size for the variable.
     """
     mom1, mom2 = (_own_array(m, key, (weights.size,)) for m in (optimizer.mom1, optimizer.mom2))
@@ -75,9 +69,9 @@ def adam_step(optimizer: Optimizer, key: Key, weights: NDArray, gradient: NDArra
 
 
 def _own_array(arrays: dict[Key, Any], key: Key, shape: tuple[int, ...]) -> NDArray:
-    """Return a writable array that an optimizer has for a variable; at first, zeros."""
+    """Return an optimizer's array for a variable, writable; at first, zeros."""
     known = arrays.get(key)
-    # After training on a GPU it is there.
+    # An optimizer that trained on a GPU has its arrays there.
     array = np.zeros(shape, np.float32) if known is None else get_array_ops(known).to_numpy(known)
     if array.size != math.prod(shape):
         raise ValueError(

@@ -28,9 +28,7 @@ _started_in: int | None = None
 
 
 def import_tensorflow() -> Any:
-    """Import TensorFlow, and let its GPU memory grow on demand.
-
-    Otherwise TensorFlow takes all of a GPU's memory at once, and leaves none for CuPy.
+    """Import TensorFlow, and let its GPU memory grow on demand, to leave some for CuPy.
 
     :raises RuntimeError: in a fork of a process that used TensorFlow. It lacks TensorFlow's
         threads, and would wait for them forever.
@@ -63,10 +61,9 @@ def import_tensorflow() -> Any:
 
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
-    """Hold back what TensorFlow's C++ code notes on stderr when it is first imported.
+    """Drop the notices of TensorFlow's import on stderr that ignore ``TF_CPP_MIN_LOG_LEVEL``.
 
-    Its notices about oneDNN and CUDA ignore ``TF_CPP_MIN_LOG_LEVEL``. They are shown only if that
-    is 0. Anything else is printed after the import.
+    They are shown only if that is 0. Anything else is printed after the import.
     """
     if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
         yield
@@ -105,11 +102,10 @@ def _prepare(tf: Any) -> None:
 
 
 def device_name(device_type: str, device_id: int = 0) -> str:
-    """Return TensorFlow's name for the device that Thinc's ops compute on.
+    """Return TensorFlow's name for the device of Thinc's ops.
 
-    :param device_type: Thinc's ``ops.device_type``: ``"gpu"``, else the host.
-    :param device_id: Thinc's ``ops.device_id``. ``require_gpu(1)`` and ``model.to_gpu(1)``
-        leave it at 0 and make GPU 1 CuPy's current device, so 0 means that device.
+    :param device_id: ``require_gpu(1)`` and ``model.to_gpu(1)`` leave ``ops.device_id`` at 0 and
+        make GPU 1 CuPy's current device, so 0 means that device.
     """
     if device_type != "gpu":
         return CPU
@@ -125,11 +121,7 @@ def are_on(variables: Iterable[Any], device: str) -> bool:
 
 
 def check_device(tf: Any, device: str) -> None:
-    """Check that TensorFlow sees a device; it would silently use the CPU otherwise.
-
-    :param tf: TensorFlow.
-    :raises RuntimeError: for a GPU that it does not see.
-    """
+    """Check that TensorFlow sees a device; it would silently use the CPU otherwise."""
     if not device.startswith("/GPU"):
         return
     names = (gpu.name for gpu in tf.config.list_logical_devices("GPU"))
@@ -145,14 +137,14 @@ def check_device(tf: Any, device: str) -> None:
 
 
 @functools.cache
-def is_tensorflow_installed() -> bool:
-    """Tell whether TensorFlow is installed, without importing it."""
-    return importlib.util.find_spec("tensorflow") is not None
+def is_installed(package: str) -> bool:
+    """Tell whether a package is installed, without importing it."""
+    return importlib.util.find_spec(package) is not None
 
 
 @functools.cache
 def warn_that_onnx_stands_in() -> None:
-    """Warn once per process that a network predicts on the CPU though Thinc uses a GPU."""
+    """Warn once per process that ONNX Runtime predicts on the CPU though Thinc uses a GPU."""
     logger.warning(
         "Thinc computes on a GPU, but TensorFlow is not installed: ner_lstm predicts with ONNX "
         "Runtime on the CPU. To predict on the GPU: pip install 'ner-lstm-component[cuda]'. "

@@ -22,10 +22,7 @@ EMPTY: dict[str, Any] = {"format": FORMAT, "config": None, "call": None, "weight
 
 
 def read_state(data: bytes) -> dict[str, Any]:
-    """Read a state from bytes.
-
-    :raises ValueError: if the bytes are not a state of this format.
-    """
+    """Read a state from bytes, or raise a ValueError."""
     try:
         state = srsly.msgpack_loads(data)
         found, *_ = (state[key] for key in EMPTY)
@@ -48,7 +45,6 @@ def state_of(
 ) -> dict[str, Any]:
     """Return the state of a live network.
 
-    :param model: the network.
     :param weights: names and variables, in Keras' order.
     :param call: what :func:`describe` gave for the call that built it, if one did.
     :raises ValueError: if Keras cannot serialize the network.
@@ -72,9 +68,8 @@ def state_of(
 
 
 def restore(state: dict[str, Any], imports: Sequence[str]) -> keras.Model:
-    """Bring a saved network to life on the current device.
+    """Restore a saved network on the current device.
 
-    :param state: see :func:`state_of`.
     :param imports: modules that register the network's classes.
     :raises ValueError: if the weights do not fit the network.
     """
@@ -106,10 +101,7 @@ def restore(state: dict[str, Any], imports: Sequence[str]) -> keras.Model:
 
 
 def build(model: keras.Model, call: dict[str, Any]) -> None:
-    """Create the variables that a call needs.
-
-    :param call: what :func:`describe` gave.
-    """
+    """Build a network for a call that :func:`describe` described."""
     args, kwargs = _example(call)
     model(*args, training=False, **kwargs)
 
@@ -135,8 +127,7 @@ def _example(description: dict[str, Any]) -> Any:
 
     ((kind, content),) = description.items()
     if kind == "tensor":
-        shape, dtype = content
-        return tf.zeros(shape, dtype)
+        return tf.zeros(*content)  # its shape and type
     if kind == "dict":
         return {key: _example(value) for key, value in content.items()}
     if kind in ("list", "tuple"):
@@ -146,13 +137,8 @@ def _example(description: dict[str, Any]) -> Any:
 
 def _pack(name: str, variable: Any) -> dict[str, Any]:
     array = np.asarray(variable.numpy())
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return {
-        "name": name,
-        "dtype": array.dtype.name,
-        "shape": list(array.shape),
-        "data": little.tobytes(),
-    }
+    data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+    return {"name": name, "dtype": array.dtype.name, "shape": list(array.shape), "data": data}
 
 
 def unpack(packed: dict[str, Any]) -> np.ndarray:

@@ -18,7 +18,7 @@ from thinc.types import ArgsKwargs
 
 from .. import kernels
 from .conversion import input_gradient, pair_gradients, to_floats, to_numpy, to_tensors
-from .onnx_runtime import Exported, OnnxNetwork, UnsupportedNetwork, is_installed
+from .onnx_runtime import Exported, OnnxNetwork, UnsupportedNetwork
 from .optimizer import adam_step, is_adam
 from .placement import (
     CPU,
@@ -26,7 +26,7 @@ from .placement import (
     check_device,
     device_name,
     import_tensorflow,
-    is_tensorflow_installed,
+    is_installed,
     warn_that_onnx_stands_in,
 )
 from .serialization import EMPTY, build, describe, read_state, restore, state_of, unpack
@@ -48,13 +48,9 @@ class TensorFlowShim(Shim):
     :param config: with ``imports``, modules that register the network's classes, and ``export``,
         the network's exporter to ONNX; see `layer.TensorFlowWrapper`.
     :param optimizer: a Keras optimizer that takes the place of Thinc's.
-
-    ``dropout_rate`` is used by the next training call. ``traces`` counts the graphs that were
-    traced.
     """
 
-    dropout_rate: float | None
-    traces: int
+    dropout_rate: float | None  # of the next training call
 
     def __init__(
         self, model: keras.Model | None = None, config: dict | None = None, optimizer: Any = None
@@ -66,12 +62,11 @@ class TensorFlowShim(Shim):
 
     def _initialize(self) -> None:
         self._device: str | None = None
-        self._checked_device: str | None = None
         self._lock = threading.RLock()
         self._reset()
 
     def _reset(self) -> None:
-        """Forget the network, and all that belongs to it."""
+        """Forget the network and everything that belongs to it."""
         if self._optimizer is not None and self._model is not None:
             # A Keras optimizer is bound to the variables that it first updated.
             self._optimizer = _renewed(self._optimizer)
@@ -89,9 +84,11 @@ class TensorFlowShim(Shim):
         self._gradients: dict[str, tf.Tensor] = {}
         self._compiled: dict[CallKind, CompiledCall] = {}
         self.dropout_rate = None
-        self.traces = 0
 
-    # -- the network
+    @property
+    def traces(self) -> int:
+        """The number of graphs that were traced for the network."""
+        return len(self._compiled)
 
     @property
     def is_empty(self) -> bool:
@@ -100,10 +97,7 @@ class TensorFlowShim(Shim):
         return self._pending is None and self._model is None
 
     def set_model(self, keras_model: keras.Model) -> None:
-        """Hold a network, replacing the one before.
-
-        :raises ValueError: if it is not a Keras model.
-        """
+        """Hold a network, replacing the one before; see `layer.set_keras_model`."""
         import_tensorflow()
         import keras
 
@@ -123,8 +117,7 @@ class TensorFlowShim(Shim):
         After assigning to its variables directly, call :meth:`weights_changed`.
 
         :raises ValueError: if there is none, or it cannot be moved to the device.
-        :raises RuntimeError: in a fork of a process that used TensorFlow, or if TensorFlow
-            does not see the device.
+        :raises RuntimeError: from `placement.import_tensorflow` or :meth:`device_scope`.
         """
         if self._model is None or not self._is_placed:
             with self._lock:
@@ -142,7 +135,6 @@ class TensorFlowShim(Shim):
                 "This TensorFlowWrapper holds no network yet: initialize the component "
                 "(nlp.initialize) or load a trained one before using it."
             )
-        import_tensorflow()
         with self.device_scope():
             model = restore(state, self.cfg.get("imports", ()))
         self._build_call = state["call"]
@@ -153,8 +145,7 @@ class TensorFlowShim(Shim):
         self._onnx = None
 
     def _place(self) -> None:
-        """Have a live network that is on another device restored on the wrapper's."""
-        self._check_device()
+        """Restore a live network on the wrapper's device if it is on another one."""
         if not are_on(self._model.variables, self.device):
             try:
                 state = self._state_of(self._model)
@@ -180,20 +171,13 @@ class TensorFlowShim(Shim):
         return self._device
 
     def device_scope(self) -> contextlib.AbstractContextManager:
-        """Return TensorFlow's scope of :attr:`device`.
-
-        Where TensorFlow sees a GPU, it places everything on it that is created outside of a
-        scope.
+        """Return TensorFlow's scope of :attr:`device`; outside of one it prefers a GPU.
 
         :raises RuntimeError: if TensorFlow does not see the device.
         """
-        self._check_device()
-        return import_tensorflow().device(self.device)
-
-    def _check_device(self) -> None:
-        if self._checked_device != self.device:
-            check_device(import_tensorflow(), self.device)
-            self._checked_device = self.device
+        tf = import_tensorflow()
+        check_device(tf, self.device)
+        return tf.device(self.device)
 
     @property
     def call_parameters(self) -> list[str]:
@@ -219,13 +203,9 @@ class TensorFlowShim(Shim):
                 return
             n_weights = len(model.weights)
             call = describe(structure)
-            with self.device_scope():
-                # As when the network is restored, so that a failure shows now.
-                build(model, call)
+            build(model, call)  # as when it is restored, so that a failure shows now
             if len(model.weights) > n_weights:
                 self._build_call = call
-
-    # -- the runtime
 
     @property
     def runtime(self) -> str:
@@ -241,11 +221,7 @@ class TensorFlowShim(Shim):
         self.cfg = {**self.cfg, "runtime": runtime}
 
     def weights_changed(self) -> None:
-        """Mark the weights as changed, so that ``runtime="onnx"`` exports the network again.
-
-        The shim calls this whenever it changes the weights itself. Call it after assigning to
-        the Keras variables.
-        """
+        """Have ``runtime="onnx"`` export the network again; see `layer.weights_changed`."""
         if self._model is not None:
             self._onnx = None
 
@@ -253,7 +229,7 @@ class TensorFlowShim(Shim):
         """Return the network in ONNX Runtime, with the current weights; None for TensorFlow.
 
         :param inputs: of a call, to build a network that is not built.
-        :raises UnsupportedNetwork: if the network has no ONNX form.
+        :raises UnsupportedNetwork: if it has no ONNX form.
         """
         if self.runtime == "tensorflow" or self.is_empty:
             return None
@@ -279,13 +255,11 @@ class TensorFlowShim(Shim):
         if self._model is not None:
             return False
         if self.device == CPU:
-            return self._onnx is not None or is_installed()
-        if is_tensorflow_installed() or not is_installed():
+            return self._onnx is not None or is_installed("onnxruntime")
+        if is_installed("tensorflow") or not is_installed("onnxruntime"):
             return False
         warn_that_onnx_stands_in()
         return True
-
-    # -- calls
 
     def __call__(self, inputs: ArgsKwargs, is_train: bool) -> tuple[Any, Callable]:
         if is_train:
@@ -295,7 +269,6 @@ class TensorFlowShim(Shim):
     def predict(self, inputs: ArgsKwargs) -> Any:
         """Run the network in inference mode.
 
-        :param inputs: arrays or tensors, as the network's call takes them.
         :return: tensors, or arrays from ONNX Runtime.
         :raises ValueError: with the runtime ``"onnx"``, if the network has no ONNX form.
         """
@@ -314,10 +287,8 @@ class TensorFlowShim(Shim):
     def begin_update(self, inputs: ArgsKwargs) -> tuple[Any, Callable[[Any], ArgsKwargs]]:
         """Run the network in training mode.
 
-        :param inputs: arrays or tensors, as the network's call takes them.
-        :return: the output, and a callback from its gradient to that of the inputs. The
-            gradient has the output's structure, None counting as zero. The callback adds to
-            the gradients of the variables.
+        :return: the output, and a callback from its gradient, where None is zero, to that of
+            the inputs. The callback accumulates the gradients of the variables.
         """
         tf = import_tensorflow()
         tensors, compiled = self._prepare(inputs, is_train=True)
@@ -352,7 +323,7 @@ class TensorFlowShim(Shim):
                     if gradient is not None:
                         known = self._gradients.get(name)
                         self._gradients[name] = gradient if known is None else known + gradient
-                return input_gradient(inputs, tensors, scaled[n_variables:])
+                return input_gradient(inputs, scaled[n_variables:])
 
         return outputs, backprop
 
@@ -364,28 +335,20 @@ class TensorFlowShim(Shim):
         kind = kind_of_call(self.keras_model, structure, is_train, self.dropout_rate)
         compiled = self._compiled.get(kind)
         if compiled is None:
-            with self._lock:
+            with self._lock, self.device_scope():
                 compiled = self._compiled.get(kind)
                 if compiled is None:
                     self._build(structure)
                     variables = self._trainable() if is_train else []
-                    with self.device_scope():
-                        compiled = trace(
-                            self.keras_model, structure, kind, variables, self._count_trace
-                        )
+                    compiled = trace(self.keras_model, structure, kind, variables)
                     self._compiled[kind] = compiled
         return [leaf for leaf in tf.nest.flatten(structure) if tf.is_tensor(leaf)], compiled
-
-    def _count_trace(self) -> None:
-        self.traces += 1
-
-    # -- gradients and updates
 
     def _named(self, model: keras.Model) -> list[tuple[str, Any]]:
         """Return the weights with names that are unique within the network.
 
-        A loaded network keeps the names that it was saved with, so that an optimizer knows
-        its variables. The names that Keras makes up depend on what a process built before.
+        A loaded network keeps the names that it was saved with, by which optimizers know its
+        variables. The names that Keras makes up depend on what a process built before.
         """
         weights = model.weights
         if len(self._names) != len(weights):
@@ -411,9 +374,8 @@ class TensorFlowShim(Shim):
     def finish_update(self, optimizer: Optimizer) -> None:
         """Apply the gradients accumulated since the last call, and forget them.
 
-        :param optimizer: a Thinc optimizer. It knows each variable by the key
-            ``(shim.id, variable path)``, and keeps its averages there. Not used if the
-            wrapper was given a Keras optimizer.
+        :param optimizer: a Thinc optimizer, which knows each variable by the key
+            ``(shim.id, variable path)``. Not used if the wrapper has a Keras optimizer.
         """
         if not self._gradients:
             return
@@ -421,26 +383,21 @@ class TensorFlowShim(Shim):
         gradients, self._gradients = self._gradients, {}
         self.weights_changed()
         with self.device_scope():
-            if (own := self._optimizer) is not None:
-                if not own.built:
-                    if not are_on(own.variables, self.device):
-                        own = self._optimizer = _renewed(own)
-                    own.build([variable for _, variable in trainable])
-                own.apply_gradients([(gradients[n], v) for n, v in trainable if n in gradients])
-            else:
-                chosen = [(name, v) for name, v in trainable if name in gradients]
-                self._apply_thinc_optimizer(optimizer, chosen, gradients)
+            if (own := self._optimizer) is None:
+                updates = [(name, v, gradients[name]) for name, v in trainable if name in gradients]
+                self._apply_thinc_optimizer(optimizer, updates)
+                return
+            if not own.built:
+                if not are_on(own.variables, self.device):
+                    own = self._optimizer = _renewed(own)
+                own.build([variable for _, variable in trainable])
+            own.apply_gradients([(gradients[n], v) for n, v in trainable if n in gradients])
 
-    def _apply_thinc_optimizer(
-        self,
-        optimizer: Optimizer,
-        variables: list[tuple[str, Any]],
-        gradients: dict[str, tf.Tensor],
-    ) -> None:
+    def _apply_thinc_optimizer(self, optimizer: Optimizer, updates: list[tuple]) -> None:
         ops = get_current_ops()
         is_compiled = kernels.IS_COMPILED and ops.device_type == "cpu" and is_adam(optimizer)
-        for name, variable in variables:
-            key, gradient = (self.id, name), gradients[name]
+        for name, variable, gradient in updates:
+            key = (self.id, name)
             if is_compiled and variable.dtype == "float32":
                 weights = np.atleast_1d(variable.value.numpy())  # a copy
                 adam_step(optimizer, key, weights, np.asarray(memoryview(gradient)))
@@ -451,26 +408,20 @@ class TensorFlowShim(Shim):
 
     @contextlib.contextmanager
     def use_params(self, params: dict) -> Iterator[None]:
-        """Use other parameters within the context, such as an optimizer's averages.
-
-        :param params: arrays by ``(shim.id, variable path)``; other keys are ignored.
-        """
+        """Use an optimizer's averages, by ``(shim.id, variable path)``, within the context."""
         # Layers of Thinc are numbered too: an empty wrapper may share its id with one.
-        names = set() if self.is_empty else {key[1] for key in params if key[0] == self.id}
-        if not names:
+        own_params = {name: array for (number, name), array in params.items() if number == self.id}
+        if self.is_empty or not own_params:
             yield
             return
-        chosen = [(name, v) for name, v in self._named(self.keras_model) if name in names]
+        chosen = [(name, v) for name, v in self._named(self.keras_model) if name in own_params]
         with self.device_scope():
-            backup = [variable.numpy() for _, variable in chosen]
+            backup = [(variable, variable.numpy()) for _, variable in chosen]
         try:
-            self._assign(
-                (variable, to_numpy(params[(self.id, name)]).reshape(own.shape))
-                for (name, variable), own in zip(chosen, backup, strict=True)
-            )
+            self._assign((v, to_numpy(own_params[name]).reshape(v.shape)) for name, v in chosen)
             yield
         finally:
-            self._assign((v, own) for (_, v), own in zip(chosen, backup, strict=True))
+            self._assign(backup)
 
     def _assign(self, values: Iterable[tuple[Any, np.ndarray]]) -> None:
         self.weights_changed()
@@ -478,29 +429,21 @@ class TensorFlowShim(Shim):
             for variable, array in values:
                 variable.assign(array)
 
-    # -- copies, devices, bytes
-
     def copy(self) -> TensorFlowShim:
         """Return an independent shim with an equal network and an id of its own."""
-        copied = TensorFlowShim(None, self.cfg)
+        copied = TensorFlowShim(None, self.cfg, self._optimizer and _renewed(self._optimizer))
         copied._device = self._device
-        if not self.is_empty:
-            copied._load(self._state())
-        if self._optimizer is not None:
-            copied._optimizer = _renewed(self._optimizer)
+        copied._load(self._state())
         return copied
 
     def __deepcopy__(self, memo: dict) -> TensorFlowShim:
         return self.copy()
 
     def to_device(self, device_type: str, device_id: int) -> None:
-        """Move the network, and the gradients accumulated, to a device of Thinc's.
+        """Move the network and the accumulated gradients; Thinc's ``model.to_gpu()`` calls this.
 
-        Thinc's ``model.to_gpu()`` and ``model.to_cpu()`` call it. A Keras optimizer loses its
-        state.
+        A Keras optimizer loses its state.
 
-        :param device_type: ``"gpu"`` or ``"cpu"``.
-        :param device_id: number of the GPU; see `placement.device_name`.
         :raises RuntimeError: for a GPU that TensorFlow does not see. If the network was only
             loaded, it is raised when TensorFlow is first needed.
         """
@@ -522,9 +465,7 @@ class TensorFlowShim(Shim):
         return srsly.msgpack_dumps(self._state())
 
     def from_bytes(self, data: bytes) -> TensorFlowShim:
-        """Take over a network from :meth:`to_bytes`.
-
-        TensorFlow is not imported until the network is used.
+        """Take over a network from :meth:`to_bytes`, without importing TensorFlow.
 
         :raises ValueError: if the bytes are not such a network.
         """
@@ -566,12 +507,8 @@ class TensorFlowShim(Shim):
 
     def __getstate__(self) -> dict[str, Any]:
         # The id is the key of averages and moments in a pickled optimizer.
-        return {
-            "id": self.id,
-            "cfg": self.cfg,
-            "optimizer": self._optimizer and _renewed(self._optimizer),
-            "bytes": self.to_bytes(),
-        }
+        optimizer = self._optimizer and _renewed(self._optimizer)
+        return {"id": self.id, "cfg": self.cfg, "optimizer": optimizer, "bytes": self.to_bytes()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.id, self.cfg, self._optimizer = state["id"], state["cfg"], state["optimizer"]
@@ -592,8 +529,7 @@ class TensorFlowShim(Shim):
     def _load(self, state: dict[str, Any]) -> None:
         """Hold a saved network, to be restored when it is first needed."""
         self._reset()
-        if state["config"] is not None:
-            self._pending = state
+        self._pending = None if state["config"] is None else state
 
 
 def _renewed(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:

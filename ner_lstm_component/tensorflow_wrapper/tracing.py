@@ -1,7 +1,6 @@
 """Calls of a Keras network as compiled graphs.
 
-A graph is traced once for each kind of call, and not again as lengths change. This module
-imports TensorFlow when a call is traced.
+A graph is traced once for each kind of call, and not again as lengths change.
 """
 
 from __future__ import annotations
@@ -23,13 +22,11 @@ class CompiledCall(NamedTuple):
 
     :param function: from the call's tensors to ``(outputs, gradients)``. The gradients, of the
         variables and then of the float inputs, are None unless the network ends in its loss.
-    :param ends_in_loss: whether the network's output is a scalar, in training.
-    :param variables: names and variables to differentiate with respect to.
     """
 
     function: Callable
-    ends_in_loss: bool
-    variables: Variables
+    ends_in_loss: bool  # whether the network's output is a scalar, in training
+    variables: Variables  # to differentiate with respect to, with their names
 
 
 class CallKind(NamedTuple):
@@ -46,11 +43,7 @@ class CallKind(NamedTuple):
 def kind_of_call(
     model: keras.Model, structure: Any, is_train: bool, rate: float | None
 ) -> CallKind:
-    """Find the kind of a call.
-
-    :param structure: the call's positional and keyword arguments.
-    :param rate: the dropout rate in training, None for the layers' own.
-    """
+    """Find the kind of a call with these positional and keyword arguments."""
     import tensorflow as tf
 
     leaves = tf.nest.flatten(structure)
@@ -65,21 +58,13 @@ def kind_of_call(
     )
 
 
-def trace(
-    model: keras.Model, structure: Any, kind: CallKind, variables: Variables, on_trace: Callable
-) -> CompiledCall:
-    """Compile a call of a built network.
-
-    :param structure: the arguments of one such call.
-    :param variables: names and variables to differentiate with respect to, in training.
-    :param on_trace: called whenever the graph is traced.
-    """
+def trace(model: keras.Model, structure: Any, kind: CallKind, variables: Variables) -> CompiledCall:
+    """Compile a call of a built network; ``structure`` has the arguments of one such call."""
     import tensorflow as tf
 
     leaves = tf.nest.flatten(structure)
 
     def call(*tensors: Any) -> tuple[Any, list | None]:
-        on_trace()
         given = iter(tensors)
         filled = [next(given) if tf.is_tensor(leaf) else leaf for leaf in leaves]
         args, kwargs = tf.nest.pack_sequence_as(structure, filled)
@@ -87,7 +72,8 @@ def trace(
         with _dropout_rate(model, kind.rate), tf.GradientTape() as tape:
             tape.watch(floats)
             outputs = model(*args, training=kind.is_train, **kwargs)
-        if not kind.is_train or not _is_scalar(outputs):
+        is_loss = kind.is_train and tf.is_tensor(outputs) and outputs.shape.rank == 0
+        if not is_loss:
             return outputs, None
         return outputs, dense_gradients(tape, outputs, variables, floats)
 
@@ -102,11 +88,7 @@ def dense_gradients(
     floats: list[tf.Tensor],
     d_outputs: list[tf.Tensor] | None = None,
 ) -> list[tf.Tensor | None]:
-    """Differentiate with respect to variables and float inputs.
-
-    :param d_outputs: gradients of the outputs; None for a loss.
-    :return: None where the outputs do not depend on one.
-    """
+    """Differentiate with respect to variables and float inputs; a loss has no ``d_outputs``."""
     import tensorflow as tf
 
     targets = [variable.value for _, variable in variables] + floats
@@ -116,10 +98,7 @@ def dense_gradients(
 
 @contextlib.contextmanager
 def _dropout_rate(model: keras.Model, rate: float | None) -> Iterator[None]:
-    """Set the rate of each dropout layer and recurrent cell while a graph is traced.
-
-    A layer built with rate zero stays without dropout.
-    """
+    """Set the rate of all dropout layers and recurrent cells that have one above zero."""
     if rate is None:
         yield
         return
@@ -140,19 +119,12 @@ def _dropout_rate(model: keras.Model, rate: float | None) -> Iterator[None]:
             setattr(layer, name, own)
 
 
-def _is_scalar(outputs: Any) -> bool:
-    import tensorflow as tf
-
-    return tf.is_tensor(outputs) and outputs.shape.rank == 0
-
-
 def _relaxed_specs(model: keras.Model, leaves: list[Any]) -> tuple[tf.TensorSpec, ...]:
     """Describe tensors with all axes free except the widths of features.
 
-    A functional network declares with ``keras.Input`` which axes are free. In other networks
-    batch and time change from call to call. The last axis of a float tensor, or of a tensor
-    with three axes or more, is a width that layers were built for. The same holds where the
-    batch is fixed: a Sequential network declares the shape of the call that built it.
+    A functional network declares with ``keras.Input`` which axes are free. In others, and where
+    the batch is fixed because a call built the network, the last axis of a float tensor, or of
+    one with three axes or more, is a width that layers were built for.
     """
     import keras
     import tensorflow as tf

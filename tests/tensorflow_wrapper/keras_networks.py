@@ -42,8 +42,15 @@ class Residual(keras.Model):
         return {"units": self.units, "name": self.name}
 
 
+class Saved(keras.Model):
+    """Can be saved by its name alone."""
+
+    def get_config(self):
+        return {"name": self.name}
+
+
 @register
-class Twins(keras.Model):
+class Twins(Saved):
     """Sublayers of the same name, one of them called twice, and a scalar weight."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -55,17 +62,13 @@ class Twins(keras.Model):
     def call(self, inputs):
         return self.second(self.second(self.first(inputs))) * self.scale
 
-    def get_config(self):
-        return {"name": self.name}
-
 
 @register
-class Regression(keras.Model):
+class Regression(Saved):
     """Without targets it predicts, with them it ends in its loss, which has a weight too."""
 
-    def __init__(self, as_scalar: bool = True, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.as_scalar = as_scalar
         self.hidden = layers.Dense(4, activation="tanh", name="hidden")
         self.end = layers.Dense(1, name="end")
         self.temperature = layers.Dense(1, name="temperature")
@@ -74,15 +77,11 @@ class Regression(keras.Model):
         scores = self.end(self.hidden(inputs))
         if targets is None:
             return scores
-        loss = keras.ops.sum(keras.ops.square(self.temperature(scores) - targets))
-        return loss if self.as_scalar else keras.ops.reshape(loss, (1,))
-
-    def get_config(self):
-        return {"as_scalar": self.as_scalar, "name": self.name}
+        return keras.ops.sum(keras.ops.square(self.temperature(scores) - targets))
 
 
 @register
-class Weighted(keras.Model):
+class Weighted(Saved):
     """Takes two arguments, one of them with a batch axis only."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -91,9 +90,6 @@ class Weighted(keras.Model):
 
     def call(self, inputs, factors, training=False):
         return self.dense(inputs) * factors[:, None]
-
-    def get_config(self):
-        return {"name": self.name}
 
 
 def functional() -> keras.Model:

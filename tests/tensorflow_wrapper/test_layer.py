@@ -18,6 +18,7 @@ from keras_networks import (
     A,
     B,
     Residual,
+    Saved,
     Weighted,
     X,
     assert_all_close,
@@ -32,27 +33,11 @@ from keras_networks import (
     update,
     weights_of,
 )
-from numpy.testing import assert_allclose, assert_array_equal
-from thinc.api import (
-    SGD,
-    Model,
-    chain,
-)
+from numpy.testing import assert_array_equal
+from thinc.api import SGD, Model, chain
 from thinc.types import ArgsKwargs
 
-from ner_lstm_component.tensorflow_wrapper import (
-    TensorFlowWrapper,
-    set_keras_model,
-)
-
-
-def test_model_class_and_name():
-    class Special(Model):
-        pass
-
-    wrapper = TensorFlowWrapper(functional(), model_class=Special, model_name="special")
-    assert type(wrapper) is Special
-    assert wrapper.name == "special"
+from ner_lstm_component.tensorflow_wrapper import TensorFlowWrapper, set_keras_model
 
 
 @pytest.mark.parametrize("wrong", ["a string", layers.Dense(2), keras.Sequential], ids=repr)
@@ -62,29 +47,25 @@ def test_wrong_keras_model(wrong):
     assert repr(wrong) in str(error.value)
 
 
-def test_empty_wrapper_says_what_to_do():
-    wrapper = TensorFlowWrapper()
+def test_set_keras_model_fills_and_replaces():
+    class Special(Model):
+        pass
+
+    wrapper = TensorFlowWrapper(model_class=Special, model_name="special")
+    assert (type(wrapper), wrapper.name) == (Special, "special")
     assert shim_of(wrapper).is_empty
     with pytest.raises(ValueError, match="holds no network"):
         wrapper.predict(X)
-
-
-def test_set_keras_model_fills_and_replaces():
-    wrapper = TensorFlowWrapper()
     for network in (functional(), Residual()):
         set_keras_model(wrapper, network)
         assert not shim_of(wrapper).is_empty
         assert_all_close([wrapper.predict(X)], [network(X)])
 
 
-def test_initialize_builds():
+def test_initialize_builds_once():
     wrapper = TensorFlowWrapper(KINDS["unbuilt"]())
     wrapper.initialize(X=X)
     assert [weight.shape for weight in weights_of(wrapper)] == [(3, 4), (4,), (4, 2), (2,)]
-
-
-def test_initialize_keeps_weights(wrapper):
-    wrapper.predict(X)
     before = weights_of(wrapper)
     wrapper.initialize(X=X)
     assert_all_close(weights_of(wrapper), before, 0, 0)
@@ -97,20 +78,16 @@ def test_a_failed_first_call_leaves_the_network_usable():
     assert wrapper.predict([X[0], floats(5)]).shape == (5, 2)
 
 
-def test_predict(network):
-    Y = TensorFlowWrapper(network).predict(X)
-    assert isinstance(Y, np.ndarray)
-    assert_all_close([Y], [network(X, training=False)])
-
-
 def test_predict_has_no_backprop(small):
     _, backprop = small(X, is_train=False)
     with pytest.raises(ValueError, match="is_train=True"):
         backprop(DY)
 
 
-def test_gradients_are_those_of_a_plain_tape(network, wrapper):
-    wrapper.predict(X)
+def test_predictions_and_gradients_equal_those_of_plain_keras(network, wrapper):
+    predicted = wrapper.predict(X)
+    assert isinstance(predicted, np.ndarray)
+    assert_all_close([predicted], [network(X, training=False)])
     Y, backprop = wrapper.begin_update(X)
     dX = backprop(DY)
     d_weights, d_inputs = plain_gradients(network, [X], tf.constant(DY))
@@ -118,21 +95,6 @@ def test_gradients_are_those_of_a_plain_tape(network, wrapper):
     assert isinstance(dX, np.ndarray)
     assert_all_close([dX], d_inputs, 1e-4)
     assert_all_close(taken_gradients(wrapper).values(), d_weights, 1e-4, 1e-5)
-
-
-def test_gradients_are_those_of_finite_differences():
-    inputs = keras.Input((3,), dtype="float64")
-    hidden = layers.Dense(4, activation="tanh", dtype="float64")(inputs)
-    wrapper = TensorFlowWrapper(keras.Model(inputs, layers.Dense(2, dtype="float64")(hidden)))
-    x, dy, step = X[0].astype(np.float64), DY[0].astype(np.float64), 1e-5
-    dX = wrapper.begin_update(x)[1](dy)
-    numeric = np.zeros_like(x)
-    for place in np.ndindex(x.shape):
-        moved = np.zeros_like(x)
-        moved[place] = step
-        difference = wrapper.predict(x + moved) - wrapper.predict(x - moved)
-        numeric[place] = (difference * dy).sum() / (2 * step)
-    assert_allclose(dX, numeric, rtol=1e-5)
 
 
 def test_changing_the_input_after_begin_update(small):
@@ -181,16 +143,13 @@ def two_inputs(structure: type) -> keras.Model:
 
 
 @register
-class TwoArguments(keras.Model):
+class TwoArguments(Saved):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dense = layers.Dense(2)
 
     def call(self, b, a, training=False):
         return self.dense(keras.ops.concatenate([b, a * 2.0], axis=-1))
-
-    def get_config(self):
-        return {"name": self.name}
 
 
 @pytest.mark.parametrize(
@@ -218,16 +177,10 @@ def test_several_inputs(make, x):
     assert_all_close([Y], [np.concatenate([B, A * 2], axis=1) @ kernel + bias])
     d_hidden = D2 @ kernel.T
     expected = {"b": d_hidden[:, :3], "a": d_hidden[:, 3:] * 2}
-    if isinstance(x, dict):
-        assert dX.keys() == x.keys()
-        found = [dX["b"], dX["a"]]
-    elif isinstance(x, ArgsKwargs):
-        assert dX.kwargs.keys() == x.kwargs.keys()
-        found = [*dX.args, *dX.kwargs.values()]
-        found = found[0] if isinstance(found[0], list) else found
-    else:
-        found = dX
-    assert_all_close(found, [expected["b"], expected["a"]])
+    given, found = ((x.args, x.kwargs) if isinstance(x, ArgsKwargs) else x for x in (x, dX))
+    tf.nest.assert_same_structure(found, given)
+    for gradient in tf.nest.flatten(found):
+        assert_all_close([gradient], [expected["b" if gradient.shape[1] == 3 else "a"]])
 
 
 def test_structures_of_inputs_do_not_share_a_graph():
@@ -277,17 +230,10 @@ def test_several_outputs(arrange):
     expected = {"z/kernel": B.T @ dz, "z/bias": dz.sum(0)}
     expected |= {"y/kernel": B.T @ dy, "y/bias": dy.sum(0)}
     assert_all_close([gradients[name] for name in expected], expected.values())
-
-
-@pytest.mark.parametrize("arrange", ARRANGEMENTS.values(), ids=ARRANGEMENTS)
-def test_no_gradient_for_one_output(arrange):
-    network, (z, _) = with_outputs(arrange)
-    wrapper = TensorFlowWrapper(network)
-    dz = floats(4, 2)
-    dX = wrapper.begin_update(B)[1](arrange([dz, None]))
-    assert_all_close([dX], [dz @ z.kernel.numpy().T])
+    without_y = wrapper.begin_update(B)[1](arrange([dz, None]))
+    assert_all_close([without_y], [dz @ z.kernel.numpy().T])
     gradients = taken_gradients(wrapper)
-    assert_all_close([gradients["z/kernel"], gradients["z/bias"]], [B.T @ dz, dz.sum(0)])
+    assert_all_close([gradients["z/kernel"]], [B.T @ dz])
     assert not np.any(gradients["y/kernel"])
 
 
@@ -297,11 +243,8 @@ def test_integer_output_has_no_gradient():
     wrapper = TensorFlowWrapper(keras.Model(inputs, [scores, keras.ops.argmax(scores, axis=-1)]))
     (Y, best), backprop = wrapper.begin_update(B)
     assert_array_equal(best, Y.argmax(axis=-1))
-    assert_all_close([backprop([D2, np.ones(4, np.int32)])], [backprop_dense(wrapper, D2)])
-
-
-def backprop_dense(wrapper: Model, d_outputs: np.ndarray) -> np.ndarray:
-    return d_outputs @ weights_of(wrapper)[0].T
+    dX = backprop([D2, np.ones(4, np.int32)])
+    assert_all_close([dX], [D2 @ weights_of(wrapper)[0].T])
 
 
 def test_gradient_of_wrong_structure(small):
@@ -342,10 +285,8 @@ def test_unused_input_and_weight():
     d_b, d_a = wrapper.begin_update([B, A])[1](D2)
     assert_all_close([d_b], [D2 @ weights_of(wrapper)[1].T])
     assert_array_equal(d_a, np.zeros_like(A))
-    assert [name.split("/", 1)[-1] for name in taken_gradients(wrapper)] == [
-        "busy/kernel",
-        "busy/bias",
-    ]
+    names = [name.split("/", 1)[-1] for name in taken_gradients(wrapper)]
+    assert names == ["busy/kernel", "busy/bias"]
     idle = weights_of(wrapper)[0]
     update(wrapper, SGD(0.1), [B, A], D2)
     assert_array_equal(weights_of(wrapper)[0], idle)
@@ -368,15 +309,7 @@ def test_custom_conversions():
     assert_all_close(taken_gradients(wrapper).values(), d_weights, 1e-4, 1e-5)
 
 
-@pytest.mark.parametrize(
-    "arrange",
-    [
-        lambda x, mask: ArgsKwargs((x,), {"mask": mask}),
-        lambda x, mask: {"sequences": x, "mask": mask},
-    ],
-    ids=["ArgsKwargs", "dict"],
-)
-def test_mask(arrange):
+def test_mask():
     class Reader(keras.Model):
         def __init__(self):
             super().__init__()
@@ -387,10 +320,10 @@ def test_mask(arrange):
 
     wrapper = TensorFlowWrapper(Reader())
     mask = np.arange(5) < np.array([[5], [3], [1], [4]])
-    Y, backprop = wrapper.begin_update(arrange(X, mask))
-    dX = backprop(D2)
-    dX, d_mask = (dX.args[0], dX.kwargs["mask"]) if isinstance(dX, ArgsKwargs) else dX.values()
-    assert d_mask is None
+    Y, backprop = wrapper.begin_update(ArgsKwargs((X,), {"mask": mask}))
+    d_inputs = backprop(D2)
+    (dX,) = d_inputs.args
+    assert d_inputs.kwargs == {"mask": None}
     for i, row in enumerate(mask):
         assert_all_close([Y[i]], wrapper.predict({"sequences": X[i : i + 1, row]}))
         assert (dX[i, row] != 0).all()
@@ -407,43 +340,37 @@ def test_mask_made_by_the_network():
     assert wrapper.begin_update(ids)[1](floats(2, 2)) is None
 
 
-def test_empty_batch(wrapper):
-    assert wrapper.predict(X[:0]).shape == (0, 5, 2)
-    Y, backprop = wrapper.begin_update(X[:0])
-    assert Y.shape == (0, 5, 2)
-    assert backprop(Y).shape == (0, 5, 3)
-    assert_all_close([wrapper.predict(X)], [keras_of(wrapper)(X)])
+@pytest.mark.parametrize("shape", [(0, 5), (2, 0)])
+@pytest.mark.parametrize("kind", ["functional", "unbuilt", "subclassed", "same_names"])
+def test_empty_input(kind, shape):
+    wrapper = TensorFlowWrapper(KINDS[kind]())
+    Y, backprop = wrapper.begin_update(np.zeros((*shape, 3), np.float32))
+    assert Y.shape == (*shape, 2)
+    assert backprop(Y).shape == (*shape, 3)
+    loaded = TensorFlowWrapper().from_bytes(wrapper.to_bytes())
+    assert_array_equal(loaded.predict(X), wrapper.predict(X))
 
 
 def test_empty_batch_first():
     """Keras cannot build an LSTM on it."""
     wrapper = TensorFlowWrapper(sequential(layers.LSTM(2)))
-    assert wrapper.predict(X[:0]).shape == (0, 2)
+    Y, backprop = wrapper.begin_update(X[:0])
+    assert Y.shape == (0, 2)
+    assert backprop(Y).shape == (0, 5, 3)
     assert_all_close([wrapper.predict(X)], [keras_of(wrapper)(X)])
-
-
-@pytest.mark.parametrize("kind", ["functional", "unbuilt", "subclassed", "same_names"])
-def test_zero_length(kind):
-    wrapper = TensorFlowWrapper(KINDS[kind]())
-    Y, backprop = wrapper.begin_update(np.zeros((2, 0, 3), np.float32))
-    assert Y.shape == (2, 0, 2)
-    assert backprop(Y).shape == (2, 0, 3)
-    loaded = TensorFlowWrapper().from_bytes(wrapper.to_bytes())
-    assert_array_equal(loaded.predict(X), wrapper.predict(X))
 
 
 @pytest.mark.parametrize(
     ("stack", "shape"),
     [
         ([keras.Input((8, 8, 1)), layers.Conv2D(2, 3), layers.Flatten()], (2, 8, 8, 1)),
-        ([keras.Input((8, 3)), layers.Conv1D(2, 3), layers.Flatten()], (2, 8, 3)),
         ([layers.Flatten()], (2, 4, 3)),
         ([keras.Input((4, 3)), layers.LSTM(2, unroll=True)], (2, 4, 3)),
         ([keras.Input((None, 3)), layers.Conv1D(2, 3, padding="same")], (2, 5, 3)),
         ([keras.Input((4, 3)), layers.Permute((2, 1)), layers.Reshape((6, 2))], (2, 4, 3)),
         ([keras.Input(()), layers.Reshape((1,))], (3,)),
     ],
-    ids=["image", "conv", "unbuilt", "unrolled", "same", "permuted", "scalars"],
+    ids=["image", "unbuilt", "unrolled", "same", "permuted", "scalars"],
 )
 def test_networks_of_other_shapes(stack, shape):
     network = sequential(*stack, layers.Dense(2))

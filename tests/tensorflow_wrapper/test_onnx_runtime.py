@@ -19,8 +19,6 @@ from ner_lstm_component.tensorflow_wrapper.onnx_runtime import (
     n_threads,
 )
 
-TABLE = np.arange(3)
-
 
 def doubled_sums() -> Exported:
     """Twice the sums of sequences, whose lengths a mask gives."""
@@ -31,22 +29,8 @@ def doubled_sums() -> Exported:
     sums = graph.add("ReduceSum", kept, graph.add_constant(np.array([1])), keepdims=0)
     doubled = graph.add("Mul", sums, graph.add_constant(np.array(2, np.float32)))
     graph.add_output(doubled, "float32", (None,))
-
-    def finish(outputs: list) -> dict:
-        return {"sums": outputs[0], "table": TABLE.copy()}
-
-    return Exported(graph, list(graph.inputs), ("x", "mask", "targets"), None, finish)
-
-
-def doubled_sums_of_halves() -> Exported:
-    """The same, where the first argument is halved before the graph."""
-    exported = doubled_sums()
-    integers = exported.arguments[0]._replace(name="twice", dtype=np.dtype(np.int32))
-    return exported._replace(
-        arguments=[integers, exported.arguments[1]],
-        parameters=("twice", "mask"),
-        prepare=lambda twice: (twice / 2).astype(np.float32),
-    )
+    arguments, parameters = list(graph.inputs), ("x", "mask", "targets")
+    return Exported(graph, arguments, parameters, None, lambda outputs: outputs[0])
 
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -69,8 +53,7 @@ def network() -> OnnxNetwork:
     ],
 )
 def test_arguments_are_bound_as_python_does(network, args, kwargs):
-    found = network.predict(args, kwargs)
-    assert found["sums"].tolist() == [2.0, 24.0]
+    assert network.predict(args, kwargs).tolist() == [2.0, 24.0]
 
 
 @pytest.mark.parametrize(
@@ -91,9 +74,16 @@ def test_other_calls_are_refused(network, args, kwargs, message):
 
 
 def test_an_argument_is_prepared_for_the_graph():
-    network = OnnxNetwork(doubled_sums_of_halves)
+    exported = doubled_sums()
+    integers = exported.arguments[0]._replace(name="twice", dtype=np.dtype(np.int32))
+    halved = exported._replace(
+        arguments=[integers, exported.arguments[1]],
+        parameters=("twice", "mask"),
+        prepare=lambda twice: (twice / 2).astype(np.float32),
+    )
+    network = OnnxNetwork(lambda: halved)
     assert network.call_parameters == ["twice", "mask"]
-    assert network.predict((2 * X, MASK), {})["sums"].tolist() == [2.0, 24.0]
+    assert network.predict((2 * X, MASK), {}).tolist() == [2.0, 24.0]
 
 
 def test_graphs_that_onnx_runtime_refuses():
@@ -112,14 +102,14 @@ sys.path.insert(0, {tests!r})
 from test_onnx_runtime import MASK, X, OnnxNetwork, doubled_sums
 
 network = OnnxNetwork(doubled_sums)
-print(network.predict((X, MASK), {{}})["sums"])
+print(network.predict((X, MASK), {{}}))
 child = os.fork()
 if child == 0:
     if {predicts}:
-        print(network.predict((X, MASK), {{}})["sums"], flush=True)
+        print(network.predict((X, MASK), {{}}), flush=True)
     sys.exit(0)
 _, status = os.waitpid(child, 0)
-print(network.predict((X, MASK), {{}})["sums"])
+print(network.predict((X, MASK), {{}}))
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
@@ -141,13 +131,11 @@ def test_a_fork_predicts_and_ends(threads, predicts):
     assert result.stdout.count("[ 2. 24.]") == 2 + predicts
 
 
-@pytest.mark.parametrize(("value", "expected"), [(None, 1), ("1", 1), ("3", 3)])
+@pytest.mark.parametrize(("value", "expected"), [(None, 1), ("3", 3)])
 def test_threads_follow_the_variable(monkeypatch, value, expected):
-    if value is None:
-        monkeypatch.delenv(THREADS_VARIABLE, raising=False)
-    else:
+    monkeypatch.delenv(THREADS_VARIABLE, raising=False)
+    if value is not None:
         monkeypatch.setenv(THREADS_VARIABLE, value)
-    assert n_threads() == expected
     options = OnnxNetwork(doubled_sums)._run().session.get_session_options()
     assert options.intra_op_num_threads == expected
     assert options.inter_op_num_threads == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_networks import X, dense, floats, keras_of, pickled, shim_of, weights_of
+from keras_networks import dense, keras_of, pickled, shim_of, update, weights_of
 from numpy.testing import assert_allclose, assert_array_equal
 from thinc.api import SGD, Adam, Model, Optimizer, RAdam
 
@@ -63,11 +63,10 @@ def check_same_state(found: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_steps_are_those_of_thinc(settings):
+def test_steps_equal_those_of_thinc(settings):
     rng = np.random.default_rng(0)
     optimizer, reference = (Optimizer(**{"learn_rate": 0.01, **settings()}) for _ in range(2))
-    weights = {name: rng.normal(size=shape).astype("f") for name, shape in SHAPES.items()}
-    weights = {name: np.asarray(array, np.float32) for name, array in weights.items()}
+    weights = {n: np.asarray(rng.normal(size=shape), np.float32) for n, shape in SHAPES.items()}
     expected = copy.deepcopy(weights)
     for step in range(20):
         for i, (name, shape) in enumerate(SHAPES.items()):
@@ -100,9 +99,6 @@ def test_other_optimizers_are_not_adam(make):
     assert not is_adam(make())
 
 
-# ---------------------------------------------------------------- in the wrapper
-
-
 class Twins:
     """A wrapper that takes the compiled step, and an equal one that takes Thinc's."""
 
@@ -110,12 +106,10 @@ class Twins:
         self.compiled, self.plain = (TensorFlowWrapper(dense()) for _ in range(2))
         keras_of(self.plain).set_weights(keras_of(self.compiled).get_weights())
 
-    def update(self, optimizer: Any, reference: Any, n: int = 1, times: int = 1) -> None:
-        for wrapper, one in ((self.compiled, optimizer), (self.plain, reference)):
-            for _ in range(n):
-                for _ in range(times):
-                    wrapper.begin_update(X)[1](floats(4, 5, 2, seed=1))
-                wrapper.finish_update(one)
+    def update(self, optimizer: Any, reference: Any, n: int = 1) -> None:
+        for _ in range(n):
+            update(self.compiled, optimizer)
+            update(self.plain, reference)
 
     def check(self) -> None:
         for one, other in zip(weights_of(self.compiled), weights_of(self.plain), strict=True):
@@ -145,14 +139,6 @@ def steps(monkeypatch) -> list[Any]:
     return taken
 
 
-def test_the_wrapper_takes_the_compiled_step(steps):
-    twins, optimizer, reference = Twins(), Adam(0.01), ThincsOwn(0.01)
-    twins.update(optimizer, reference, n=5, times=2)
-    twins.check()
-    twins.check_averages(optimizer, reference)
-    assert steps == [optimizer] * 10  # kernel and bias
-
-
 def test_between_the_compiled_step_and_thincs(steps):
     """A schedule on which Adam is plain SGD for some steps, then RAdam."""
 
@@ -171,7 +157,7 @@ def test_between_the_compiled_step_and_thincs(steps):
         twins.check_averages(optimizer, reference)
         optimizer.step_schedules()
         reference.step_schedules()
-    assert len(steps) == 2 * 5
+    assert steps == [optimizer] * 2 * 5  # kernel and bias
 
 
 def test_optimizers_that_take_turns():
@@ -187,23 +173,15 @@ def test_optimizers_that_take_turns():
 
 
 @pytest.mark.parametrize("clone", [Model.copy, pickled])
-def test_going_on_with_a_copy_of_the_network(clone):
-    """A copy has keys of its own; a pickled network keeps those of its original."""
+def test_going_on_with_copies(clone):
+    """A copied network has keys of its own; a pickled one keeps those of its original."""
     twins, optimizer, reference = Twins(), Adam(0.01), ThincsOwn(0.01)
     twins.update(optimizer, reference, n=3)
     twins.compiled, twins.plain = clone(twins.compiled), clone(twins.plain)
-    twins.update(optimizer, reference, n=3)
+    before, others = copy.deepcopy(optimizer), (pickled(optimizer), pickled(reference))
+    twins.update(*others, n=3)
     twins.check()
-    twins.check_averages(optimizer, reference)
-
-
-@pytest.mark.parametrize("clone", [copy.deepcopy, pickled])
-def test_going_on_with_a_copy_of_the_optimizer(clone):
-    twins, optimizer, reference = Twins(), Adam(0.01), ThincsOwn(0.01)
-    twins.update(optimizer, reference, n=3)
-    before = copy.deepcopy(optimizer)
-    twins.update(clone(optimizer), clone(reference), n=3)
-    twins.check()
+    twins.check_averages(*others)
     check_same_state(optimizer, before)
 
 
@@ -211,7 +189,6 @@ def test_an_optimizer_of_another_network_is_refused():
     wrapper, optimizer = TensorFlowWrapper(dense()), Adam(0.01)
     optimizer.mom2[shim_of(wrapper).id, keras_of(wrapper).weights[0].path] = np.zeros(3, "f")
     before = weights_of(wrapper)
-    wrapper.begin_update(X)[1](floats(4, 5, 2))
     with pytest.raises(ValueError, match=r"shape \(3,\).*another network"):
-        wrapper.finish_update(optimizer)
+        update(wrapper, optimizer)
     assert_array_equal(weights_of(wrapper)[0], before[0])

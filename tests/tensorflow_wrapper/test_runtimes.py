@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import multiprocessing
 from collections.abc import Callable
 from functools import partial
@@ -32,13 +31,7 @@ from ner_lstm_component import tensorflow_wrapper
 from ner_lstm_component.network.bilstm_crf import build_vector_network
 from ner_lstm_component.network.onnx import export_bilstm_crf
 from ner_lstm_component.network.settings import TaggerSettings
-from ner_lstm_component.tensorflow_wrapper import (
-    placement,
-    set_keras_model,
-    set_runtime,
-    uses_onnx,
-    weights_changed,
-)
+from ner_lstm_component.tensorflow_wrapper import placement, set_keras_model, set_runtime
 from ner_lstm_component.tensorflow_wrapper import shim as shim_module
 
 TensorFlowWrapper = partial(tensorflow_wrapper.TensorFlowWrapper, export=export_bilstm_crf)
@@ -92,7 +85,7 @@ def test_auto_is_onnx_for_a_network_that_was_only_loaded(wrapper, made):
     for _ in range(2):
         assert_all_close([emissions(other)], [expected])
     assert other.to_bytes() == wrapper.to_bytes()
-    assert uses_onnx(other)
+    assert tensorflow_wrapper.uses_onnx(other)
     assert len(made) == 1
     assert shim_of(other)._model is None
 
@@ -130,9 +123,11 @@ def test_auto_is_tensorflow_for_a_call_without_an_onnx_form(wrapper):
     assert_array_equal(emissions(other), emissions(wrapper))
 
 
-def test_auto_is_tensorflow_without_onnxruntime(wrapper, made, monkeypatch):
-    monkeypatch.setattr(shim_module, "is_installed", lambda: False)
-    assert_array_equal(emissions(loaded(wrapper)), emissions(wrapper))
+@pytest.mark.parametrize("runtime", ["auto", "tensorflow"])
+def test_tensorflow_by_choice_or_without_onnxruntime(wrapper, made, monkeypatch, runtime):
+    if runtime == "auto":
+        monkeypatch.setattr(shim_module, "is_installed", lambda name: name != "onnxruntime")
+    assert_array_equal(emissions(loaded(wrapper, runtime)), emissions(wrapper))
     assert made == []
 
 
@@ -148,7 +143,7 @@ def test_auto_is_onnx_on_a_gpu_without_tensorflow(wrapper, monkeypatch, caplog):
     expected = emissions(wrapper)
     ops = SimpleNamespace(device_type="gpu", device_id=0)
     monkeypatch.setattr(shim_module, "get_current_ops", lambda: ops)
-    monkeypatch.setattr(shim_module, "is_tensorflow_installed", lambda: False)
+    monkeypatch.setattr(shim_module, "is_installed", lambda name: name != "tensorflow")
     placement.warn_that_onnx_stands_in.cache_clear()
     for _ in range(2):
         other = loaded(wrapper)
@@ -158,15 +153,10 @@ def test_auto_is_onnx_on_a_gpu_without_tensorflow(wrapper, monkeypatch, caplog):
     assert "TensorFlow is not installed" in record.message
 
 
-def test_tensorflow_is_tensorflow(wrapper, made):
-    emissions(loaded(wrapper, "tensorflow"))
-    assert made == []
-
-
 def assign(wrapper: Model) -> None:
     variable = keras_of(wrapper).weights[0]
     variable.assign(np.ones(variable.shape))
-    weights_changed(wrapper)
+    tensorflow_wrapper.weights_changed(wrapper)
 
 
 CHANGES: dict[str, Callable[[Model], Any]] = {
@@ -203,15 +193,6 @@ def test_onnx_has_the_averages_within_use_params(wrapper):
     assert_array_equal(emissions(TensorFlowWrapper(runtime="onnx").from_bytes(saved)), averaged)
 
 
-def test_onnx_does_not_read_the_weights_at_each_call(wrapper, monkeypatch):
-    other = loaded(wrapper, "onnx")
-    update(other, SGD(0.5))
-    expected = emissions(other)
-    for name in ("numpy", "__array__"):
-        monkeypatch.setattr(keras.Variable, name, None)
-    assert_array_equal(emissions(other), expected)
-
-
 def test_onnx_refuses_other_networks():
     wrapper = TensorFlowWrapper(KINDS["batch_norm"](), runtime="onnx")
     with pytest.raises(ValueError, match=r"runtime='onnx'.*runtime='auto'"):
@@ -223,17 +204,12 @@ def test_set_runtime_of_a_whole_model():
     model = chain(Linear(3, 3), other)
     for runtime in ("tensorflow", "onnx", "auto"):
         assert set_runtime(model, runtime) is model
-        assert shim_of(other).runtime == runtime
+        assert shim_of(other).runtime == shim_of(other.copy()).runtime == runtime
+        assert shim_of(pickled(other)).runtime == runtime
     with pytest.raises(ValueError, match=r"'auto', 'onnx', 'tensorflow'.*Received: 'tf'"):
         set_runtime(model, "tf")
     with pytest.raises(ValueError, match="'tf'"):
         TensorFlowWrapper(runtime="tf")
-
-
-@pytest.mark.parametrize("make", [Model.copy, copy.deepcopy, pickled])
-def test_copies_keep_the_runtime(wrapper, make):
-    for runtime in ("onnx", "tensorflow"):
-        assert shim_of(make(set_runtime(wrapper, runtime))).runtime == runtime
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")

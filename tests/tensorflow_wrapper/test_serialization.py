@@ -16,7 +16,6 @@ from keras import layers
 from keras_networks import (
     DY,
     KINDS,
-    B,
     Recorder,
     Residual,
     Weighted,
@@ -29,16 +28,9 @@ from keras_networks import (
     update,
 )
 from numpy.testing import assert_array_equal
-from thinc.api import (
-    SGD,
-    Model,
-)
+from thinc.api import SGD, Model
 
-from ner_lstm_component.tensorflow_wrapper import (
-    TensorFlowShim,
-    TensorFlowWrapper,
-    set_keras_model,
-)
+from ner_lstm_component.tensorflow_wrapper import TensorFlowShim, TensorFlowWrapper, set_keras_model
 
 
 def test_clone_is_equal_and_independent(clone):
@@ -54,20 +46,17 @@ def test_clone_is_equal_and_independent(clone):
     assert_array_equal(other.predict(X), changed)
 
 
-def test_clone_before_building(clone):
+def test_clone_of_an_empty_or_unbuilt_network(clone):
+    empty = clone(TensorFlowWrapper())
+    assert shim_of(empty).is_empty
+    set_keras_model(empty, functional())
+    assert empty.predict(X).shape == (4, 5, 2)
     wrapper = TensorFlowWrapper(KINDS["unbuilt"]())
     other = clone(wrapper)
     assert other.to_bytes() == wrapper.to_bytes()
     assert other.predict(X).shape == (4, 5, 2)
-    # A number of features other than the clone's: nothing was built together.
+    # With another number of features than the clone's: nothing was built together.
     assert wrapper.predict(floats(4, 5, 6)).shape == (4, 5, 2)
-
-
-def test_clone_of_an_empty_wrapper(clone):
-    other = clone(TensorFlowWrapper())
-    assert shim_of(other).is_empty
-    set_keras_model(other, functional())
-    assert other.predict(X).shape == (4, 5, 2)
 
 
 def test_copies_have_ids_of_their_own(small):
@@ -77,7 +66,7 @@ def test_copies_have_ids_of_their_own(small):
 
 @pytest.mark.parametrize("kind", ["subclassed", "same_names", "nested"])
 def test_pickle_keeps_the_keys_of_an_optimizer(kind):
-    """Also of layers that Keras named, which it would name otherwise in the copy."""
+    """Also of layers that Keras named, and would name otherwise in the copy."""
     wrapper = TensorFlowWrapper(KINDS[kind]())
     recorder, other = Recorder(), Recorder()
     update(wrapper, recorder)
@@ -104,22 +93,22 @@ def test_from_bytes_replaces_a_used_network():
     assert_array_equal(other.predict(X), expected)
 
 
-def test_arguments_without_time_axis_are_rebuilt():
-    wrapper = TensorFlowWrapper(Weighted())
-    x = (floats(6, 3), floats(6))
+def adapted_normalization() -> keras.Model:
+    norm = layers.Normalization()
+    norm.adapt(floats(20, 3) * 3 + 4)
+    return sequential(keras.Input((3,)), norm)
+
+
+@pytest.mark.parametrize(
+    ("make", "x"),
+    [(Weighted, (floats(6, 3), floats(6))), (adapted_normalization, floats(6, 3))],
+)
+def test_networks_are_rebuilt(make, x):
+    wrapper = TensorFlowWrapper(make())
     expected = wrapper.predict(x)
     loaded = TensorFlowWrapper().from_bytes(wrapper.to_bytes())
     assert_array_equal(loaded.predict(x), expected)
     assert loaded.to_bytes() == wrapper.to_bytes()
-
-
-def test_adapted_normalization():
-    norm = layers.Normalization()
-    norm.adapt(floats(20, 3) * 3 + 4)
-    wrapper = TensorFlowWrapper(sequential(keras.Input((3,)), norm))
-    loaded = TensorFlowWrapper().from_bytes(wrapper.to_bytes())
-    assert_array_equal(loaded.predict(B), wrapper.predict(B))
-    assert np.abs(loaded.predict(B) - B).max() > 0.1
 
 
 def test_network_that_cannot_be_saved():
@@ -143,54 +132,43 @@ def collector():
     gc.enable()
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
 @pytest.mark.usefixtures("collector")
-def test_truncated_bytes(small, share):
+def test_other_bytes(small):
     expected = small.predict(X)
     data = shim_of(small).to_bytes()
-    with pytest.raises(ValueError, match="could not be read"):
-        shim_of(small).from_bytes(data[: int(len(data) * share)])
+    truncated = [data[: int(len(data) * share)] for share in (0.0, 0.1, 0.5, 0.9, 0.999)]
+    others = [b"\x00", b"not a network", *map(srsly.msgpack_dumps, ([1, 2], {"format": 1}))]
+    for wrong in truncated + others:
+        with pytest.raises(ValueError, match="could not be read"):
+            shim_of(small).from_bytes(wrong)
     assert_array_equal(small.predict(X), expected)
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"\x00", b"not a network", srsly.msgpack_dumps([1, 2]), srsly.msgpack_dumps({"format": 1})],
-)
-@pytest.mark.usefixtures("collector")
-def test_other_bytes(data):
-    with pytest.raises(ValueError, match="could not be read"):
-        TensorFlowShim().from_bytes(data)
-
-
-@pytest.mark.parametrize("version", [0, 2, "1", None])
-def test_other_format(small, version):
-    state = srsly.msgpack_loads(shim_of(small).to_bytes())
-    with pytest.raises(ValueError, match=f"format {version!r}"):
-        TensorFlowShim().from_bytes(srsly.msgpack_dumps({**state, "format": version}))
-
-
-def changed(wrapper: Model, change: Callable[[dict], None]) -> Model:
-    """A wrapper of the same network, but for a change to what was saved."""
+def predict_changed(wrapper: Model, change: Callable[[dict], Any]) -> None:
+    """Predict with the same network after a change to what was saved."""
     state = srsly.msgpack_loads(shim_of(wrapper).to_bytes())
     change(state)
     other = TensorFlowWrapper()
     shim_of(other).from_bytes(srsly.msgpack_dumps(state))
-    return other
+    other.predict(X)
 
 
-def test_missing_weight(small):
-    loaded = changed(small, lambda state: state["weights"].pop())
-    with pytest.raises(ValueError, match="has 1 weights"):
-        loaded.predict(X)
-
-
-def test_weight_of_wrong_shape(small):
-    def widen(state: dict) -> None:
-        state["weights"][1].update(shape=[3], data=bytes(12))
-
-    with pytest.raises(ValueError, match=r"bias.*\(3,\).*\(2,\)"):
-        changed(small, widen).predict(X)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.update(format=0), "format 0"),
+        (lambda state: state.update(format="1"), "format '1'"),
+        (lambda state: state["weights"].pop(), "has 1 weights"),
+        (
+            lambda state: state["weights"][1].update(shape=[3], data=bytes(12)),
+            r"bias.*\(3,\).*\(2,\)",
+        ),
+    ],
+    ids=["format", "type", "missing weight", "shape"],
+)
+def test_other_states(small, change, message):
+    with pytest.raises(ValueError, match=message):
+        predict_changed(small, change)
 
 
 class Payload:
@@ -221,7 +199,7 @@ def test_pickle_is_refused(small, tmp_path):
         state["weights"][0].update(dtype="object", data=payload)
 
     with pytest.raises(ValueError, match=r"object|OBJECT"):
-        changed(small, inject).predict(X)
+        predict_changed(small, inject)
     assert not target.exists()
 
 
