@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from spacy.language import Language
@@ -84,6 +85,15 @@ def make_examples(vocab: Vocab) -> list[Example]:
     """New examples of `SENTENCES`: the annotated Doc, and one of its words alone."""
     references = [make_doc(vocab, sentence) for sentence in SENTENCES]
     return [Example(Doc(vocab, words=[t.text for t in ref]), ref) for ref in references]
+
+
+def noisy_docs(examples: list[Example]) -> list[Doc]:
+    """Repeat the annotated Docs five times, and drop every fifth entity."""
+    docs = [eg.reference.copy() for _ in range(5) for eg in examples]
+    number = count(1)
+    for doc in docs:
+        doc.set_ents([ent for ent in doc.ents if next(number) % 5])
+    return docs
 
 
 def overfit(nlp: Language, steps: int = 80) -> Language:

@@ -23,10 +23,16 @@ def load_script(name: str) -> ModuleType:
 
 
 def runner(script: ModuleType) -> Callable[..., Result]:
-    """Make a function that runs a script's app; its arguments become words."""
-    return lambda *arguments: CliRunner().invoke(script.app, [str(word) for word in arguments])
+    """Return a function that runs a script's app and checks its exit code."""
+
+    def run(*arguments: object, exit_code: int = 0) -> Result:
+        result = CliRunner().invoke(script.app, [str(word) for word in arguments])
+        assert result.exit_code == exit_code, result.output
+        return result
+
+    return run
 
 
 def flat(output: str) -> str:
-    """Take the frames and line breaks of rich out of an output."""
+    """Remove rich's frames and line breaks from an output."""
     return " ".join(output.translate(dict.fromkeys(map(ord, "│┃"), " ")).split())

@@ -1,4 +1,4 @@
-"""Runs, their rows, and the tables that are made of them."""
+"""Runs, their rows, and the tables made from them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,9 @@ def data(tmp_path):
 def ruler(tmp_path):
     """A pipeline that finds al-Qaida only where it is one token."""
     nlp = spacy.blank("en")
-    patterns = {"geo": [{"ORTH": "Rome"}], "org": [{"ORTH": "al-Qaida"}]}
-    nlp.add_pipe("entity_ruler").add_patterns(
-        [{"label": label, "pattern": pattern} for label, pattern in patterns.items()]
-    )
+    found = [("geo", "Rome"), ("org", "al-Qaida")]
+    patterns = [{"label": label, "pattern": [{"ORTH": word}]} for label, word in found]
+    nlp.add_pipe("entity_ruler").add_patterns(patterns)
     nlp.to_disk(tmp_path / "ruler")
     return tmp_path / "ruler"
 
@@ -55,8 +54,7 @@ def untrained(tmp_path):
 
 
 def rows_of(command: str, *arguments: object, runs: Path) -> list[dict]:
-    result = run(command, *arguments, "--split", "own", "--runs", runs)
-    assert result.exit_code == 0, result.output
+    run(command, *arguments, "--split", "own", "--runs", runs)
     return [json.loads(line) for line in runs.read_text().splitlines()]
 
 
@@ -66,7 +64,6 @@ def test_a_pipeline_is_scored_on_all_inputs(data, ruler, tmp_path):
         rows = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
     first, second = rows
     assert first == second
-    assert (first["system"], first["split"], first["seed"]) == ("ruler", "own", 0)
     for part in ("dev", "test"):
         scores = first[part]
         assert (scores["ents_p"], scores["ents_r"], scores["ents_f"]) == (100.0, 100.0, 100.0)
@@ -137,8 +134,7 @@ def test_a_larger_sample_contains_the_smaller(data, tmp_path):
     ],
 )
 def test_bad_arguments_are_refused(data, ruler, arguments, message):
-    result = run(*arguments.replace("{}", str(data)).split())
-    assert result.exit_code == 2
+    result = run(*arguments.replace("{}", str(data)).split(), exit_code=2)
     assert message in flat(result.output)
 
 
@@ -149,7 +145,7 @@ def scored(system, seed, f, **more):
     return row | {"dev": scores, "test": scores, "minutes": 7} | more
 
 
-def test_tables_are_made_of_the_rows(tmp_path):
+def test_tables_are_made_from_the_rows(tmp_path):
     rows = [
         scored("ours", 0, 85.0),
         scored("ours", 1, 86.0),
@@ -161,8 +157,7 @@ def test_tables_are_made_of_the_rows(tmp_path):
     runs.write_text("".join(json.dumps(row) + "\n" for row in rows))
     page.write_text("".join(f"{n}:\n<!-- table {n} -->\nstale\n<!-- end -->\n" for n in TABLES))
     for _ in range(2):  # the second time changes nothing
-        result = run("tables", "--runs", runs, "--page", page)
-        assert result.exit_code == 0, result.output
+        run("tables", "--runs", runs, "--page", page)
     text = page.read_text()
     assert "stale" not in text
     assert "| ours | 0, 1 | 85.00, 86.00 | 85.50 ± 0.50 | 85.00, 86.00 | 7, 7 | 5 |" in text
@@ -177,5 +172,5 @@ def test_the_page_has_a_place_for_each_table(tmp_path):
     assert text.count("<!-- table ") == text.count("<!-- end -->") == len(TABLES)
     (tmp_path / "page.md").write_text("nothing")
     (tmp_path / "runs.jsonl").write_text("")
-    result = run("tables", "--runs", tmp_path / "runs.jsonl", "--page", tmp_path / "page.md")
-    assert result.exit_code == 2
+    paths = ("--runs", tmp_path / "runs.jsonl", "--page", tmp_path / "page.md")
+    run("tables", *paths, exit_code=2)

@@ -5,6 +5,7 @@ import spacy
 from samples import make_doc
 from spacy.cli.train import train
 from spacy.tokens import DocBin
+from spacy.vocab import Vocab
 
 from ner_lstm_component.features.ngram_tags import lexicon_of
 from ner_lstm_component.text.sentences import read_docs
@@ -28,10 +29,10 @@ def test_limit_is_checked():
 @pytest.mark.parametrize("max_epochs", [-1, 1])
 def test_the_default_config_learns_from_the_whole_corpus(tmp_path, max_epochs):
     """A type and a name that only the last of 300 sentences has are learnt."""
-    vocab = spacy.blank("en").vocab
     sentences = [f"Anna/B-per saw town{k} ." for k in range(299)] + ["Last/B-late came ."]
-    DocBin(docs=[make_doc(vocab, one) for one in sentences]).to_disk(tmp_path / "train.spacy")
-    DocBin(docs=[make_doc(vocab, sentences[0])]).to_disk(tmp_path / "dev.spacy")
+    docs = [make_doc(Vocab(), sentence) for sentence in sentences]
+    DocBin(docs=docs).to_disk(tmp_path / "train.spacy")
+    DocBin(docs=docs[:1]).to_disk(tmp_path / "dev.spacy")
     overrides = {
         "paths.train": str(tmp_path / "train.spacy"),
         "paths.dev": str(tmp_path / "dev.spacy"),
