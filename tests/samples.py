@@ -10,6 +10,8 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import fix_random_seed
 from spacy.vocab import Vocab
+from typer import Typer
+from typer.testing import CliRunner, Result
 
 # Three types, each with entities of one word and of several; two sentences have none.
 SENTENCES = (
@@ -41,6 +43,13 @@ SMALL_MODEL: dict[str, Any] = {
     "context": 24,
     "batch_tokens": 4096,
 }
+
+
+def run_app(app: Typer, *arguments: object, exit_code: int = 0) -> Result:
+    """Run a Typer app and check its exit code."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == exit_code, (result.output, result.exception)
+    return result
 
 
 def make_doc(vocab: Vocab, sentence: str) -> Doc:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-from typer.testing import CliRunner, Result
+from samples import run_app
+from typer.testing import Result
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -24,13 +26,7 @@ def load_script(name: str) -> ModuleType:
 
 def runner(script: ModuleType) -> Callable[..., Result]:
     """Return a function that runs a script's app and checks its exit code."""
-
-    def run(*arguments: object, exit_code: int = 0) -> Result:
-        result = CliRunner().invoke(script.app, [str(word) for word in arguments])
-        assert result.exit_code == exit_code, result.output
-        return result
-
-    return run
+    return partial(run_app, script.app)
 
 
 def flat(output: str) -> str:

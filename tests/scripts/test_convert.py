@@ -63,14 +63,12 @@ def test_writes_three_files_and_a_summary_and_keeps_others(data, out):
     assert sizes(out) == [40, 5, 5]
     assert f"{data}: 50 sentences, read as utf-8" in output
     table = flat(output)
-    assert "train dev test all" in table
     assert "sentences 40 5 5 50 without entity 0 0 0 0 tokens 80 10 10 100" in table
     assert "entities 40 5 5 50 geo 40 5 5 50" in table
     for doc in docs(out / "dev.spacy"):
         assert doc.has_unknown_spaces
-        assert [token.tag_ for token in doc] == ["NNP", "VBZ"]
-        assert [token.ent_iob_ for token in doc] == ["B", "O"]
-        assert [ent.label_ for ent in doc.ents] == ["geo"]
+        annotation = [(token.tag_, token.ent_iob_, token.ent_type_) for token in doc]
+        assert annotation == [("NNP", "B", "geo"), ("VBZ", "O", "")]
 
 
 def test_same_seed_writes_the_same_bytes(tmp_path, data):
@@ -83,34 +81,23 @@ def test_same_seed_writes_the_same_bytes(tmp_path, data):
     assert sizes(tmp_path / "3") == [36, 4, 10]
 
 
-def test_folder_keeps_its_split(folder, out):
-    output = run(folder, out).output
-    assert sizes(out) == [3, 1, 2]
-    assert f"{folder / 'train.csv'}: 3 sentences, read as utf-8" in output
-    assert f"{folder / 'dev.csv'}: 1 sentence, read as cp1252" in output
-
-
-def test_folder_refuses_split_and_seed_or_ignores_them(folder, out):
+def test_folder_keeps_its_split_and_refuses_another(folder, out):
     options = ["--split", "community", "--seed", "3"]
-    for given, named in ((options[2:], "--seed"), (options, "--split and --seed")):
-        result = run(folder, out, *given, exit_code=1)
-        assert f"Error: {folder}: found a folder and {named}; " in result.output
-        assert not out.exists()
+    result = run(folder, out, *options, exit_code=1)
+    assert f"Error: {folder}: found a folder and --split and --seed; " in result.output
+    assert not out.exists()
     output = run(folder, out, *options, "--folder-as-is").output
     assert f"{folder}: a folder, so its three files are the split" in output
     assert sizes(out) == [3, 1, 2]
+    assert f"{folder / 'train.csv'}: 3 sentences, read as utf-8" in output
+    assert f"{folder / 'dev.csv'}: 1 sentence, read as cp1252" in output
 
 
 def test_encoding_repair_and_remarks(data, out):
     text = HEADER + rows(50, tag="I-[red]").replace("sleeps", "спит\xa0") + ",,,\n"
     data.write_text(text.replace(",", ";"), encoding="cp1251")
     output = run(data, out, "--repair", "--encoding", "cp1251").output
-    for remark in (
-        "50 sentences, read as cp1251, separated by semicolons\n",
-        "removed blanks or invisible characters at the ends of 50 words",
-        "left out 1 row without content\n",
-        "50 tags repaired",
-    ):
+    for remark in ("50 sentences, read as cp1251, separated by semicolons\n", "50 tags repaired"):
         assert f"{data}: {remark}" in output
     assert "[red]" in output  # the name of a type is no markup
     assert [(t.text, t.ent_iob_) for t in docs(out / "test.spacy")[0]][1] == ("спит", "O")
@@ -120,29 +107,25 @@ def test_encoding_repair_and_remarks(data, out):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, ": no such file"),
         ("Sentence #,Word,Tag\n1,a,X\n", ", line 2: found the tag 'X'"),
         (HEADER + rows(2), ": too few sentences to split: found 2 distinct texts"),
     ],
 )
-def test_bad_input_leaves_earlier_files(tmp_path, data, out, content, message):
+def test_bad_input_leaves_earlier_files(data, out, content, message):
     run(data, out)
     before = contents(out)
-    path = tmp_path / "bad.csv"
-    if content is not None:
-        path.write_text(content)
-    assert f"Error: {path}{message}" in run(path, out, exit_code=1).stderr
+    data.write_text(content)
+    assert f"Error: {data}{message}" in run(data, out, exit_code=1).stderr
     assert contents(out) == before
 
 
 def test_targets_that_cannot_be_replaced(tmp_path, data, out):
-    (tmp_path / "file").write_bytes(b"keep")
+    (tmp_path / "file").touch()
     (out / "dev.spacy").mkdir(parents=True)
     (out / "train.spacy").write_bytes(b"old")
     for target in (tmp_path / "file", out):
         result = run(data, target, exit_code=1)
         assert f"Error: {target}: cannot be written" in result.output
-    assert (tmp_path / "file").read_bytes() == b"keep"
     assert contents(out) == {"train.spacy": b"old"}
 
 

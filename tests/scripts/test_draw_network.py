@@ -19,8 +19,7 @@ def test_blocks_are_the_network_and_are_drawn(trained_nlp):
     assert kinds.count("Bidirectional") == 1
     encoder_and_crf = network.encoder.count_params() + network.crf.count_params()
     assert sum(block.weights for block in blocks) == encoder_and_crf
-    n_tags = len(trained_nlp.get_pipe("ner_lstm").tags)
-    assert blocks[-2].shape == f"time × {n_tags}"
+    assert blocks[-2].shape == f"time × {len(trained_nlp.get_pipe('ner_lstm').tags)}"
     (ax,) = draw_network.draw(blocks, "title").axes
     assert {block.kind for block in blocks} <= {text.get_text() for text in ax.texts}
 

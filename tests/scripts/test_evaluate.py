@@ -75,7 +75,6 @@ def test_table_and_files(model, data, tmp_path, monkeypatch):
     run(model, data)
     assert list(tmp_path.rglob("*")) == [data]  # no file without --output
     metrics, table = report_of(tmp_path / "new" / "metrics", model, data)
-    assert (metrics["documents"], metrics["tokens"]) == (5, 18)
     assert metrics["entities"] == {"per": 3, "geo": 1, "org": 1}
     scores = [metrics[name] for name in ("ents_p", "ents_r", "ents_f")]
     assert scores == pytest.approx([2 / 6, 2 / 5, 4 / 11])
@@ -137,19 +136,17 @@ def test_text_with_spaces_is_tokenized_by_the_pipeline(trained_nlp, tmp_path):
         ("{m} {d}/missing.spacy", "no such file"),
         ("{m} {d}/x.csv", "scripts/convert.py makes them"),
         ("no_such_pipeline {d}/gold.spacy", "Error: no_such_pipeline: cannot be loaded"),
-        ("{d} {d}/gold.spacy", "Error: {d}: cannot be loaded"),
         ("{d}/blank {d}/gold.spacy", "no component that sets entities. Its components: none"),
         ("{m} {d}/gold.spacy --output {d}/x.csv", "cannot be written"),
-        ("{m} {d}/gold.spacy --train {d}/broken.spacy", "cannot be read as a DocBin"),
-        ("{m} {d}/gold.spacy --log {d}/broken.spacy", "line 1"),
-        ("{m} {d}/gold.spacy --log {d}/missing.jsonl", "missing.jsonl"),
+        ("{m} {d}/gold.spacy --train {d}/corrupt.spacy", "cannot be read as a DocBin"),
+        ("{m} {d}/gold.spacy --log {d}/broken.jsonl", "line 1"),
         ("{m} {d}/gold.spacy --compare no_such_pipeline", "no_such_pipeline: cannot be loaded"),
     ],
 )
 def test_errors_say_what_is_wrong(model, data, tmp_path, arguments, message):
     write(tmp_path / "empty.spacy", [Doc(Vocab())])
     write(tmp_path / "no_entity.spacy", [doc("It rained", "O O")])
-    (tmp_path / "broken.spacy").write_bytes(b"no DocBin")
+    (tmp_path / "broken.jsonl").write_text("no JSON")
     (tmp_path / "corrupt.spacy").write_bytes(b"x\x9cK\x04\x00\x00b\x00b")
     (tmp_path / "x.csv").touch()
     spacy.blank("en").to_disk(tmp_path / "blank")
@@ -160,12 +157,10 @@ def test_errors_say_what_is_wrong(model, data, tmp_path, arguments, message):
 
 
 def test_labels_that_differ(model, tmp_path):
-    """A score of zero is a result, not an error."""
     path = write(tmp_path / "x.spacy", [doc("Anna lives in Oslo", "B-PERSON O O B-GPE")])
     metrics, shown = report_of(tmp_path / "out", model, path)
-    assert metrics["ents_f"] == 0
+    assert metrics["ents_f"] == 0  # a result, not an error
     assert "no entity type in common: the data has GPE, PERSON" in shown
-    assert "Their labels differ" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_compare(model, data, tmp_path):
@@ -178,8 +173,7 @@ def test_compare(model, data, tmp_path):
     assert f"{100 * (6 / 12 - 4 / 11):+.2f}, p = 1.0000" in shown
     picture = tmp_path / "out" / "report_files" / "comparison.png"
     assert picture.is_file()
-    # A later report leaves no picture of this one.
-    report_of(tmp_path / "out", model, data)
+    report_of(tmp_path / "out", model, data)  # which removes earlier pictures
     assert not picture.exists()
 
 

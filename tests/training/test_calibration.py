@@ -1,7 +1,7 @@
-import numpy as np
 import pytest
 import spacy
 from samples import noisy_docs
+from sklearn.metrics import log_loss
 from spacy.lang.en import English
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
@@ -27,14 +27,13 @@ def new_examples(nlp, docs):
 def cross_entropy(nlp, docs, temperature):
     ner = nlp.get_pipe("ner_lstm")
     ner.temperature, ner.confidence = temperature, True
-    total = []
+    correct, confidence = [], []
     for example in new_examples(nlp, docs):
         gold = {(ent.start, ent.end, ent.label_) for ent in example.reference.ents}
         for ent in ner(example.predicted).ents:
-            p = ent._.confidence
-            is_right = (ent.start, ent.end, ent.label_) in gold
-            total.append(-np.log(p if is_right else 1 - p))
-    return np.mean(total)
+            correct.append((ent.start, ent.end, ent.label_) in gold)
+            confidence.append(ent._.confidence)
+    return log_loss(correct, confidence)
 
 
 def test_fitted_temperature_is_the_best(nlp, docs):
@@ -47,10 +46,9 @@ def test_fitted_temperature_is_the_best(nlp, docs):
         assert cross_entropy(nlp, docs, best * factor) > at_best
 
 
-def test_nothing_predicted_leaves_the_temperature(nlp):
+def test_without_predictions_the_temperature_stays(nlp):
     nlp.get_pipe("ner_lstm").temperature = 1.5
-    empty = Example(Doc(nlp.vocab), Doc(nlp.vocab))
-    assert fit_temperature(nlp.get_pipe("ner_lstm"), [empty]) == 1.5
+    assert calibrate(nlp, [Example(Doc(nlp.vocab), Doc(nlp.vocab))]) == 1.5
     assert calibrate(nlp, []) == 1.5
 
 
