@@ -11,14 +11,14 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import spacy
 import typer
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from spacy.language import Language
 from spacy.training import Corpus, Example
 
-from ner_lstm_component.evaluation.reliability import reliability
+from ner_lstm_component.evaluation.pictures import draw_reliability
+from ner_lstm_component.evaluation.reliability import Reliability, reliability
 from ner_lstm_component.training.calibration import annotated, calibrate
 
 REPORT = "calibration.json"
@@ -177,38 +177,15 @@ def write(report: dict[str, Any], folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".calibration-", dir=folder) as scratch:
             path = Path(scratch) / REPORT
             path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-            diagram(report).savefig(Path(scratch) / DIAGRAM, dpi=150)
+            rows = report["reliability"]
+            columns = ("entities", "confidence", "accuracy")
+            bins = Reliability(*(np.array([row[name] for row in rows]) for name in columns))
+            title = f"Reliability at temperature {report['temperature']:.3f}"
+            draw_reliability(bins, title).savefig(Path(scratch) / DIAGRAM, dpi=150)
             for name in (REPORT, DIAGRAM):
                 os.replace(Path(scratch) / name, folder / name)
     except OSError as error:
         raise CalibrationError(f"{folder}: cannot be written ({error})") from error
-
-
-def diagram(report: dict[str, Any]) -> Figure:
-    """Draw the reliability diagram: the accuracy of entities by their confidence."""
-    bins = report["reliability"]
-    figure = Figure(figsize=(5, 5), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="perfect calibration")
-    axes.plot(
-        [row["confidence"] for row in bins],
-        [row["accuracy"] for row in bins],
-        marker="o",
-        clip_on=False,
-        label=f"{len(bins)} bins of equal mass",
-    )
-    axes.set(
-        xlim=(0, 1),
-        ylim=(0, 1),
-        xlabel="mean confidence",
-        ylabel="accuracy",
-        title=f"Expected calibration error {report['expected_calibration_error']:.3f}, "
-        f"{report['entities']:,} entities",
-        aspect="equal",
-    )
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
-    return figure
 
 
 def show(report: dict[str, Any], title: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from spacy.language import Language
@@ -9,6 +10,8 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import fix_random_seed
 from spacy.vocab import Vocab
+from typer import Typer
+from typer.testing import CliRunner, Result
 
 # Three types, each with entities of one word and of several; two sentences have none.
 SENTENCES = (
@@ -40,6 +43,13 @@ SMALL_MODEL: dict[str, Any] = {
     "context": 24,
     "batch_tokens": 4096,
 }
+
+
+def run_app(app: Typer, *arguments: object, exit_code: int = 0) -> Result:
+    """Run a Typer app and check its exit code."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == exit_code, (result.output, result.exception)
+    return result
 
 
 def make_doc(vocab: Vocab, sentence: str) -> Doc:
@@ -84,6 +94,15 @@ def make_examples(vocab: Vocab) -> list[Example]:
     """New examples of `SENTENCES`: the annotated Doc, and one of its words alone."""
     references = [make_doc(vocab, sentence) for sentence in SENTENCES]
     return [Example(Doc(vocab, words=[t.text for t in ref]), ref) for ref in references]
+
+
+def noisy_docs(examples: list[Example]) -> list[Doc]:
+    """Repeat the annotated Docs five times, and drop every fifth entity."""
+    docs = [eg.reference.copy() for _ in range(5) for eg in examples]
+    number = count(1)
+    for doc in docs:
+        doc.set_ents([ent for ent in doc.ents if next(number) % 5])
+    return docs
 
 
 def overfit(nlp: Language, steps: int = 80) -> Language:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -32,12 +31,11 @@ def project(tmp_path) -> Path:
     """The project as in a new clone, with a small corpus and a small config."""
     for name in ("project.yml", "scripts", "ner_lstm_component"):
         (tmp_path / name).symlink_to(ROOT / name)
+    for folder in ("corpus", "configs"):
+        (tmp_path / folder).mkdir()
     for name, n in {"train": 40, "dev": 5, "test": 5}.items():
-        path = tmp_path / "corpus" / f"{name}.csv"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(sentences("Town", n))
+        (tmp_path / "corpus" / f"{name}.csv").write_text(sentences("Town", n))
     (tmp_path / "other.csv").write_text(sentences("Village", 50))
-    (tmp_path / "configs").mkdir()
     config = load_config(ROOT / "configs" / "spacy_ner.cfg", overrides=SMALL)
     for name in ("default", "gpu"):
         config.to_disk(tmp_path / "configs" / f"{name}.cfg")
@@ -61,9 +59,6 @@ def words(path: Path) -> str:
     return " ".join(doc.text for doc in DocBin().from_disk(path).get_docs(Vocab()))
 
 
-# --- what project.yml says -------------------------------------------------------------
-
-
 def test_commands_and_their_deps():
     """Each dep is a file of the project, or made by an earlier command."""
     config = load_project_config(ROOT, interpolate=True)
@@ -80,38 +75,23 @@ def test_commands_and_their_deps():
             assert {"ner_lstm_component", "setup.cfg", "setup.py", "README.md"} <= deps
 
 
-# --- what it does ----------------------------------------------------------------------
-
-
 def test_variables_reach_the_commands(project, run):
-    (convert, _, train) = run(
-        "train", dry=True, dataset="other.csv", split="community", config="gpu", gpu_id=0, seed=5
-    )
+    variables = {"dataset": "other.csv", "split": "community"}
+    convert, _, train = run("train", dry=True, **variables, config="gpu", gpu_id=0, seed=5)
     assert "--vars.dataset other.csv --vars.split community" in convert
-    assert "train configs/gpu.cfg" in train
-    assert "--gpu-id 0" in train
-    assert "--system.seed 5" in train
-
-
-def test_path_with_spaces_and_quotes(project, run):
-    (project / "my data").mkdir()
-    (project / "other.csv").rename(project / "my data" / "it's other.csv")
-    run("convert", dataset="my data/it's other.csv", split_seed=3)
-    assert "Village" in words(project / "corpus" / "test.spacy")
+    for option in ("train configs/gpu.cfg", "--gpu-id 0", "--system.seed 5"):
+        assert option in train
 
 
 def test_train_converts_first_and_unchanged_steps_are_skipped(project, run):
     assert len(run("train")) == 4  # including convert and its script
     assert "Town" in words(project / "corpus" / "train.spacy")
-    assert (project / "training" / "model-best" / "config.cfg").exists()
-    assert run("train") == []
-    assert run("convert") == []
+    assert run("train") == run("convert") == []
     assert len(run("evaluate")) == 1
     assert run("evaluate") == []
 
     # After converting other data, the pipeline is still scored on its own test part.
     run("convert", dataset="other.csv")
-    assert "Village" in words(project / "corpus" / "test.spacy")
     assert run("evaluate") == []
     assert "Town" in words(project / "training" / "test.spacy")
 
@@ -120,9 +100,7 @@ def test_train_converts_first_and_unchanged_steps_are_skipped(project, run):
     assert "Village" in words(project / "training" / "test.spacy")
     assert len(run("evaluate", dataset="other.csv")) == 1
     assert run("train", dataset="other.csv") == []
-    metrics = json.loads((project / "metrics" / "metrics.json").read_text())
-    assert metrics["documents"] == 5
-    assert metrics["entities"] == {"geo": 5}
+    assert '"geo": 5' in (project / "metrics" / "metrics.json").read_text()
 
 
 @pytest.mark.slow
@@ -136,8 +114,11 @@ def test_failed_training_leaves_no_pipeline_of_other_data(project, run):
         assert (project / "training" / "model-best").exists() == is_kept
 
 
-def test_clean(project, run):
-    run("convert")
+def test_convert_and_clean(project, run):
+    (project / "my data").mkdir()
+    (project / "other.csv").rename(project / "my data" / "it's other.csv")
+    run("convert", dataset="my data/it's other.csv", split_seed=3)
+    assert "Village" in words(project / "corpus" / "test.spacy")
     (project / "training" / "model-best").mkdir()
     run("clean")
     kept = {path.name for path in (project / "corpus").iterdir()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-from typer.testing import CliRunner, Result
+from samples import run_app
+from typer.testing import Result
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -23,10 +25,10 @@ def load_script(name: str) -> ModuleType:
 
 
 def runner(script: ModuleType) -> Callable[..., Result]:
-    """Make a function that runs a script's app; its arguments become words."""
-    return lambda *arguments: CliRunner().invoke(script.app, [str(word) for word in arguments])
+    """Return a function that runs a script's app and checks its exit code."""
+    return partial(run_app, script.app)
 
 
 def flat(output: str) -> str:
-    """Take the frames and line breaks of rich out of an output."""
+    """Remove rich's frames and line breaks from an output."""
     return " ".join(output.translate(dict.fromkeys(map(ord, "│┃"), " ")).split())

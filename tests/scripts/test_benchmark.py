@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-import time
 from itertools import count, product
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import spacy
@@ -44,10 +41,11 @@ def folder(tmp_path_factory, trained_nlp):
 run = runner(benchmark)
 
 
-def run_on(folder, options: str, *more: object) -> Result:
+def run_on(folder, options: str, *more: object, exit_code: int = 0) -> Result:
     """Run on four sentences, with the pipeline of `folder`."""
-    always = ["--sentences", "4", "--no-tensorflow", "--rounds", "1", "--warm-up", "0"]
-    return run("run", folder / "ours", folder / "data.spacy", *always, *options.split(), *more)
+    always = "--sentences 4 --no-tensorflow --rounds 1 --warm-up 0"
+    arguments = [*f"{always} {options}".split(), *more]
+    return run("run", folder / "ours", folder / "data.spacy", *arguments, exit_code=exit_code)
 
 
 def series(case, unit, system, *values):
@@ -61,18 +59,12 @@ def test_systems_are_compared_round_by_round():
         series("small", "words/s", "theirs", 100.0, 50.0, 200.0),
         series("small", "ms", "ours", 2.0, 2.0, 4.0),
         series("small", "ms", "theirs", 8.0, 6.0, 8.0),
-        series("large", "s", "ours", 5.0),
-        series("large", "s", "theirs", 10.0),
-        series("huge", "words/s", "ours", 5.0, 5.0, 5.0),
     ]
-    found = tables.table_of({"compare": "systems", "series": measured})
-    words = ("1,000 (500–4,000)", "100 (50–200)", "10.00× as fast (10.00–20.00)")
-    assert found == [
+    speeds = ("1,000 (500–4,000)", "100 (50–200)", "10.00× as fast (10.00–20.00)")
+    assert tables.table_of({"compare": "systems", "series": measured}) == [
         ("", "unit", "ours", "theirs", "ours against theirs"),
-        ("small", "words/s", *words),
+        ("small", "words/s", *speeds),
         ("small", "ms", "2 (2–4)", "8 (6–8)", "3.00× as fast (2.00–4.00)"),
-        ("large", "s", "5", "10", "0.50× as much"),
-        ("huge", "words/s", "5 (5–5)", "", ""),
     ]
 
 
@@ -80,33 +72,15 @@ def test_cases_are_compared_with_the_first_of_their_unit_and_system():
     measured = [
         series("short", "µs/token", "ours", 10.0, 20.0),
         series("long", "µs/token", "ours", 15.0, 40.0),
-        series("short", "µs/token", "theirs", 100.0),
         series("long", "MB", "ours", 3.5),
     ]
-    found = tables.table_of({"compare": "cases", "series": measured})
-    ratios = ["of the first", "1.00× (1.00–1.00)", "1.75× (1.50–2.00)", "1.00×", ""]
-    assert [row[-1] for row in found] == ratios
-    assert found[2][:4] == ("ours", "long", "µs/token", "27.5 (15–40)")
-
-
-def test_each_machine_is_described_once():
-    one = {"processor": "P", "cores": 2, "load": 0.5, "versions": {"spacy": "3.8"}}
-    other = {**one, "versions": {"spacy": "3.9"}}
-    machines = [one, {**one, "load": 1.0}, other]
-    results = {str(k): {"machine": machine} for k, machine in enumerate(machines)}
-    assert tables.machine_text(results) == "P, 2 cores; spacy 3.8.\n\nP, 2 cores; spacy 3.9.\n"
-
-
-def test_the_page_has_a_place_for_each_table():
-    text = benchmark.PAGE.read_text(encoding="utf-8")
-    assert text.count("<!-- table ") == text.count("<!-- end -->") == len(tables.TITLES) + 1
-    assert all(f"<!-- table {name} -->\n" in text for name in tables.TITLES)
-    assert set(measurements.MEASUREMENTS) == set(tables.TITLES)
+    _, first, second, other = tables.table_of({"compare": "cases", "series": measured})
+    assert second == ("ours", "long", "µs/token", "27.5 (15–40)", "1.75× (1.50–2.00)")
+    assert (first[-1], other[-1]) == ("1.00× (1.00–1.00)", "")
 
 
 def test_systems_take_turns_and_warm_up_does_not_count():
-    clock = count()
-    tasks = {name: lambda: next(clock) for name in "ab"}
+    tasks = dict.fromkeys("ab", count().__next__)
     found = measurements.repeat(tasks, rounds=2, warm_up=1)
     assert found == {"a": [2, 4], "b": [3, 5]}
 
@@ -114,51 +88,39 @@ def test_systems_take_turns_and_warm_up_does_not_count():
 def test_processes_get_the_threads_and_the_other_variables(monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    expected = {"OPENBLAS_CORETYPE": "Haswell"}
-    expected |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NER_LSTM_THREADS"), "3")
-    assert processes.environment_of(3).items() >= expected.items()
+    found = processes.environment_of(3)
+    names = ("OPENBLAS_CORETYPE", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NER_LSTM_THREADS")
+    assert [found[name] for name in names] == ["Haswell", "3", "3", "3"]
 
 
 def test_errors_of_a_process_are_raised(folder):
     with processes.Process(1) as process:
         with pytest.raises(processes.WorkerError, match="no such file"):
             process.ask("read", path="no such file")
-        # It lives on.
+        # The process continues.
         assert process.ask("read", path=str(folder / "ours" / "meta.json")) is None
         process._process.kill()
         with pytest.raises(processes.WorkerError, match="exit code"):
             process.ask("import_spacy")
 
 
-def test_a_step_excludes_the_steps_inside_it(monkeypatch):
-    first, second = ModuleType("own_package.first"), ModuleType("own_package.second")
+def test_a_step_excludes_the_steps_inside_it():
     clock = count()
-    first.inner = second.inner = lambda: next(clock)
-    first.outer = lambda: (next(clock), second.inner(), next(clock))
+    timers = steps.Timers(lambda: next(clock))
+    inner = timers.around("inner", lambda: next(clock))
+    outer = timers.around("outer", lambda: (next(clock), inner(), next(clock)))
+    outer()
+    # Reading the clock counts one: inner from 2 to 4, outer from 0 to 6.
+    assert timers.seconds == {"inner": 2, "outer": 4}
 
     def items():
         for _ in range(2):
             yield next(clock)
 
-    first.items = items
-    for module in (first, second):
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    timers = steps.Timers(lambda: next(clock))
-    names = {name: (f"own_package.first:{name}",) for name in ("inner", "outer", "items")}
-    originals = (first.inner, second.inner, first.outer)
-    with steps.timed_steps(timers, names, "own_package"):
-        assert second.inner is first.inner is not originals[0]
-        first.outer()
-        # Reading the clock counts one: inner from 2 to 4, outer from 0 to 6.
-        assert timers.seconds == {"inner": 2, "outer": 4}
-        for _ in first.items():
-            next(clock)  # not counted
-        # Two items with one tick each, and the end without one.
-        assert timers.seconds["items"] == 2 + 2 + 1
-    names["none"] = ("own_package.first:none",)
-    with pytest.raises(LookupError, match=r"own_package\.first:none"):
-        steps.timed_steps(timers, names, "own_package").__enter__()
-    assert (first.inner, second.inner, first.outer) == originals
+    for _ in timers.around("items", items)():
+        next(clock)  # not counted
+    # Two items with one tick each, and the end without one.
+    assert timers.seconds["items"] == 2 + 2 + 1
 
 
 def test_every_step_takes_time(trained_nlp):
@@ -169,8 +131,13 @@ def test_every_step_takes_time(trained_nlp):
         docs = list(loaded.pipe(["Anna Berg lives in Oslo.", "It rained."]))
     assert [len(doc.ents) for doc in docs] == [2, 0]
     uncompiled = set() if kernels.IS_COMPILED else {"embedding"}
-    assert set(timers.seconds) == set(steps.STEPS) - uncompiled
-    assert min(timers.seconds.values()) > 0
+    measured = dict(timers.seconds)
+    assert set(measured) == set(steps.STEPS) - uncompiled
+    assert min(measured.values()) > 0
+    list(loaded.pipe(["Not timed."]))
+    assert timers.seconds == measured
+    with pytest.raises(LookupError, match=r"json:none"):
+        steps.timed_steps(timers, {"step": ("json:none",)}).__enter__()
 
 
 def test_a_worker_tags(folder, tmp_path):
@@ -180,32 +147,15 @@ def test_a_worker_tags(folder, tmp_path):
     loaded.load(str(folder / "ours"), [], "onnx")
     loaded.read(str(tmp_path / "texts.json"))
     assert loaded.count_tokens() == 12
-    assert len(loaded.single(3)) == 3
     seen = []
     component = loaded.nlp.get_pipe("ner_lstm")
     predict = component.predict
     component.predict = lambda docs: seen.extend(docs) or predict(docs)
-    loaded.pipe(batch_size=2)
-    assert [doc.text for doc in seen] == texts
-    seen.clear()
     loaded.share(sentences=5, batch_size=2)
     assert [doc.text for doc in seen] == [*texts, *texts, texts[0]]
-    seen.clear()
-    # Three Docs of seven tokens, after 1,000 sentences.
     loaded.doc(tokens=7, least=21)
-    assert [len(doc) for doc in seen[1000:]] == [7, 7, 7]
-    assert seen[1001].text.rstrip() == "rained for two days. Anna Berg"
-
-
-def test_clocks_and_memory():
-    worker.forget_peak()
-    held = bytearray(50_000_000)
-    assert worker.peak_memory() >= worker.memory() > len(held)
-    # Processor time does not pass while waiting.
-    wall, processor = worker.Worker("wall").clock, worker.Worker("cpu").clock
-    wall_start, start = wall(), processor()
-    time.sleep(0.1)
-    assert processor() - start < wall() - wall_start
+    assert [len(doc) for doc in seen[-3:]] == [7, 7, 7]
+    assert seen[-2].text.rstrip() == "rained for two days. Anna Berg"
 
 
 def test_spacys_loop_runs_for_the_given_tokens(folder):
@@ -230,13 +180,8 @@ def test_keras_trains_the_components_network_on_its_batches(folder, tmp_path):
     assert float(model.losses[0]) == pytest.approx(loss / len(batch["mask"]), rel=1e-5)
     sizes = [int(one["mask"].sum()) for one in keras._batches]
     assert keras.run(sizes[0] + 1) == sizes[0] + sizes[1]
-    assert int(model.optimizer.iterations) == 2
-    # It continues where it stopped.
-    assert keras.run(1) == sizes[2]
+    assert keras.run(1) == sizes[2]  # it continues where it stopped
     assert float(model.network(**batch, training=False)) != pytest.approx(loss, rel=1e-3)
-    assert (model.optimizer.clipnorm, model.optimizer.use_ema) == (1.0, True)
-    rate = model.optimizer._learning_rate
-    assert [float(rate(step)) for step in (0, 1000)] == pytest.approx([0.0025, 0.00125])
 
 
 @pytest.mark.parametrize(
@@ -259,8 +204,7 @@ def test_keras_trains_the_components_network_on_its_batches(folder, tmp_path):
 )
 def test_bad_arguments_are_refused_first(folder, monkeypatch, arguments, message):
     monkeypatch.setattr(measurements, "Process", pytest.fail)
-    result = run(*arguments.replace("{}", str(folder)).split())
-    assert result.exit_code == 2, result.output
+    result = run(*arguments.replace("{}", str(folder)).split(), exit_code=2)
     # The frame around the message may break it anywhere.
     assert message.replace(" ", "") in flat(result.output).replace(" ", "")
 
@@ -310,19 +254,12 @@ def in_process(monkeypatch):
     monkeypatch.setattr(measurements, "Process", InProcess)
 
 
-def results_of(folder, options: str, path: Path) -> dict:
-    """Measure, and return the results by measurement."""
-    result = run_on(folder, options, "--results", path)
-    assert result.exit_code == 0, result.output
-    return json.loads(path.read_text())
-
-
 def test_a_pipeline_runs_in_its_own_process(folder, tmp_path):
     options = "--calls 3 --only single --clock cpu"
-    found = results_of(folder, options, tmp_path / "results.json")["single"]
-    assert found["clock"] == "cpu"
-    (value,) = found["series"][0]["values"]
-    assert found["series"][0] == series("median", "ms", "ner_lstm", value)
+    run_on(folder, options, "--results", tmp_path / "results.json")
+    found = json.loads((tmp_path / "results.json").read_text())["single"]
+    first = found["series"][0]
+    assert (found["clock"], first["case"], first["system"]) == ("cpu", "median", "ner_lstm")
 
 
 def test_failed_and_impossible_measurements(folder, tmp_path, in_process, monkeypatch):
@@ -330,21 +267,19 @@ def test_failed_and_impossible_measurements(folder, tmp_path, in_process, monkey
         raise processes.WorkerError("out of order")
 
     monkeypatch.setitem(measurements.MEASUREMENTS, "pipe", fail)
-    result = run_on(folder, "--only pipe --results", tmp_path / "results.json")
-    assert result.exit_code == 1
+    result = run_on(folder, "--only pipe --results", tmp_path / "results.json", exit_code=1)
     assert "pipe could not be measured. out of order" in result.output
     monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
-    result = run("run", folder / "ours", folder / "data.spacy", "--sentences", 4, "--only", "pipe")
-    assert result.exit_code == 2
+    arguments = ("--sentences", 4, "--only", "pipe")
+    result = run("run", folder / "ours", folder / "data.spacy", *arguments, exit_code=2)
     assert "--no-tensorflow" in result.output
 
 
 def test_a_run_gives_results_tables_and_a_picture(folder, tmp_path, in_process):
     packages = tmp_path / "env" / "lib" / "python3.11" / "site-packages"
-    file = packages / "tensorflow" / "file"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(b"12345")
-    (packages / "link").symlink_to(file)
+    (packages / "tensorflow").mkdir(parents=True)
+    (packages / "tensorflow" / "file").write_bytes(b"12345")
+    (packages / "link").symlink_to(packages / "tensorflow" / "file")
     results = tmp_path / "results.json"
     results.write_text(json.dumps({"size": {}, "train": {"series": ["earlier"]}}))
     options = (
@@ -353,34 +288,26 @@ def test_a_run_gives_results_tables_and_a_picture(folder, tmp_path, in_process):
     )
     paths = ("--peer", folder / "peer", "--environment", tmp_path / "env", "--results", results)
     result = run("run", folder / "ours", folder / "data.spacy", *options.split(), *paths)
-    assert result.exit_code == 0, result.output
     assert "nlp.pipe on raw text" in result.output
-    assert str(tmp_path) not in results.read_text()
     found = json.loads(results.read_text())
     assert list(found) == ["pipe", "single", "size", "train", "budget"]
     assert found.pop("train") == {"series": ["earlier"]}
-    rounds = {len(one["values"]) for k in ("pipe", "single") for one in found[k]["series"]}
-    assert rounds == {2}
-    cases = [(one["case"], one["system"]) for one in found["pipe"]["series"]]
-    assert cases == list(product(("batches of 2", "batches of 4"), ("ner_lstm", "rules")))
+    cases = [(s["case"], s["system"], len(s["values"])) for s in found["pipe"]["series"]]
+    assert cases == list(product(("batches of 2", "batches of 4"), ("ner_lstm", "rules"), [2]))
     # The options stand in the order of their definition.
     command = f"python scripts/benchmark.py run MODEL TEST.spacy --peer PEER {options}"
     assert found["pipe"]["command"] == f"{command} --environment DIR"
     sizes = {one["case"]: one["values"] for one in found["size"]["series"]}
     assert (sizes["site-packages"], sizes["of that link"]) == ([5e-6], [0])
     assert found["size"]["notes"] == ["TensorFlow in environment env: installed."]
-    budget = {one["case"] for one in found["budget"]["series"]}
-    assert budget == {"whole", *steps.STEPS, "everything else", "whole, without timers"}
+    assert set(steps.STEPS) < {one["case"] for one in found["budget"]["series"]}
 
     results.write_text(json.dumps(found))
+    assert set(measurements.MEASUREMENTS) == set(tables.TITLES)
     page, picture = tmp_path / "page.md", tmp_path / "picture.png"
     shutil.copy(benchmark.PAGE, page)
-    written = set()
-    for _ in range(2):  # the second time changes nothing
-        result = run("tables", "--results", results, "--page", page, "--picture", picture)
-        assert result.exit_code == 0, result.output
-        written.add(page.read_text(encoding="utf-8"))
-    (text,) = written
+    run("tables", "--results", results, "--page", page, "--picture", picture)
+    text = page.read_text(encoding="utf-8")
     for part in ("| batches of 2 | words/s | ", "ner_lstm against rules", "Not measured yet."):
         assert part in text
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -392,16 +319,14 @@ def test_measurements_in_fresh_processes(folder, tmp_path, in_process, monkeypat
         "--shared 4 --length 5 --length 50 --stream 6 --clock cpu "
         "--only load --only length --only stream --only workers"
     )
-    found = results_of(folder, options, tmp_path / "results.json")
+    run_on(folder, options, "--results", tmp_path / "results.json")
+    found = json.loads((tmp_path / "results.json").read_text())
     clocks = {"load": "wall", "length": "cpu", "stream": "cpu", "workers": "wall"}
     assert {name: one["clock"] for name, one in found.items()} == clocks
-    cases = {name: {(s["case"], s["unit"]) for s in one["series"]} for name, one in found.items()}
-    memory = "peak of memory above that before"
-    assert cases == {
-        "load": {("time", "s"), ("peak memory", "MB")},
-        "length": {(f"{n} tokens", "µs/token") for n in (5, 50)}
-        | {(f"{n} tokens, memory beyond it", "MB") for n in (5, 50)},
-        "stream": {("6 sentences", "sentences/s"), (f"6 sentences, {memory}", "MB")},
-        "workers": {("1 process", "sentences/s"), ("2 processes", "sentences/s")},
+    units = {name: {s["unit"] for s in one["series"]} for name, one in found.items()}
+    assert units == {
+        "load": {"s", "MB"},
+        "length": {"µs/token", "MB"},
+        "stream": {"sentences/s", "MB"},
+        "workers": {"sentences/s"},
     }
-    assert min(one["values"][0] for one in found["load"]["series"] if one["unit"] == "MB") > 10

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import spacy
 from loading import load_script, runner
+from samples import noisy_docs
 from spacy.tokens import DocBin
 from spacy.training import Corpus
 
@@ -24,27 +24,18 @@ def model(tmp_path_factory, trained_nlp) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory, train_examples) -> Path:
-    """What the pipeline knows by heart, but without every fifth entity."""
-    docs = [eg.reference.copy() for _ in range(5) for eg in train_examples]
-    number = count()
-    for doc in docs:
-        doc.set_ents([ent for ent in doc.ents if next(number) % 5])
     path = tmp_path_factory.mktemp("calibration") / "dev.spacy"
-    DocBin(docs=docs).to_disk(path)
+    DocBin(docs=noisy_docs(train_examples)).to_disk(path)
     return path
 
 
 def test_report(model, data, tmp_path):
     result = run(model, data, "--output", tmp_path)
-    assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "calibration.json").read_text())
-    assert report["temperature"] == 1.0
     assert sum(row["entities"] for row in report["reliability"]) == report["entities"]
-    assert len(report["reliability"]) == 10
     assert 0.1 < report["expected_calibration_error"] < 0.5
     assert f"{report['expected_calibration_error']:.4f}" in result.output
     assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
-    assert [row["threshold"] for row in report["thresholds"]][-2:] == [0.9, 0.95]
     recalls = [row["recall"] for row in report["thresholds"]]
     assert recalls == sorted(recalls, reverse=True)
 
@@ -52,8 +43,10 @@ def test_report(model, data, tmp_path):
 def test_thresholds_are_the_components(model, data):
     """The figures of one run agree with spaCy's scorer for each threshold."""
     nlp = spacy.load(model)
-    examples = list(Corpus(data)(nlp))
-    predictions = calibration.predict(nlp, examples, "ner_lstm")
+    ruler = nlp.add_pipe("entity_ruler", before="ner_lstm")
+    ruler.add_patterns([{"label": "geo", "pattern": "Oslo"}])
+    predictions = calibration.predict(nlp, list(Corpus(data)(nlp)), "ner_lstm")
+    assert predictions.others == 15  # entities without a confidence
     # Between two confidences, so that the threshold divides them.
     for threshold in np.quantile(predictions.confidence, [0.0, 0.3, 0.6, 0.9]):
         row = calibration.at_threshold(predictions, threshold - 1e-7)
@@ -65,34 +58,17 @@ def test_thresholds_are_the_components(model, data):
 
 def test_fit_is_saved(model, data, tmp_path):
     spacy.load(model).to_disk(tmp_path / "model")
-    assert run(tmp_path / "model", data, "--output", tmp_path / "before").exit_code == 0
-    result = run(tmp_path / "model", data, "--output", tmp_path / "after", "--fit")
-    assert result.exit_code == 0, result.output
-    before, after = (
-        json.loads((tmp_path / name / "calibration.json").read_text())
-        for name in ("before", "after")
-    )
+    reports = []
+    for options in ([], ["--fit"]):
+        run(tmp_path / "model", data, "--output", tmp_path, *options)
+        reports.append(json.loads((tmp_path / "calibration.json").read_text()))
+    before, after = reports
     assert after["temperature"] > 1
-    # Before, it is almost certain of everything.
-    overconfidence = [
-        sum(row["entities"] * (row["confidence"] - row["accuracy"]) for row in one["reliability"])
-        for one in (before, after)
-    ]
-    assert abs(overconfidence[1]) < overconfidence[0]
+    assert after["expected_calibration_error"] < before["expected_calibration_error"]
     assert after["thresholds"][0] == before["thresholds"][0]
     fitted = spacy.load(tmp_path / "model").get_pipe("ner_lstm")
     assert fitted.temperature == after["temperature"]
     assert (fitted.confidence, fitted.threshold) == (False, 0.0)
-
-
-def test_entities_of_other_components(model, data):
-    nlp = spacy.load(model)
-    ruler = nlp.add_pipe("entity_ruler", before="ner_lstm")
-    ruler.add_patterns([{"label": "geo", "pattern": "Oslo"}])
-    predictions = calibration.predict(nlp, list(Corpus(data)(nlp)), "ner_lstm")
-    assert predictions.others == 15
-    row = calibration.at_threshold(predictions, 1.1)
-    assert row["recall"] == predictions.others_correct / predictions.gold
 
 
 def test_errors_say_what_is_wrong(model, data, tmp_path):
@@ -101,11 +77,10 @@ def test_errors_say_what_is_wrong(model, data, tmp_path):
     DocBin(docs=[blank("No entity .")]).to_disk(tmp_path / "none.spacy")
     for arguments, message in (
         ((tmp_path / "missing", data), "cannot be read"),
-        ((model, tmp_path / "missing.spacy"), "cannot be read"),
         ((tmp_path / "blank", data), "no component 'ner_lstm'"),
         ((model, data, "--component", "other"), "Its components: ner_lstm"),
         ((model, tmp_path / "none.spacy"), "no annotated entity"),
     ):
-        result = run(*arguments, "--output", tmp_path)
-        assert (result.exit_code, (tmp_path / "calibration.json").exists()) == (1, False)
+        result = run(*arguments, "--output", tmp_path, exit_code=1)
+        assert not (tmp_path / "calibration.json").exists()
         assert message in " ".join(result.stderr.split())

@@ -35,16 +35,15 @@ GOLD = [
     doc("It rained again", "O O O"),
     doc("Paris fell silent", "O O O"),
 ]
-PATTERNS = {"Anna": "per", "Oslo": "geo", "Paris": "geo", "again": "tim"}
+FOUND = {"Anna": "per", "Oslo": "geo", "Paris": "geo", "again": "tim"}
+PATTERNS = [{"label": label, "pattern": word} for word, label in FOUND.items()]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     """A pipeline whose mistakes are known."""
     nlp = spacy.blank("en")
-    nlp.add_pipe("entity_ruler").add_patterns(
-        [{"label": label, "pattern": word} for word, label in PATTERNS.items()]
-    )
+    nlp.add_pipe("entity_ruler").add_patterns(PATTERNS)
     path = tmp_path_factory.mktemp("evaluate") / "model"
     nlp.to_disk(path)
     return path
@@ -68,28 +67,21 @@ def metrics_of(nlp: Language, examples: list[Example]) -> dict:
 def report_of(folder: Path, *arguments: object) -> tuple[dict, str]:
     """Run with an output folder; return the metrics, and what was printed."""
     result = run(*arguments, "--output", folder)
-    assert result.exit_code == 0, result.output
     return json.loads((folder / "metrics.json").read_text()), flat(result.output)
 
 
-def test_table_and_file(model, data, tmp_path):
+def test_table_and_files(model, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(model, data)
+    assert list(tmp_path.rglob("*")) == [data]  # no file without --output
     metrics, table = report_of(tmp_path / "new" / "metrics", model, data)
-    assert (metrics["documents"], metrics["tokens"]) == (5, 18)
     assert metrics["entities"] == {"per": 3, "geo": 1, "org": 1}
     scores = [metrics[name] for name in ("ents_p", "ents_r", "ents_f")]
     assert scores == pytest.approx([2 / 6, 2 / 5, 4 / 11])
-    expected = {"p": pytest.approx(1 / 3), "r": 1.0, "f": 0.5}
-    assert metrics["ents_per_type"]["geo"] == expected
     assert "per 50.00 33.33 40.00 3 geo 33.33 100.00 50.00 1" in table
     assert "all 33.33 40.00 36.36 5" in table
     written = {path.name for path in (tmp_path / "new" / "metrics").iterdir()}
     assert written == {"metrics.json", "report.html", "report.md", "report_files"}
-
-
-def test_without_output_nothing_is_written(model, data, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert run(model, data).exit_code == 0
-    assert list(tmp_path.rglob("*")) == [data]
 
 
 def test_agrees_with_seqeval(model):
@@ -105,12 +97,11 @@ def test_agrees_with_seqeval(model):
     found = {"micro avg": metrics["micro"], "macro avg": metrics["macro"], **metrics["types"]}
     assert 0 < metrics["micro"]["f1"] < 1
     for name, scores in found.items():
-        for ours, theirs in (("precision",) * 2, ("recall",) * 2, ("f1", "f1-score")):
-            assert scores[ours] == pytest.approx(report[name][theirs])
+        expected = [report[name][measure] for measure in ("precision", "recall", "f1-score")]
+        assert [scores[m] for m in ("precision", "recall", "f1")] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("spaces", [False, True])
-def test_agrees_with_spacys_scorer(trained_nlp, spaces):
+def test_agrees_with_spacys_scorer(trained_nlp):
     """Also where the pipeline and the data have different tokens."""
     texts = [
         doc("Anna Berg lives in Oslo.", "B-per I-per O O B-geo"),
@@ -120,16 +111,12 @@ def test_agrees_with_spacys_scorer(trained_nlp, spaces):
         Doc(Vocab(), words=["Oslo"]),
         doc("Nobody said a word .", "O O O O O"),
     ]
-    vocab = trained_nlp.vocab
-    make = trained_nlp.make_doc if spaces else lambda text: Doc(vocab, text.split())
-    examples = [Example(make(d.text.strip()), d) for d in texts]
+    examples = [Example(trained_nlp.make_doc(d.text.strip()), d) for d in texts]
     metrics = metrics_of(trained_nlp, examples)
     expected = get_ner_prf(examples)
     per_type = expected.pop("ents_per_type")
     assert {name: metrics[name] for name in expected} == pytest.approx(expected)
-    assert metrics["ents_per_type"].keys() == per_type.keys()
-    for kind, scores in per_type.items():
-        assert metrics["ents_per_type"][kind] == pytest.approx(scores)
+    assert metrics["ents_per_type"] == {k: pytest.approx(scores) for k, scores in per_type.items()}
     assert 0 < metrics["ents_f"] < 1
 
 
@@ -149,36 +136,31 @@ def test_text_with_spaces_is_tokenized_by_the_pipeline(trained_nlp, tmp_path):
         ("{m} {d}/missing.spacy", "no such file"),
         ("{m} {d}/x.csv", "scripts/convert.py makes them"),
         ("no_such_pipeline {d}/gold.spacy", "Error: no_such_pipeline: cannot be loaded"),
-        ("{d} {d}/gold.spacy", "Error: {d}: cannot be loaded"),
         ("{d}/blank {d}/gold.spacy", "no component that sets entities. Its components: none"),
         ("{m} {d}/gold.spacy --output {d}/x.csv", "cannot be written"),
-        ("{m} {d}/gold.spacy --train {d}/broken.spacy", "cannot be read as a DocBin"),
-        ("{m} {d}/gold.spacy --log {d}/broken.spacy", "line 1"),
-        ("{m} {d}/gold.spacy --log {d}/missing.jsonl", "missing.jsonl"),
+        ("{m} {d}/gold.spacy --train {d}/corrupt.spacy", "cannot be read as a DocBin"),
+        ("{m} {d}/gold.spacy --log {d}/broken.jsonl", "line 1"),
         ("{m} {d}/gold.spacy --compare no_such_pipeline", "no_such_pipeline: cannot be loaded"),
     ],
 )
 def test_errors_say_what_is_wrong(model, data, tmp_path, arguments, message):
     write(tmp_path / "empty.spacy", [Doc(Vocab())])
     write(tmp_path / "no_entity.spacy", [doc("It rained", "O O")])
-    (tmp_path / "broken.spacy").write_bytes(b"no DocBin")
+    (tmp_path / "broken.jsonl").write_text("no JSON")
     (tmp_path / "corrupt.spacy").write_bytes(b"x\x9cK\x04\x00\x00b\x00b")
     (tmp_path / "x.csv").touch()
     spacy.blank("en").to_disk(tmp_path / "blank")
     words = arguments.format(m=model, d=tmp_path).split()
-    result = run(*words[:2], "--output", tmp_path / "out", *words[2:])
-    assert result.exit_code == 1
+    result = run(*words[:2], "--output", tmp_path / "out", *words[2:], exit_code=1)
     assert message.format(d=tmp_path) in flat(result.output)
     assert not (tmp_path / "out").exists()
 
 
 def test_labels_that_differ(model, tmp_path):
-    """A score of zero is a result, not an error."""
     path = write(tmp_path / "x.spacy", [doc("Anna lives in Oslo", "B-PERSON O O B-GPE")])
     metrics, shown = report_of(tmp_path / "out", model, path)
-    assert metrics["ents_f"] == 0
+    assert metrics["ents_f"] == 0  # a result, not an error
     assert "no entity type in common: the data has GPE, PERSON" in shown
-    assert "Their labels differ" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_compare(model, data, tmp_path):
@@ -188,13 +170,10 @@ def test_compare(model, data, tmp_path):
     metrics, shown = report_of(tmp_path / "out", model, data, "--compare", tmp_path / "better")
     difference = metrics["comparison"]["differences"]["micro"]["f1"]
     assert difference["value"] == pytest.approx(6 / 12 - 4 / 11)
-    # One sentence differs: half of all exchanges restore the difference, half turn it round.
-    assert difference["p_value"] == 1
     assert f"{100 * (6 / 12 - 4 / 11):+.2f}, p = 1.0000" in shown
     picture = tmp_path / "out" / "report_files" / "comparison.png"
     assert picture.is_file()
-    # A later report leaves no picture of this one.
-    report_of(tmp_path / "out", model, data)
+    report_of(tmp_path / "out", model, data)  # which removes earlier pictures
     assert not picture.exists()
 
 
@@ -211,9 +190,7 @@ def test_training_part_and_log(model, data, tmp_path):
 
 def test_tag_prints_entities_in_the_text(model):
     result = runner(tag)(model, "Anna left [Oslo] again.")
-    assert result.exit_code == 0, result.output
     assert "[Anna per] left [[Oslo geo]] [again tim]." in result.output
     assert "doc.ents: [('Anna', 'per'), ('Oslo', 'geo'), ('again', 'tim')]" in result.output
-    result = runner(tag)("no_such_pipeline", "Anna")
-    assert result.exit_code == 1
+    result = runner(tag)("no_such_pipeline", "Anna", exit_code=1)
     assert "Error: no_such_pipeline: cannot be loaded" in result.output

@@ -1,4 +1,4 @@
-"""Runs, their rows, and the tables that are made of them."""
+"""Runs, their rows, and the tables made from them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,9 @@ def data(tmp_path):
 def ruler(tmp_path):
     """A pipeline that finds al-Qaida only where it is one token."""
     nlp = spacy.blank("en")
-    patterns = {"geo": [{"ORTH": "Rome"}], "org": [{"ORTH": "al-Qaida"}]}
-    nlp.add_pipe("entity_ruler").add_patterns(
-        [{"label": label, "pattern": pattern} for label, pattern in patterns.items()]
-    )
+    found = [("geo", "Rome"), ("org", "al-Qaida")]
+    patterns = [{"label": label, "pattern": [{"ORTH": word}]} for label, word in found]
+    nlp.add_pipe("entity_ruler").add_patterns(patterns)
     nlp.to_disk(tmp_path / "ruler")
     return tmp_path / "ruler"
 
@@ -55,26 +54,18 @@ def untrained(tmp_path):
 
 
 def rows_of(command: str, *arguments: object, runs: Path) -> list[dict]:
-    result = run(command, *arguments, "--split", "own", "--runs", runs)
-    assert result.exit_code == 0, result.output
+    run(command, *arguments, "--split", "own", "--runs", runs)
     return [json.loads(line) for line in runs.read_text().splitlines()]
 
 
 def test_a_pipeline_is_scored_on_all_inputs(data, ruler, tmp_path):
     arguments = ("score", ruler, data, "--system", "ruler", "--part", "dev", "--part", "test")
-    for _ in range(2):
-        rows = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
-    first, second = rows
-    assert first == second
-    assert (first["system"], first["split"], first["seed"]) == ("ruler", "own", 0)
+    (row,) = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
+    # spaCy's tokenizer splits al-Qaida: two of three entities are found.
+    expected = {"ents_f": 100, "paragraphs_f": 100, "raw_text_f": 80, "raw_paragraphs_f": 80}
+    expected |= {"per_type_f": {"geo": 100, "org": 100}, "inside_tokens": 0}
     for part in ("dev", "test"):
-        scores = first[part]
-        assert (scores["ents_p"], scores["ents_r"], scores["ents_f"]) == (100.0, 100.0, 100.0)
-        assert scores["per_type_f"] == {"geo": 100.0, "org": 100.0}
-        # spaCy's tokenizer splits al-Qaida: two of three entities are found.
-        assert scores["raw_text_f"] == scores["raw_paragraphs_f"] == 80.0
-        assert scores["paragraphs_f"] == 100.0
-        assert scores["inside_tokens"] == 0.0
+        assert row[part].items() >= expected.items()
 
 
 def test_boundaries_inside_tokens_are_counted(tmp_path):
@@ -91,8 +82,8 @@ def test_training_appends_a_row(data, tmp_path):
     arguments = ["train", config, data, "--seed", 3, "--sentences", 2, "--note", "two steps"]
     arguments += ["--training.max_steps", 2, "--training.eval_frequency", 1]
     (row,) = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
-    assert (row["system"], row["config"], row["seed"]) == ("spaCy ner", "own.cfg", 3)
-    assert (row["sentences"], row["note"]) == (2, "two steps")
+    expected = {"system": "spaCy ner", "config": "own.cfg", "seed": 3, "sentences": 2}
+    assert row.items() >= {**expected, "note": "two steps"}.items()
     assert "--training.max_steps 2" in row["command"]
     assert str(tmp_path) not in json.dumps(row)
     assert ("dev" in row, "test" in row) == (True, False)
@@ -116,16 +107,15 @@ def test_a_threshold_is_set_in_the_scored_pipeline(data, untrained, tmp_path):
     (row,) = rows_of(*arguments, runs=tmp_path / "runs.jsonl")
     assert spacy.load(untrained).get_pipe("ner_lstm").threshold == 1.0
     assert row["test"]["ents_r"] == 0.0
-    assert "dev" not in row
 
 
 def test_a_larger_sample_contains_the_smaller(data, tmp_path):
     samples = []
     for n in (1, 2):
         experiment.write_subset(data / "train.spacy", n, tmp_path / "subset.spacy")
-        docs = DocBin().from_disk(tmp_path / "subset.spacy").get_docs(spacy.blank("en").vocab)
+        docs = DocBin().from_disk(tmp_path / "subset.spacy").get_docs(Vocab())
         samples.append({doc.text for doc in docs})
-    assert (len(samples[1]), samples[0] < samples[1]) == (2, True)
+    assert samples[0] < samples[1]
 
 
 @pytest.mark.parametrize(
@@ -137,8 +127,7 @@ def test_a_larger_sample_contains_the_smaller(data, tmp_path):
     ],
 )
 def test_bad_arguments_are_refused(data, ruler, arguments, message):
-    result = run(*arguments.replace("{}", str(data)).split())
-    assert result.exit_code == 2
+    result = run(*arguments.replace("{}", str(data)).split(), exit_code=2)
     assert message in flat(result.output)
 
 
@@ -149,7 +138,7 @@ def scored(system, seed, f, **more):
     return row | {"dev": scores, "test": scores, "minutes": 7} | more
 
 
-def test_tables_are_made_of_the_rows(tmp_path):
+def test_tables_are_made_from_the_rows(tmp_path):
     rows = [
         scored("ours", 0, 85.0),
         scored("ours", 1, 86.0),
@@ -160,9 +149,7 @@ def test_tables_are_made_of_the_rows(tmp_path):
     runs, page = tmp_path / "runs.jsonl", tmp_path / "page.md"
     runs.write_text("".join(json.dumps(row) + "\n" for row in rows))
     page.write_text("".join(f"{n}:\n<!-- table {n} -->\nstale\n<!-- end -->\n" for n in TABLES))
-    for _ in range(2):  # the second time changes nothing
-        result = run("tables", "--runs", runs, "--page", page)
-        assert result.exit_code == 0, result.output
+    run("tables", "--runs", runs, "--page", page)
     text = page.read_text()
     assert "stale" not in text
     assert "| ours | 0, 1 | 85.00, 86.00 | 85.50 ± 0.50 | 85.00, 86.00 | 7, 7 | 5 |" in text
@@ -170,12 +157,7 @@ def test_tables_are_made_of_the_rows(tmp_path):
     assert "| theirs | 84.00 | 83.00 | 84.00 | 84.00 | 0.50 |" in text
     assert "| ours | 70.00 | 85.00 |\n| theirs |  | 84.00 |" in text
     assert "| something else | ours | 80.00 | 79.00 | 7 |" in text
-
-
-def test_the_page_has_a_place_for_each_table(tmp_path):
+    page.write_text("no place for a table")
+    run("tables", "--runs", runs, "--page", page, exit_code=2)
     text = experiment.PAGE.read_text(encoding="utf-8")
     assert text.count("<!-- table ") == text.count("<!-- end -->") == len(TABLES)
-    (tmp_path / "page.md").write_text("nothing")
-    (tmp_path / "runs.jsonl").write_text("")
-    result = run("tables", "--runs", tmp_path / "runs.jsonl", "--page", tmp_path / "page.md")
-    assert result.exit_code == 2

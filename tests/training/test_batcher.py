@@ -1,16 +1,14 @@
 import pytest
-import spacy
 from spacy.tokens import Doc
 from spacy.training import Example
+from spacy.vocab import Vocab
 
 from ner_lstm_component.training.batcher import make_batcher
 
 
 @pytest.fixture(scope="module")
 def examples():
-    vocab = spacy.blank("en").vocab
-    lengths = [3 + k % 8 for k in range(400)]
-    docs = [Doc(vocab, words=["w"] * length) for length in lengths]
+    docs = [Doc(Vocab(), words=["w"] * (3 + k % 8)) for k in range(400)]
     return [Example(doc, doc) for doc in docs]
 
 

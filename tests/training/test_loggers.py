@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
@@ -7,12 +8,11 @@ from pathlib import Path
 
 import pytest
 import spacy
-import spacy.cli  # registers the commands
 import tensorflow as tf
-from spacy.cli._util import app as cli
+from samples import run_app
+from spacy.cli import app as cli
 from spacy.tokens import DocBin
 from spacy.util import registry
-from typer.testing import CliRunner
 
 from ner_lstm_component.training.loggers import tensorboard_logger, training_logger
 
@@ -26,7 +26,6 @@ INFO = {
     "other_scores": {
         "ents_f": 0.75,
         "pos_acc": None,
-        "speed": 1000,
         "ents_per_type": {"geo": {"p": 1.0, "r": 0.5, "f": 0.667}},
     },
 }
@@ -41,6 +40,10 @@ def nlp():
     return nlp
 
 
+def records(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def scalars(folder) -> dict[tuple[int, str], float]:
     (path,) = folder.iterdir()
     return {
@@ -50,29 +53,22 @@ def scalars(folder) -> dict[tuple[int, str], float]:
     }
 
 
-def test_writes_what_tensorboard_reads_and_what_the_console_logger_does(nlp, tmp_path):
+def test_tensorboard_logger_also_logs_to_the_console(nlp, tmp_path):
     out = io.StringIO()
-    logger = registry.loggers.get("ner_lstm_component.TensorBoardLogger.v1")
-    assert logger is tensorboard_logger
-    log_step, finalize = logger(
-        str(tmp_path / "runs"), progress_bar="eval", output_file=tmp_path / "log.jsonl"
-    )(nlp, out, io.StringIO())
-    log_step({**INFO, "step": 0, "score": 0.0})
-    log_step(None)
-    log_step(INFO)
+    assert registry.loggers.get("ner_lstm_component.TensorBoardLogger.v1") is tensorboard_logger
+    log_step, finalize = tensorboard_logger(str(tmp_path), progress_bar="eval")(nlp, out, out)
+    for info in ({**INFO, "step": 0, "score": 0.0}, None, INFO):
+        log_step(info)
     finalize()
-    found = scalars(tmp_path / "runs")
+    found = scalars(tmp_path)
     assert {name: value for (step, name), value in found.items() if step == 250} == {
         "score": 0.75,
         "loss/ner": 12.5,
         "scores/ents_f": 0.75,
-        "scores/speed": 1000.0,
         "types_f1/geo": 0.667,
     }
     assert found[0, "score"] == 0
     assert "LOSS NER" in out.getvalue()
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [0, 250]
 
 
 def test_without_tensorboardx_the_way_out_is_named(nlp, tmp_path, monkeypatch):
@@ -81,61 +77,39 @@ def test_without_tensorboardx_the_way_out_is_named(nlp, tmp_path, monkeypatch):
         tensorboard_logger(str(tmp_path))(nlp, io.StringIO(), io.StringIO())
 
 
-def test_is_reached_from_the_command_line(train_examples, tmp_path):
-    """By overriding the logger of a config that names spaCy's."""
-    DocBin(docs=[eg.reference for eg in train_examples]).to_disk(tmp_path / "data.spacy")
-    overrides = {
-        "paths.train": str(tmp_path / "data.spacy"),
-        "paths.dev": str(tmp_path / "data.spacy"),
-        "paths.log": str(tmp_path / "log.jsonl"),
-        "training.max_steps": 2,
-        "training.eval_frequency": 1,
-        "training.logger.@loggers": "ner_lstm_component.TensorBoardLogger.v1",
-        "training.logger.log_dir": str(tmp_path / "runs"),
-        "components.tok2vec.model.encode.width": 16,
-        "components.tok2vec.model.embed.rows": [100, 100, 100, 100],
-    }
-    options = [str(part) for name, value in overrides.items() for part in (f"--{name}", value)]
-    result = CliRunner().invoke(cli, ["train", str(CONFIG), *options])
-    assert result.exit_code == 0, (result.output, result.exception)
-    assert {step for step, _ in scalars(tmp_path / "runs")} == {0, 1, 2}
-    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 3
-
-
-def test_our_log_has_settings_scores_and_end(nlp, tmp_path):
-    make = registry.loggers.get("ner_lstm_component.Logger.v1")
-    assert make is training_logger
-    path = tmp_path / "logs" / "app.log"
-    log_step, finalize = make(console_output=False, log_file=path)(
-        nlp, io.StringIO(), io.StringIO()
+def test_is_reached_from_the_command_line(train_examples, tmp_path, monkeypatch):
+    """Override the logger of a config that names spaCy's."""
+    monkeypatch.chdir(tmp_path)
+    DocBin(docs=[eg.reference for eg in train_examples]).to_disk("data.spacy")
+    options = (
+        "--paths.train data.spacy --paths.dev data.spacy --paths.log log.jsonl "
+        "--training.max_steps 2 --training.eval_frequency 1 --training.logger.log_dir runs "
+        "--training.logger.@loggers ner_lstm_component.TensorBoardLogger.v1 "
+        "--components.tok2vec.model.encode.width 16 "
+        "--components.tok2vec.model.embed.rows [100,100,100,100]"
     )
+    run_app(cli, "train", CONFIG, *options.split())
+    assert {step for step, _ in scalars(tmp_path / "runs")} == {0, 1, 2}
+    assert [line["step"] for line in records(tmp_path / "log.jsonl")] == [0, 1, 2]
+
+
+def test_our_log_has_settings_scores_and_the_end_or_error(nlp, tmp_path):
+    assert registry.loggers.get("ner_lstm_component.Logger.v1") is training_logger
+    path = tmp_path / "logs" / "app.log"
+    set_up = training_logger(console_output=False, log_file=path)
+    log_step, finalize = set_up(nlp, io.StringIO(), io.StringIO())
     log_step(None)
     log_step(INFO)
     finalize()
-    start, evaluation, end = _records(path)
-    assert (start["message"], end["message"]) == ("Start", "End")
-    assert start["training"]["eval_frequency"] == 250
-    names = ("step", "scores/ents_f", "types_f1/geo")
-    assert [evaluation[name] for name in names] == [250, 0.75, 0.667]
-
-
-def test_our_log_has_the_error_that_ended_training(nlp, tmp_path):
-    set_up = training_logger(console_output=False, log_file=tmp_path / "app.log")
-    _, finalize = set_up(nlp, io.StringIO(), io.StringIO())
-
-    def train() -> None:
-        # As spaCy's loop does.
-        try:
+    with contextlib.suppress(ValueError):
+        _, finalize = set_up(nlp, io.StringIO(), io.StringIO())
+        try:  # as spaCy's loop does
             raise ValueError("no more disk")
         finally:
             finalize()
-
-    with pytest.raises(ValueError, match="no more disk"):
-        train()
-    _, failed = _records(tmp_path / "app.log")
-    assert failed["level"] == "error"
+    start, evaluation, end, _, failed = records(path)
+    assert (start["message"], end["message"], failed["level"]) == ("Start", "End", "error")
+    assert start["training"]["eval_frequency"] == 250
+    names = ("step", "scores/ents_f", "types_f1/geo")
+    assert [evaluation[name] for name in names] == [250, 0.75, 0.667]
     assert "no more disk" in failed["exception"]
-
-
-def _records(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
