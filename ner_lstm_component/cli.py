@@ -10,18 +10,8 @@ from typing import Annotated, Any, NoReturn
 import spacy
 import typer
 
-from . import __version__, kernels, logs
+from . import __version__, kernels, logs, service
 from .export import export_network
-from .service import (
-    CLIENT_TIMEOUT,
-    GRACEFUL_TIMEOUT,
-    HOST,
-    KEEP_ALIVE,
-    PORT,
-    THREADS,
-    TIMEOUT,
-    WORKERS,
-)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -31,10 +21,7 @@ Model = Annotated[
 
 
 def _option(help: str, *, default: object = None, **settings: Any) -> Any:
-    """Declare an option.
-
-    :param default: for ``--help``, the value in effect where the option is not given.
-    """
+    """Declare an option; ``--help`` shows ``default`` for one that is None if not given."""
     shown = True if default is None else str(default)
     return typer.Option(help=help, show_default=shown, **settings)
 
@@ -90,31 +77,36 @@ def export(
 @app.command()
 def serve(
     model: Model,
-    host: Annotated[str | None, _option("Address; 0.0.0.0 for all.", default=HOST)] = None,
+    host: Annotated[str | None, _option("Address; 0.0.0.0 for all.", default=service.HOST)] = None,
     port: Annotated[
-        int | None, _option("0 takes a free one.", min=0, max=65535, default=PORT)
+        int | None, _option("0 takes a free one.", min=0, max=65535, default=service.PORT)
     ] = None,
-    bind: Annotated[str | None, _option("In place of both, such as unix:/run/ner.sock.")] = None,
-    workers: Annotated[int | None, _option("Processes.", min=1, default=WORKERS)] = None,
-    threads: Annotated[int | None, _option("Threads of a process.", min=1, default=THREADS)] = None,
+    bind: Annotated[str | None, _option("Instead of both, such as unix:/run/ner.sock.")] = None,
+    workers: Annotated[int | None, _option("Processes.", min=1, default=service.WORKERS)] = None,
+    threads: Annotated[
+        int | None, _option("Threads of a process.", min=1, default=service.THREADS)
+    ] = None,
     timeout: Annotated[
         int | None,
-        _option("Seconds until a hanging worker is replaced.", min=1, default=TIMEOUT),
+        _option("Seconds until a hanging worker is replaced.", min=1, default=service.TIMEOUT),
     ] = None,
     graceful_timeout: Annotated[
         int | None,
-        _option("Seconds for requests to finish on shutdown.", min=1, default=GRACEFUL_TIMEOUT),
+        _option(
+            "Seconds for requests to finish on shutdown.", min=1, default=service.GRACEFUL_TIMEOUT
+        ),
     ] = None,
     drain_seconds: Annotated[
         float,
         _option("Seconds between SIGTERM and shutdown, while /readyz says 503.", min=0, max=86_400),
     ] = 0.0,
     keep_alive: Annotated[
-        int | None, _option("Seconds that an idle connection is kept.", min=1, default=KEEP_ALIVE)
+        int | None,
+        _option("Seconds that an idle connection is kept.", min=1, default=service.KEEP_ALIVE),
     ] = None,
     client_timeout: Annotated[
         float, _option("Seconds for a client to send a body, or take its answer.", min=0.1)
-    ] = CLIENT_TIMEOUT,
+    ] = service.CLIENT_TIMEOUT,
     max_requests: Annotated[
         int | None,
         _option("Requests after which a worker is replaced; 0 for never.", min=0, default=0),
@@ -144,8 +136,7 @@ def serve(
 ) -> None:
     """Serve MODEL over HTTP: POST /predict; a page at /, the API's documentation at /docs.
 
-    GUNICORN_CMD_ARGS and --gunicorn-conf reach all settings of gunicorn. Options given here take
-    precedence.
+    GUNICORN_CMD_ARGS and --gunicorn-conf reach all settings of gunicorn; options override them.
     """
     try:
         logs.configure(file=log_file, level=log_level)
@@ -169,7 +160,7 @@ def serve(
             )
     if bind is None and (host is not None or port is not None):
         bind = address(host, port)
-    gunicorn = {
+    gunicorn: dict[str, Any] = {
         "bind": bind,
         "workers": workers,
         "threads": threads,
@@ -178,15 +169,10 @@ def serve(
         "keepalive": keep_alive,
         "max_requests": max_requests,
     }
-    settings = ServerSettings(
-        {name: value for name, value in gunicorn.items() if value is not None},
-        gunicorn_conf,
-        drain_seconds,
-        {"client_timeout": client_timeout, "proxies": proxies, "cors_origins": cors_origin or []},
-    )
-    limits = Limits(max_body, max_texts, max_tokens, max_word, max_scan)
+    app = {"client_timeout": client_timeout, "proxies": proxies, "cors_origins": cors_origin or []}
+    settings = ServerSettings(gunicorn, gunicorn_conf, drain_seconds, app)
     try:
-        serve_pipeline(model, limits, settings)
+        serve_pipeline(model, Limits(max_body, max_texts, max_tokens, max_word, max_scan), settings)
     except ValueError as error:  # of the pipeline, or of gunicorn's settings
         _fail(str(error))
 

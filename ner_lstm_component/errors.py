@@ -21,10 +21,7 @@ def quote(doc: Doc) -> str:
 
 @contextmanager
 def naming(doc: Doc, action: str) -> Iterator[None]:
-    """Turn any exception but an ImportError into a ValueError that quotes a Doc.
-
-    :param action: what was being done, for the start of the message.
-    """
+    """Turn any exception but an ImportError into a ValueError that quotes a Doc."""
     try:
         yield
     except ImportError:

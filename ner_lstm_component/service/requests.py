@@ -48,15 +48,14 @@ def register(app: Flask, metrics: Metrics, deadlines: Deadlines) -> None:
         # A client may have put a text into the path, but not into the rule that matches it.
         rule = request.url_rule.rule if request.url_rule else None
         metrics.count_request(request.method, rule, response.status_code, seconds)
-        record = fields(
-            method=request.method if rule else None,
-            endpoint=rule,
-            status=response.status_code,
-            milliseconds=round(seconds * 1000, 3),
-            bytes=request.content_length,
-            **g.get("sizes", {}),
-        )
-        logger.info("Request", extra=record)
+        record = {
+            "method": request.method if rule else None,
+            "endpoint": rule,
+            "status": response.status_code,
+            "milliseconds": round(seconds * 1000, 3),
+            "bytes": request.content_length,
+        }
+        logger.info("Request", extra=fields(**record, **g.get("sizes", {})))
         response.headers.extend({HEADER: request_id.get(), **_SECURITY})
         response.headers.setdefault("Cache-Control", "no-store")
         connection = request.environ.get(CONNECTION)
