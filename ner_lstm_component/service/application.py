@@ -13,6 +13,7 @@ from flask import Flask, Response, g, request
 from flask_cors import CORS
 from pydantic_core import to_json
 from spacy.language import Language
+from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from .. import logs
@@ -54,7 +55,6 @@ def create_app(
     start = time.perf_counter()
     nlp = model if isinstance(model, Language) else load_pipeline(model)
     tagger = Tagger(nlp, limits)
-    tagger.warm_up()
     description = describe(nlp, tagger.component)
     seconds = round(time.perf_counter() - start, 3)
     logger.info("Ready", extra=logs.fields(**description, seconds=seconds))
@@ -65,9 +65,10 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes + 1
     metrics, deadlines = Metrics(), Deadlines(client_timeout)
     requests.register(app, metrics, deadlines)
-    problems.register(app)
-    for blueprint in (pages, swagger_ui):
-        app.register_blueprint(blueprint)
+    app.register_error_handler(HTTPException, problems.answer)
+    app.register_error_handler(Exception, problems.answer_unexpected)
+    app.register_blueprint(pages)
+    app.register_blueprint(swagger_ui)
     if cors_origins:
         # flask_cors takes an origin for a regular expression if it looks like one.
         origins = [".*" if one == "*" else re.escape(one) + r"\Z" for one in cors_origins]

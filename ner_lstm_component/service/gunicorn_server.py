@@ -21,8 +21,6 @@ from prometheus_client.multiprocess import mark_process_dead
 from . import GRACEFUL_TIMEOUT, KEEP_ALIVE, METRICS_VARIABLE, THREADS, TIMEOUT, WORKERS
 from .server import ServerSettings, address
 
-_LINGER_SECONDS = 1.0
-
 
 class GunicornServer(Application):
     """gunicorn with the defaults of this package.
@@ -40,7 +38,6 @@ class GunicornServer(Application):
         super().__init__("ner-lstm", prog="ner-lstm serve")
 
     def load_config(self) -> None:
-        """Load all settings."""
         level = logging.getLogger("gunicorn.error").getEffectiveLevel()
         self._set(
             bind=address(),
@@ -87,7 +84,6 @@ class GunicornServer(Application):
                 self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """Create the application in a worker."""
         return self._create(lambda: bool(self._is_stopping[0]))
 
     def _delay_shutdown(self) -> None:
@@ -114,19 +110,17 @@ class GunicornServer(Application):
 class _Worker(ThreadWorker):
     """gunicorn's threaded worker, whose main thread does not wait for clients.
 
-    Before gunicorn closes a connection, it waits up to two seconds for the client to close it, in
-    the thread that also accepts connections. Here, the thread of the request waits.
+    It also accepts connections, and would wait up to two seconds for each to be closed.
     """
 
     def accept(self, listener: Any) -> None:
-        """Accept a connection, after giving less busy workers the chance to."""
+        # Less busy workers come first.
         time.sleep(min(self.nr_conns * 0.00005, 0.001))
         super().accept(listener)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Start or stop accepting. At shutdown, refuse clients rather than reset them later."""
         super().set_accept_enabled(enabled)
-        if not self.alive:
+        if not self.alive:  # At shutdown, refuse clients rather than reset them later.
             for listener in self.sockets:
                 listener.close()
 
@@ -134,7 +128,7 @@ class _Worker(ThreadWorker):
         """Answer a request, and wait for the client to close a connection that is not kept."""
         kept = super().handle(conn)
         if kept is False:
-            end = time.monotonic() + _LINGER_SECONDS
+            end = time.monotonic() + 1
             with contextlib.suppress(OSError):
                 # The methods of the raw connection, also under TLS.
                 socket.socket.shutdown(conn.sock, socket.SHUT_WR)

@@ -11,8 +11,6 @@ from prometheus_client.process_collector import ProcessCollector
 
 from . import METRICS_VARIABLE
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-
 
 class Metrics:
     """The metrics of one application."""
@@ -27,7 +25,7 @@ class Metrics:
             "request_seconds",
             "Time from a request's arrival at the application to its answer.",
             ["endpoint"],
-            buckets=_SECONDS,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             **common,
         )
         self.in_progress = Gauge(

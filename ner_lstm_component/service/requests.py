@@ -26,7 +26,6 @@ _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +36,8 @@ def register(app: Flask, metrics: Metrics, deadlines: Deadlines) -> None:
     @app.before_request
     def begin() -> None:
         g.start = time.perf_counter()
-        given = request.headers.get(HEADER, "")
-        g.request_id = request_id.set(given if _ID.fullmatch(given) else uuid.uuid4().hex)
+        given = re.fullmatch(r"[A-Za-z0-9._-]{1,64}", request.headers.get(HEADER, ""))
+        g.request_id = request_id.set(given[0] if given else uuid.uuid4().hex)
         metrics.in_progress.inc()
         deadlines.forget(request.environ.get(CONNECTION))
 

@@ -69,11 +69,6 @@ class PredictRequest(BaseModel):
         """Whether the inputs, and so the answer, are a list."""
         return self.field in ("sentences", "texts")
 
-    @property
-    def wants_probabilities(self) -> bool:
-        """Whether the answer has ``prediction``."""
-        return self.probabilities or self.field == "sentence"
-
 
 def openapi_document(limits: Limits) -> dict[str, Any]:
     """Return the API as OpenAPI 3.1, with the limits of this server."""

@@ -24,7 +24,7 @@ class Tagger:
     """A loaded pipeline that threads share, and that nothing else may use at the same time.
 
     They take turns, because spaCy's memory zones, which free the words of a request, apply to the
-    whole vocab. Raises `models.ModelError` without a component ``ner_lstm``.
+    whole vocab. Raises `models.ModelError` if it has no component ``ner_lstm`` or cannot tag.
     """
 
     def __init__(self, nlp: Language, limits: Limits) -> None:
@@ -33,14 +33,12 @@ class Tagger:
         self.component = find_component(nlp)
         self._lock = threading.Lock()
         self._n_words = len(nlp.vocab)
-
-    def warm_up(self) -> None:
-        """Start the network's runtime in this process, so that the first request need not wait."""
+        # Starts the network's runtime in this process, so that the first request need not wait.
         try:
             self.tag(PredictRequest.model_validate({"text": "Hello, world."}))
         except Exception as error:
             raise ModelError(
-                f"The pipeline {self.nlp.meta['name']!r} cannot be served: it was loaded, but "
+                f"The pipeline {nlp.meta['name']!r} cannot be served: it was loaded, but "
                 f"cannot tag a text. Received: {error}"
             ) from error
 
@@ -80,7 +78,7 @@ class Tagger:
     def _run(self, docs: list[Doc], request: PredictRequest) -> list[dict[str, Any]]:
         """Run all components of the pipeline, and describe the predictions."""
         threshold = self.component.threshold if request.threshold is None else request.threshold
-        has_rows = request.wants_probabilities
+        has_rows = request.probabilities or request.field == "sentence"
         analyses: list[Analysis] = []
         for _, pipe in self.nlp.pipeline:
             if pipe is self.component:

@@ -17,8 +17,6 @@ const state = {
   legend: {}, // label → explanation, where there is one
 };
 
-// -- sending
-
 async function submit() {
   state.request?.abort(); // a newer text replaces an older one
   const request = (state.request = new AbortController());
@@ -63,8 +61,6 @@ function setBusy(busy) {
   $("submit").textContent = busy ? "Finding entities…" : "Find entities";
   $("result").setAttribute("aria-busy", busy);
 }
-
-// -- showing
 
 // A problem (RFC 9457) with a title and a detail; ours also have errors and a request id.
 function showProblem({ title = "The page has failed", detail, errors, request_id: id }) {
@@ -122,7 +118,7 @@ function showEntities() {
   $("marked").replaceChildren(...parts, slice(end));
   $("marked").hidden = text === "";
   const all = answer.ents.length;
-  const found = all === 0 ? "None found" : `${all} found`;
+  const found = `${all || "None"} found`;
   $("status").textContent = shown.length === all ? found : `${shown.length} of ${all} shown`;
 }
 
@@ -149,8 +145,6 @@ function make(name, properties, ...children) {
   return element;
 }
 
-// -- copying
-
 function curl(text) {
   const quoted = JSON.stringify({ text }).replaceAll("'", "'\\''");
   const url = new URL("predict", document.baseURI);
@@ -160,19 +154,18 @@ function curl(text) {
 async function copy(id) {
   const text = $(id).textContent;
   // Without HTTPS, browsers have a navigator.clipboard for localhost only.
-  if (navigator.clipboard) await navigator.clipboard.writeText(text);
-  else copyBySelection(text);
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+  } else {
+    const focused = document.activeElement;
+    const field = make("textarea", { value: text, className: "spoken" });
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+    focused.focus();
+  }
   $("copied").textContent = `${id === "json" ? "JSON" : "curl"} copied`;
-}
-
-function copyBySelection(text) {
-  const focused = document.activeElement;
-  const field = make("textarea", { value: text, className: "spoken" });
-  document.body.append(field);
-  field.select();
-  document.execCommand("copy");
-  field.remove();
-  focused.focus();
 }
 
 async function showVersion() {
@@ -184,8 +177,6 @@ async function showVersion() {
   if (runtime.onnxruntime) parts.push(`ONNX\u00a0Runtime\u00a0${runtime.onnxruntime}`);
   $("version").textContent = parts.join(" · ");
 }
-
-// -- events
 
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
