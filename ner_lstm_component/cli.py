@@ -10,14 +10,13 @@ from typing import Annotated, Any, NoReturn
 import spacy
 import typer
 
-from . import __version__, kernels, logs, service
+from . import __version__, kernels, logs
 from .export import export_network
+from .service import CLIENT_TIMEOUT, HOST, KEEP_ALIVE, PORT, STOP_TIMEOUT, THREADS, TIMEOUT, WORKERS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
-Model = Annotated[
-    str, typer.Argument(help="The folder of a trained pipeline, or an installed one's name.")
-]
+Model = Annotated[str, typer.Argument(help="A trained pipeline's folder, or an installed name.")]
 
 
 def _option(help: str, *, default: object = None, **settings: Any) -> Any:
@@ -77,36 +76,30 @@ def export(
 @app.command()
 def serve(
     model: Model,
-    host: Annotated[str | None, _option("Address; 0.0.0.0 for all.", default=service.HOST)] = None,
+    host: Annotated[str | None, _option("Address; 0.0.0.0 for all.", default=HOST)] = None,
     port: Annotated[
-        int | None, _option("0 takes a free one.", min=0, max=65535, default=service.PORT)
+        int | None, _option("0 takes a free one.", min=0, max=65535, default=PORT)
     ] = None,
     bind: Annotated[str | None, _option("Instead of both, such as unix:/run/ner.sock.")] = None,
-    workers: Annotated[int | None, _option("Processes.", min=1, default=service.WORKERS)] = None,
-    threads: Annotated[
-        int | None, _option("Threads of a process.", min=1, default=service.THREADS)
-    ] = None,
+    workers: Annotated[int | None, _option("Processes.", min=1, default=WORKERS)] = None,
+    threads: Annotated[int | None, _option("Threads of a process.", min=1, default=THREADS)] = None,
     timeout: Annotated[
-        int | None,
-        _option("Seconds until a hanging worker is replaced.", min=1, default=service.TIMEOUT),
+        int | None, _option("Seconds until a hanging worker is replaced.", min=1, default=TIMEOUT)
     ] = None,
     graceful_timeout: Annotated[
         int | None,
-        _option(
-            "Seconds for requests to finish on shutdown.", min=1, default=service.GRACEFUL_TIMEOUT
-        ),
+        _option("Seconds for requests to finish on shutdown.", min=1, default=STOP_TIMEOUT),
     ] = None,
     drain_seconds: Annotated[
         float,
         _option("Seconds between SIGTERM and shutdown, while /readyz says 503.", min=0, max=86_400),
     ] = 0.0,
     keep_alive: Annotated[
-        int | None,
-        _option("Seconds that an idle connection is kept.", min=1, default=service.KEEP_ALIVE),
+        int | None, _option("Seconds that an idle connection is kept.", min=1, default=KEEP_ALIVE)
     ] = None,
     client_timeout: Annotated[
         float, _option("Seconds for a client to send a body, or take its answer.", min=0.1)
-    ] = service.CLIENT_TIMEOUT,
+    ] = CLIENT_TIMEOUT,
     max_requests: Annotated[
         int | None,
         _option("Requests after which a worker is replaced; 0 for never.", min=0, default=0),
@@ -114,15 +107,10 @@ def serve(
     max_body: Annotated[int, _option("Bytes of a request.", min=1)] = 1_048_576,
     max_texts: Annotated[int, _option("Texts of a request.", min=1)] = 1_000,
     max_tokens: Annotated[int, _option("Tokens of a request.", min=1)] = 10_000,
-    max_word: Annotated[
-        int, _option("Characters of a text without white space between.", min=1)
-    ] = 1_000,
-    max_scan: Annotated[
-        int, _option("Characters to be scanned for punctuation: see the docs.", min=1)
-    ] = 2_000_000,
+    max_word: Annotated[int, _option("Characters without white space between.", min=1)] = 1_000,
+    max_scan: Annotated[int, _option("Characters scanned for punctuation.", min=1)] = 2_000_000,
     proxies: Annotated[
-        int,
-        _option("Proxies in front, whose X-Forwarded-For, -Proto, -Host, -Prefix count.", min=0),
+        int, _option("Proxies in front whose X-Forwarded-* headers count.", min=0)
     ] = 0,
     cors_origin: Annotated[
         list[str] | None,
@@ -158,10 +146,9 @@ def serve(
                 "--cors-origin is a scheme, a host and perhaps a port, such as "
                 f"https://example.com, or * for all. Received: {origin!r}"
             )
-    if bind is None and (host is not None or port is not None):
-        bind = address(host, port)
+    has_address = host is not None or port is not None
     gunicorn: dict[str, Any] = {
-        "bind": bind,
+        "bind": bind or (address(host, port) if has_address else None),
         "workers": workers,
         "threads": threads,
         "timeout": timeout,

@@ -18,7 +18,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client.multiprocess import mark_process_dead
 
-from . import GRACEFUL_TIMEOUT, KEEP_ALIVE, METRICS_VARIABLE, THREADS, TIMEOUT, WORKERS
+from . import KEEP_ALIVE, METRICS_VARIABLE, STOP_TIMEOUT, THREADS, TIMEOUT, WORKERS
 from .server import ServerSettings, address
 
 
@@ -45,7 +45,7 @@ class GunicornServer(Application):
             threads=THREADS,
             worker_class=_Worker,
             timeout=TIMEOUT,
-            graceful_timeout=GRACEFUL_TIMEOUT,
+            graceful_timeout=STOP_TIMEOUT,
             keepalive=KEEP_ALIVE,
             logger_class=_Logger,
             loglevel=logging.getLevelName(level).lower(),
@@ -110,7 +110,7 @@ class GunicornServer(Application):
 class _Worker(ThreadWorker):
     """gunicorn's threaded worker, whose main thread does not wait for clients.
 
-    It also accepts connections, and would wait up to two seconds for each to be closed.
+    gunicorn's, which also accepts connections, waits up to two seconds for each to be closed.
     """
 
     def accept(self, listener: Any) -> None:
