@@ -69,10 +69,9 @@ class Tagger:
         docs, n_tokens = [], 0
         for given in request.inputs:
             is_text = isinstance(given, str)
-            doc = self.nlp.make_doc(given) if is_text else Doc(self.nlp.vocab, words=given)
-            n_tokens += len(doc)
+            docs.append(self.nlp.make_doc(given) if is_text else Doc(self.nlp.vocab, words=given))
+            n_tokens += len(docs[-1])
             check_tokens(request.field, n_tokens, self.limits)
-            docs.append(doc)
         return docs
 
     def _run(self, docs: list[Doc], request: PredictRequest) -> list[dict[str, Any]]:
