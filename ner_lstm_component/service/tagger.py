@@ -50,12 +50,12 @@ class Tagger:
         check_inputs(request.field, request.inputs, self.limits, self.nlp.max_length)
         with self._lock:
             with self.nlp.memory_zone():
-                docs = self._make_docs(request)
-                sizes = {"texts": len(docs), "tokens": sum(map(len, docs))}
-                predictions = self._run(docs, request)
+                predictions, n_tokens = self._tag(request)
             if len(self.nlp.vocab) > self._n_words + _MAX_NEW_WORDS:
                 self._rebuild_vocab()
-        return predictions, sizes | {"entities": sum(len(one["ents"]) for one in predictions)}
+        n_entities = sum(len(one["ents"]) for one in predictions)
+        sizes = {"texts": len(predictions), "tokens": n_tokens, "entities": n_entities}
+        return predictions, sizes
 
     def _rebuild_vocab(self) -> None:
         """Shrink the vocab's tables, which keep a slot for each word that a memory zone freed."""
@@ -65,14 +65,14 @@ class Tagger:
         vocab.lex_attr_getters = getters
         self._n_words = len(vocab)
 
-    def _make_docs(self, request: PredictRequest) -> list[Doc]:
+    def _tag(self, request: PredictRequest) -> tuple[list[dict[str, Any]], int]:
         docs, n_tokens = [], 0
         for given in request.inputs:
             is_text = isinstance(given, str)
             docs.append(self.nlp.make_doc(given) if is_text else Doc(self.nlp.vocab, words=given))
             n_tokens += len(docs[-1])
             check_tokens(request.field, n_tokens, self.limits)
-        return docs
+        return self._run(docs, request), n_tokens
 
     def _run(self, docs: list[Doc], request: PredictRequest) -> list[dict[str, Any]]:
         """Run all components of the pipeline, and describe the predictions."""
@@ -122,6 +122,7 @@ class Tagger:
             ],
             "labels": list(self.component.tags),
         }
-        if has_rows and rows is not None:
+        if has_rows:
+            assert rows is not None
             prediction["prediction"] = rows.astype(np.float64).round(DECIMALS).tolist()
         return prediction

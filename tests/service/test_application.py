@@ -358,11 +358,7 @@ A, LOCAL = "https://a.example", "http://[::1]:5000"
     [
         ([], [], [A]),
         (["*"], [A, LOCAL], []),
-        (
-            [A, LOCAL],
-            [A, LOCAL],
-            ["https://aXexample", f"{A}.evil.org", "http://a.example", "null"],
-        ),
+        ([A, LOCAL], [A, LOCAL], ["https://aXexample", f"{A}.org", "http://a.example", "null"]),
         (["https://*.example.com"], [], ["https://aexample.com.evil.org", "https://a.example.com"]),
     ],
 )
