@@ -41,10 +41,7 @@ def check_finite(name: str, value: float) -> None:
 
 @contextmanager
 def naming_batch(docs: Sequence[Doc], name: str) -> Iterator[None]:
-    """Turn the error of :func:`check_finite` into a ValueError that quotes the first Docs.
-
-    :param name: the component's name.
-    """
+    """Turn a component's FloatingPointError into a ValueError that quotes the first Docs."""
     try:
         yield
     except FloatingPointError as error:

@@ -65,15 +65,13 @@ def check_inputs(
         n_words += len(words)  # each becomes at least one token
         check_tokens(field, n_words, limits)
         for word in words:
-            if len(word) > limits.word_characters:
-                unit = "characters without white space between"
-                raise TooLarge(field, limits.word_characters, unit, len(word))
+            if len(word) > (limit := limits.word_characters):
+                raise TooLarge(field, limit, "characters without white space between", len(word))
             n_others = 0 if word.isalnum() else len(_LETTER_OR_DIGIT.sub("", word))
             n_scanned += len(word) * (n_others + _PLAIN_COST)
         n_scanned += len(given) - sum(map(len, words))
-        if n_scanned > limits.scanned_characters:
-            unit = "characters to be scanned for punctuation"
-            raise TooLarge(field, limits.scanned_characters, unit, n_scanned)
+        if n_scanned > (limit := limits.scanned_characters):
+            raise TooLarge(field, limit, "characters to be scanned for punctuation", n_scanned)
 
 
 def check_tokens(field: str, n_tokens: int, limits: Limits) -> None:

@@ -57,8 +57,7 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
-        registry = self._registry
-        if METRICS_VARIABLE in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)
-        return generate_latest(registry)
+        if METRICS_VARIABLE not in os.environ:
+            return generate_latest(self._registry)
+        MultiProcessCollector(shared := CollectorRegistry())
+        return generate_latest(shared)

@@ -11,7 +11,7 @@ const state = {
   request: null, // the AbortController of the current request
   text: "", // the text of the answer
   answer: null,
-  hues: new Map(), // label → hue
+  hues: new Map(), // label → hue; hues are spread evenly
   hidden: new Set(), // labels that the reader has unchecked
   legend: {}, // label → explanation, where there is one
 };
@@ -129,7 +129,6 @@ function entity(text, { label, score }) {
   return make("mark", { style: styleOf(label) }, text, spoken(" ("), tag, spoken(")"));
 }
 
-// Spreads the hues evenly over the labels.
 function huesOf(answer) {
   const known = answer.labels.filter((tag) => tag.startsWith("B-")).map((tag) => tag.slice(2));
   const labels = [...new Set([...known, ...answer.ents.map((e) => e.label)])].sort();
