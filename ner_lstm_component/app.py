@@ -1,8 +1,4 @@
-"""The HTTP service as a Flask application, for WSGI servers. `service` implements it.
-
-``flask run`` finds it through ``wsgi.py``, and other servers call :func:`create_app`. Requires the
-extra ``serve``.
-"""
+"""The HTTP service as a Flask application, for ``wsgi.py`` and WSGI servers."""
 
 from __future__ import annotations
 

@@ -12,29 +12,15 @@ import typer
 
 from . import __version__, kernels, logs
 from .export import export_network
-from .service import (
-    CLIENT_TIMEOUT,
-    GRACEFUL_TIMEOUT,
-    HOST,
-    KEEP_ALIVE,
-    PORT,
-    THREADS,
-    TIMEOUT,
-    WORKERS,
-)
+from .service import CLIENT_TIMEOUT, HOST, KEEP_ALIVE, PORT, STOP_TIMEOUT, THREADS, TIMEOUT, WORKERS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
-Model = Annotated[
-    str, typer.Argument(help="The folder of a trained pipeline, or an installed one's name.")
-]
+Model = Annotated[str, typer.Argument(help="A trained pipeline's folder, or an installed name.")]
 
 
 def _option(help: str, *, default: object = None, **settings: Any) -> Any:
-    """Declare an option.
-
-    :param default: for ``--help``, the value in effect where the option is not given.
-    """
+    """Declare an option; ``--help`` shows ``default`` for one that is None if not given."""
     shown = True if default is None else str(default)
     return typer.Option(help=help, show_default=shown, **settings)
 
@@ -94,16 +80,15 @@ def serve(
     port: Annotated[
         int | None, _option("0 takes a free one.", min=0, max=65535, default=PORT)
     ] = None,
-    bind: Annotated[str | None, _option("In place of both, such as unix:/run/ner.sock.")] = None,
+    bind: Annotated[str | None, _option("Instead of both, such as unix:/run/ner.sock.")] = None,
     workers: Annotated[int | None, _option("Processes.", min=1, default=WORKERS)] = None,
     threads: Annotated[int | None, _option("Threads of a process.", min=1, default=THREADS)] = None,
     timeout: Annotated[
-        int | None,
-        _option("Seconds until a hanging worker is replaced.", min=1, default=TIMEOUT),
+        int | None, _option("Seconds until a hanging worker is replaced.", min=1, default=TIMEOUT)
     ] = None,
     graceful_timeout: Annotated[
         int | None,
-        _option("Seconds for requests to finish on shutdown.", min=1, default=GRACEFUL_TIMEOUT),
+        _option("Seconds for requests to finish on shutdown.", min=1, default=STOP_TIMEOUT),
     ] = None,
     drain_seconds: Annotated[
         float,
@@ -122,15 +107,10 @@ def serve(
     max_body: Annotated[int, _option("Bytes of a request.", min=1)] = 1_048_576,
     max_texts: Annotated[int, _option("Texts of a request.", min=1)] = 1_000,
     max_tokens: Annotated[int, _option("Tokens of a request.", min=1)] = 10_000,
-    max_word: Annotated[
-        int, _option("Characters of a text without white space between.", min=1)
-    ] = 1_000,
-    max_scan: Annotated[
-        int, _option("Characters to be scanned for punctuation: see the docs.", min=1)
-    ] = 2_000_000,
+    max_word: Annotated[int, _option("Characters without white space between.", min=1)] = 1_000,
+    max_scan: Annotated[int, _option("Characters scanned for punctuation.", min=1)] = 2_000_000,
     proxies: Annotated[
-        int,
-        _option("Proxies in front, whose X-Forwarded-For, -Proto, -Host, -Prefix count.", min=0),
+        int, _option("Proxies in front whose X-Forwarded-* headers count.", min=0)
     ] = 0,
     cors_origin: Annotated[
         list[str] | None,
@@ -144,8 +124,7 @@ def serve(
 ) -> None:
     """Serve MODEL over HTTP: POST /predict; a page at /, the API's documentation at /docs.
 
-    GUNICORN_CMD_ARGS and --gunicorn-conf reach all settings of gunicorn. Options given here take
-    precedence.
+    GUNICORN_CMD_ARGS and --gunicorn-conf reach all settings of gunicorn; options override them.
     """
     try:
         logs.configure(file=log_file, level=log_level)
@@ -167,10 +146,9 @@ def serve(
                 "--cors-origin is a scheme, a host and perhaps a port, such as "
                 f"https://example.com, or * for all. Received: {origin!r}"
             )
-    if bind is None and (host is not None or port is not None):
-        bind = address(host, port)
-    gunicorn = {
-        "bind": bind,
+    has_address = host is not None or port is not None
+    gunicorn: dict[str, Any] = {
+        "bind": bind or (address(host, port) if has_address else None),
         "workers": workers,
         "threads": threads,
         "timeout": timeout,
@@ -178,15 +156,10 @@ def serve(
         "keepalive": keep_alive,
         "max_requests": max_requests,
     }
-    settings = ServerSettings(
-        {name: value for name, value in gunicorn.items() if value is not None},
-        gunicorn_conf,
-        drain_seconds,
-        {"client_timeout": client_timeout, "proxies": proxies, "cors_origins": cors_origin or []},
-    )
-    limits = Limits(max_body, max_texts, max_tokens, max_word, max_scan)
+    app = {"client_timeout": client_timeout, "proxies": proxies, "cors_origins": cors_origin or []}
+    settings = ServerSettings(gunicorn, gunicorn_conf, drain_seconds, app)
     try:
-        serve_pipeline(model, limits, settings)
+        serve_pipeline(model, Limits(max_body, max_texts, max_tokens, max_word, max_scan), settings)
     except ValueError as error:  # of the pipeline, or of gunicorn's settings
         _fail(str(error))
 

@@ -21,10 +21,7 @@ def quote(doc: Doc) -> str:
 
 @contextmanager
 def naming(doc: Doc, action: str) -> Iterator[None]:
-    """Turn any exception but an ImportError into a ValueError that quotes a Doc.
-
-    :param action: what was being done, for the start of the message.
-    """
+    """Turn any exception but an ImportError into a ValueError that quotes a Doc."""
     try:
         yield
     except ImportError:
@@ -44,10 +41,7 @@ def check_finite(name: str, value: float) -> None:
 
 @contextmanager
 def naming_batch(docs: Sequence[Doc], name: str) -> Iterator[None]:
-    """Turn the error of :func:`check_finite` into a ValueError that quotes the first Docs.
-
-    :param name: the component's name.
-    """
+    """Turn a component's FloatingPointError into a ValueError that quotes the first Docs."""
     try:
         yield
     except FloatingPointError as error:

@@ -1,8 +1,7 @@
 """The logging of the service, training, evaluation and conversion.
 
-Records are lines of JSON, on stderr and optionally in a rotating file. Modules log to
-``logging.getLogger(__name__)``, with figures as ``extra=fields(…)``. Users' texts are logged at
-the level DEBUG only.
+Records are lines of JSON, on stderr and optionally in a rotating file. Figures are passed as
+``extra=fields(…)``. Users' texts are logged at the level DEBUG only.
 """
 
 from __future__ import annotations
@@ -24,11 +23,8 @@ try:
 except ImportError:  # on Windows, where the service has one process
     fcntl = None  # type: ignore[assignment]
 
-FILE_VARIABLE = "NER_LSTM_LOG_FILE"
-LEVEL_VARIABLE = "NER_LSTM_LOG_LEVEL"
+FILE_VARIABLE, LEVEL_VARIABLE = "NER_LSTM_LOG_FILE", "NER_LSTM_LOG_LEVEL"
 LEVELS = ("debug", "info", "warning", "error")
-MAX_BYTES = 10_000_000
-BACKUPS = 5
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -43,10 +39,9 @@ _ESCAPED = {n: f"\\u{n:04x}" for n in (0x85, 0x2028, 0x2029, *range(0xD800, 0xE0
 
 
 class JSONFormatter(logging.Formatter):
-    """Formats a record as a line of JSON."""
+    """Formats a record, with the :func:`fields` and the id of the request, as a line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format time, level, logger, process, message, request id, and the :func:`fields`."""
         time = datetime.fromtimestamp(record.created, timezone.utc)
         line: dict[str, Any] = {
             "time": time.isoformat(timespec="milliseconds"),
@@ -76,7 +71,6 @@ class SharedRotatingFileHandler(RotatingFileHandler, WatchedFileHandler):
         super().__init__(path, encoding="utf-8", **kwargs)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
         if fcntl is None or self._lock_file is None:
             return super().emit(record)
         # Not flock(), whose lock forked workers would share with their parent.
@@ -88,7 +82,6 @@ class SharedRotatingFileHandler(RotatingFileHandler, WatchedFileHandler):
             fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close the files."""
         super().close()
         if self._lock_file is not None:
             os.close(self._lock_file)
@@ -104,11 +97,9 @@ def configure(
 ) -> None:
     """Set up logging for this process, to stderr too by default.
 
-    :param file: a log file, whose folder is created if missing; by default that of the
-        environment variable ``NER_LSTM_LOG_FILE``, if set.
-    :param level: one of `LEVELS`; by default that of ``NER_LSTM_LOG_LEVEL``, else ``info``.
-    :raises ValueError: for another level.
-    :raises OSError: if the file cannot be written.
+    :param file: a log file. Defaults to the environment variable ``NER_LSTM_LOG_FILE``, if set.
+    :param level: one of `LEVELS`. Defaults to ``NER_LSTM_LOG_LEVEL``, then to ``info``.
+    :raises ValueError: for another level. A file that cannot be written raises an OSError.
     """
     file = file or os.environ.get(FILE_VARIABLE)
     level = (level or os.environ.get(LEVEL_VARIABLE) or "info").lower()
@@ -118,11 +109,10 @@ def configure(
         )
     handlers: list[logging.Handler] = []
     if file:
-        handlers.append(SharedRotatingFileHandler(file, maxBytes=MAX_BYTES, backupCount=BACKUPS))
+        handlers.append(SharedRotatingFileHandler(file, maxBytes=10_000_000, backupCount=5))
     if stderr:
         handlers.append(logging.StreamHandler())
-    # Not by logging.config, which closes all handlers: that of absl, which TensorFlow uses,
-    # would close stderr too.
+    # Not by logging.config, which closes all handlers; TensorFlow's would close stderr.
     root = logging.getLogger()
     for handler in _handlers:
         root.removeHandler(handler)

@@ -13,6 +13,7 @@ from flask import Flask, Response, g, request
 from flask_cors import CORS
 from pydantic_core import to_json
 from spacy.language import Language
+from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from .. import logs
@@ -43,21 +44,17 @@ def create_app(
     :param model: a loaded pipeline, the path of one, or the name of an installed one. Defaults to
         the environment variable ``NER_LSTM_MODEL``, then to the package ``en_ner_lstm`` if it is
         installed, then to ``training/model-best``.
-    :param limits: the limits of a request.
     :param client_timeout: seconds for a client to send its body, and to receive its answer.
-    :param proxies: the number of proxies in front that set ``X-Forwarded-For``, ``-Proto``,
-        ``-Host`` and ``-Prefix``. With 0, these headers are ignored.
-    :param cors_origins: origins whose pages may use the service, or ``*``. Credentials are never
-        allowed.
+    :param proxies: the number of proxies in front whose ``X-Forwarded-*`` headers count.
+    :param cors_origins: origins whose pages may use the service, without credentials; ``*`` for
+        all.
     :param is_stopping: returns whether the server has begun to stop, for ``/readyz``.
-    :raises .models.ModelError: if there is no such pipeline, it cannot be loaded or run, or it
-        has no component ``ner_lstm``.
+    :raises .models.ModelError: if the pipeline is missing, or cannot be loaded or run.
     """
     limits = limits or Limits()
     start = time.perf_counter()
     nlp = model if isinstance(model, Language) else load_pipeline(model)
     tagger = Tagger(nlp, limits)
-    tagger.warm_up()
     description = describe(nlp, tagger.component)
     seconds = round(time.perf_counter() - start, 3)
     logger.info("Ready", extra=logs.fields(**description, seconds=seconds))
@@ -68,7 +65,8 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes + 1
     metrics, deadlines = Metrics(), Deadlines(client_timeout)
     requests.register(app, metrics, deadlines)
-    problems.register(app)
+    app.register_error_handler(HTTPException, problems.answer)
+    app.register_error_handler(Exception, problems.answer_unexpected)
     app.register_blueprint(pages)
     app.register_blueprint(swagger_ui)
     if cors_origins:
@@ -84,10 +82,9 @@ def create_app(
     @app.post("/predict")
     def predict() -> Response:
         body = read_request(limits, deadlines)
-        tagged = tagger.tag(body)
-        metrics.count_tagged(tagged)
-        g.sizes = tagged.sizes
-        answer = tagged.predictions if body.is_list else tagged.predictions[0]
+        predictions, g.sizes = tagger.tag(body)
+        metrics.count_predictions(predictions, g.sizes["tokens"])
+        answer = predictions if body.is_list else predictions[0]
         return Response(to_json(answer, inf_nan_mode="null"), content_type="application/json")
 
     @app.get("/openapi.json")
@@ -101,7 +98,7 @@ def create_app(
     @app.get("/readyz")
     def readyz() -> tuple[dict[str, str], int]:
         # The application exists only once its pipeline has been loaded and run.
-        if is_stopping is not None and is_stopping():
+        if is_stopping and is_stopping():
             return {"status": "stopping"}, 503
         return {"status": "ready"}, 200
 

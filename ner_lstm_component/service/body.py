@@ -18,8 +18,6 @@ from .schema import PredictRequest
 # The WSGI variable with gunicorn's connection.
 CONNECTION = "gunicorn.socket"
 
-_UTF_8 = {"", "utf-8", "utf8", "us-ascii", "ascii"}
-
 
 def read_request(limits: Limits, deadlines: Deadlines) -> PredictRequest:
     """Read and validate the body of ``POST /predict``, or raise a 400, 408, 413 or 415."""
@@ -43,7 +41,7 @@ def _check_headers() -> None:
         )
     charset = request.mimetype_params.get("charset", "")
     # codecs.lookup() would cache every name that clients send.
-    if charset.lower() not in _UTF_8:
+    if charset.lower() not in ("", "utf-8", "utf8", "us-ascii", "ascii"):
         raise InvalidBody(f"expected UTF-8. Received: charset={charset[:100]}")
 
 

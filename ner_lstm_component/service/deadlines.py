@@ -9,10 +9,10 @@ import time
 
 
 class Deadlines:
-    """Shuts down connections whose clients take too long to send or to receive.
+    """Shuts down connections whose clients take too long, which wakes the waiting threads.
 
-    Every byte restarts the timeout of a socket. Shutting a connection down wakes the thread that
-    waits for it. Servers that read bodies before they call the application pass None.
+    A socket's own timeout starts again with every byte. Servers that read bodies before they call
+    the application have no connection to pass: None.
     """
 
     def __init__(self, seconds: float) -> None:

@@ -18,11 +18,8 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client.multiprocess import mark_process_dead
 
-from . import GRACEFUL_TIMEOUT, KEEP_ALIVE, METRICS_VARIABLE, THREADS, TIMEOUT, WORKERS
+from . import KEEP_ALIVE, METRICS_VARIABLE, STOP_TIMEOUT, THREADS, TIMEOUT, WORKERS
 from .server import ServerSettings, address
-
-LOGGER = "gunicorn.error"
-_LINGER_SECONDS = 1.0
 
 
 class GunicornServer(Application):
@@ -30,28 +27,28 @@ class GunicornServer(Application):
 
     Options of ``ner-lstm serve`` override ``GUNICORN_CMD_ARGS``, which overrides the file.
 
-    :param create: creates the application in a worker, given a function that tells whether the
-        server has begun to stop.
+    :param create: creates the application in a worker, given ``is_stopping``.
     """
 
     def __init__(self, create: Callable[..., Flask], settings: ServerSettings) -> None:
         self._create = create
         self._settings = settings
-        self._drain = _Drain(settings.drain_seconds)
+        # Whether SIGTERM has arrived, in anonymous memory that the forked workers share.
+        self._is_stopping = mmap.mmap(-1, 1)
         super().__init__("ner-lstm", prog="ner-lstm serve")
 
     def load_config(self) -> None:
-        """Load all settings."""
+        level = logging.getLogger("gunicorn.error").getEffectiveLevel()
         self._set(
-            bind=address(None, None),
+            bind=address(),
             workers=WORKERS,
             threads=THREADS,
             worker_class=_Worker,
             timeout=TIMEOUT,
-            graceful_timeout=GRACEFUL_TIMEOUT,
+            graceful_timeout=STOP_TIMEOUT,
             keepalive=KEEP_ALIVE,
             logger_class=_Logger,
-            loglevel=logging.getLevelName(logging.getLogger(LOGGER).getEffectiveLevel()).lower(),
+            loglevel=logging.getLevelName(level).lower(),
             control_socket_disable=True,
             # Forwarded headers count only with --proxies.
             secure_scheme_headers={},
@@ -71,7 +68,7 @@ class GunicornServer(Application):
         user_when_ready, user_child_exit = self.cfg.when_ready, self.cfg.child_exit
 
         def when_ready(server: Any) -> None:
-            self._drain.install()
+            self._delay_shutdown()
             user_when_ready(server)
 
         def child_exit(server: Any, worker: Any) -> None:
@@ -87,26 +84,43 @@ class GunicornServer(Application):
                 self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """Create the application in a worker."""
-        return self._create(self._drain.has_begun)
+        return self._create(lambda: bool(self._is_stopping[0]))
+
+    def _delay_shutdown(self) -> None:
+        """Handle SIGTERM before gunicorn does, in the master process. A second one is immediate."""
+        process, seconds = os.getpid(), self._settings.drain_seconds
+        handler: Any = signal.getsignal(signal.SIGTERM)
+
+        def stop(*_: Any) -> None:
+            handler(signal.SIGTERM, None)
+
+        def terminate(*_: Any) -> None:
+            # A worker has inherited this handler until it sets its own.
+            if os.getpid() != process or self._is_stopping[0] or seconds == 0:
+                stop()
+            else:
+                # A system timer, because threads and fork() do not mix safely.
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+            self._is_stopping[0] |= os.getpid() == process
+
+        signal.signal(signal.SIGALRM, stop)
+        signal.signal(signal.SIGTERM, terminate)
 
 
 class _Worker(ThreadWorker):
     """gunicorn's threaded worker, whose main thread does not wait for clients.
 
-    Before gunicorn closes a connection, it waits up to two seconds for the client to close it, in
-    the thread that also accepts connections. Here, the thread of the request waits.
+    gunicorn's, which also accepts connections, waits up to two seconds for each to be closed.
     """
 
     def accept(self, listener: Any) -> None:
-        """Accept a connection, after giving less busy workers the chance to."""
+        # Less busy workers come first.
         time.sleep(min(self.nr_conns * 0.00005, 0.001))
         super().accept(listener)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Start or stop accepting. At shutdown, refuse clients rather than reset them later."""
         super().set_accept_enabled(enabled)
-        if not self.alive:
+        if not self.alive:  # At shutdown, refuse clients rather than reset them later.
             for listener in self.sockets:
                 listener.close()
 
@@ -114,7 +128,7 @@ class _Worker(ThreadWorker):
         """Answer a request, and wait for the client to close a connection that is not kept."""
         kept = super().handle(conn)
         if kept is False:
-            end = time.monotonic() + _LINGER_SECONDS
+            end = time.monotonic() + 1
             with contextlib.suppress(OSError):
                 # The methods of the raw connection, also under TLS.
                 socket.socket.shutdown(conn.sock, socket.SHUT_WR)
@@ -126,44 +140,10 @@ class _Worker(ThreadWorker):
         return kept
 
 
-class _Drain:
-    """Delays the shutdown after SIGTERM. A second SIGTERM ends the delay."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        # Anonymous memory, shared with the forked workers.
-        self._flag = mmap.mmap(-1, 1)
-
-    def has_begun(self) -> bool:
-        """Return whether the server has received SIGTERM."""
-        return self._flag[0] != 0
-
-    def install(self) -> None:
-        """Handle SIGTERM before gunicorn's own handler, in the master process."""
-        process = os.getpid()
-        handler: Any = signal.getsignal(signal.SIGTERM)
-
-        def stop(*_: Any) -> None:
-            handler(signal.SIGTERM, None)
-
-        def terminate(*_: Any) -> None:
-            # A worker has inherited this handler until it sets its own.
-            if os.getpid() != process or self.has_begun() or self._seconds == 0:
-                stop()
-            else:
-                # A system timer, because threads and fork() do not mix safely.
-                signal.setitimer(signal.ITIMER_REAL, self._seconds)
-            self._flag[0] |= os.getpid() == process
-
-        signal.signal(signal.SIGALRM, stop)
-        signal.signal(signal.SIGTERM, terminate)
-
-
 class _Logger(Logger):
     """Sends gunicorn's messages to this package's log, and its access log where the user says."""
 
     def setup(self, cfg: Any) -> None:
-        """Set up the logs, at the start and after a reload."""
         super().setup(cfg)
         if cfg.errorlog == "-":  # the default; this package's handlers do the rest
             self.error_log.handlers.clear()

@@ -16,19 +16,12 @@ _PLAIN_COST = 8
 
 @dataclass(frozen=True)
 class Limits:
-    """The maximum size of a request.
+    """The maximum size of a request; ``tokens`` are those of all inputs together.
 
-    The last two limits bound the time of spaCy's tokenizer. It searches each word for several
-    kinds of affixes, strips one punctuation mark, and starts again with the rest, so its time
-    grows with the square of the length of a run of brackets, quotes or emoji.
-
-    :param body_bytes: bytes of the body.
-    :param texts: texts or sentences in a list.
-    :param tokens: tokens of all inputs together.
-    :param word_characters: characters between white space.
-    :param scanned_characters: characters that the tokenizer may have to scan. A word of ``n``
-        characters, ``k`` of them neither letters nor digits, counts ``n * (k + 8)``.
-    :raises ValueError: for a limit below 1.
+    The last two limits bound the time of spaCy's tokenizer, which strips punctuation marks one by
+    one and scans the rest again: it grows with the square of the length of a run of brackets,
+    quotes or emoji. A word of ``n`` characters, ``k`` of them neither letters nor digits, counts
+    as ``n * (k + 8)`` characters to be scanned. Limits below 1 raise a ValueError.
     """
 
     body_bytes: int = 1_048_576
@@ -57,10 +50,7 @@ class TooLarge(RequestEntityTooLarge):
 def check_inputs(
     field: str, inputs: Sequence[str] | Sequence[Sequence[str]], limits: Limits, max_length: int
 ) -> None:
-    """Raise `TooLarge` for inputs that would take too long, before they are processed.
-
-    :param max_length: the pipeline's own limit of characters in a text.
-    """
+    """Raise `TooLarge` for inputs that take too long; ``max_length`` is the pipeline's own."""
     if len(inputs) > limits.texts:
         raise TooLarge(field, limits.texts, field, len(inputs))
     n_words = n_scanned = 0
@@ -75,15 +65,13 @@ def check_inputs(
         n_words += len(words)  # each becomes at least one token
         check_tokens(field, n_words, limits)
         for word in words:
-            if len(word) > limits.word_characters:
-                unit = "characters without white space between"
-                raise TooLarge(field, limits.word_characters, unit, len(word))
+            if len(word) > (limit := limits.word_characters):
+                raise TooLarge(field, limit, "characters without white space between", len(word))
             n_others = 0 if word.isalnum() else len(_LETTER_OR_DIGIT.sub("", word))
             n_scanned += len(word) * (n_others + _PLAIN_COST)
         n_scanned += len(given) - sum(map(len, words))
-        if n_scanned > limits.scanned_characters:
-            unit = "characters to be scanned for punctuation"
-            raise TooLarge(field, limits.scanned_characters, unit, n_scanned)
+        if n_scanned > (limit := limits.scanned_characters):
+            raise TooLarge(field, limit, "characters to be scanned for punctuation", n_scanned)
 
 
 def check_tokens(field: str, n_tokens: int, limits: Limits) -> None:

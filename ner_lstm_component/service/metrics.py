@@ -10,11 +10,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from . import METRICS_VARIABLE
-from .tagger import Tagged
-
-_METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
-_OTHER = "other"
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Metrics:
@@ -22,14 +17,15 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
-        labels = ["method", "endpoint", "status"]
         common: dict[str, Any] = {"namespace": "ner_lstm", "registry": registry}
-        self._requests = Counter("requests", "Requests answered.", labels, **common)
+        self._requests = Counter(
+            "requests", "Requests answered.", ["method", "endpoint", "status"], **common
+        )
         self._seconds = Histogram(
             "request_seconds",
             "Time from a request's arrival at the application to its answer.",
             ["endpoint"],
-            buckets=_SECONDS,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             **common,
         )
         self.in_progress = Gauge(
@@ -46,23 +42,22 @@ class Metrics:
 
     def count_request(self, method: str, rule: str | None, status: int, seconds: float) -> None:
         """Count an answered request; ``rule`` is the route that matched, if any."""
-        endpoint = rule or _OTHER
-        method = method if method in _METHODS else _OTHER
+        endpoint = rule or "other"
+        method = method if method in ("GET", "HEAD", "POST", "OPTIONS") else "other"
         self._requests.labels(method, endpoint, str(status)).inc()
         self._seconds.labels(endpoint).observe(seconds)
 
-    def count_tagged(self, tagged: Tagged) -> None:
+    def count_predictions(self, predictions: list[dict[str, Any]], n_tokens: int) -> None:
         """Count the texts of a request, with their tokens and entities."""
-        self._texts.inc(tagged.sizes["texts"])
-        self._tokens.inc(tagged.sizes["tokens"])
-        for one in tagged.predictions:
+        self._texts.inc(len(predictions))
+        self._tokens.inc(n_tokens)
+        for one in predictions:
             for ent in one["ents"]:
                 self._entities.labels(ent["label"]).inc()
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
-        registry = self._registry
-        if METRICS_VARIABLE in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)
-        return generate_latest(registry)
+        if METRICS_VARIABLE not in os.environ:
+            return generate_latest(self._registry)
+        MultiProcessCollector(shared := CollectorRegistry())
+        return generate_latest(shared)

@@ -21,7 +21,6 @@ from ..tensorflow_wrapper import TensorFlowShim, uses_onnx
 MODEL_VARIABLE = "NER_LSTM_MODEL"
 PACKAGE = "en_ner_lstm"
 TRAINED = Path("training/model-best")
-FACTORY = "ner_lstm"
 
 
 class ModelError(ValueError):
@@ -29,11 +28,7 @@ class ModelError(ValueError):
 
 
 def load_pipeline(model: str | Path | None = None) -> Language:
-    """Load a pipeline with a component ``ner_lstm``.
-
-    :param model: as for `application.create_app`.
-    :raises ModelError: if there is none, it cannot be loaded, or it lacks the component.
-    """
+    """Load a pipeline with a component ``ner_lstm``, or raise `ModelError`."""
     source = model or os.environ.get(MODEL_VARIABLE) or _default_model()
     try:
         nlp = spacy.load(source)
@@ -52,11 +47,11 @@ def load_pipeline(model: str | Path | None = None) -> Language:
 def find_component(nlp: Language) -> LSTMEntityRecognizer:
     """Return the component made by the factory ``ner_lstm``, or raise `ModelError`."""
     for name, pipe in nlp.pipeline:
-        if nlp.get_pipe_meta(name).factory == FACTORY:
+        if nlp.get_pipe_meta(name).factory == "ner_lstm":
             return pipe
     raise ModelError(
         f"The pipeline {nlp.meta['name']!r} cannot be served: expected a component made by "
-        f"the factory {FACTORY!r}. Received: {', '.join(nlp.pipe_names) or 'none'}"
+        f"the factory 'ner_lstm'. Received: {', '.join(nlp.pipe_names) or 'none'}"
     )
 
 

@@ -1,8 +1,4 @@
-"""The page at ``/``, and the API's documentation at ``/docs``.
-
-All their files come from this server, by relative links, because the content security policy
-allows no others.
-"""
+"""The page at ``/``, and the API's documentation at ``/docs``, with relative links only."""
 
 from __future__ import annotations
 
@@ -17,7 +13,6 @@ swagger_ui = get_swaggerui_blueprint("/docs/swagger-ui", "/openapi.json")
 
 @pages.get("/")
 def index() -> Response:
-    """Serve the page."""
     if not request.environ["PATH_INFO"]:
         # Behind a prefix, relative links need the slash.
         return redirect(f"{request.script_root}/")
@@ -26,5 +21,4 @@ def index() -> Response:
 
 @pages.get("/docs")
 def docs() -> Response:
-    """Serve the API's documentation."""
     return pages.send_static_file("docs.html")

@@ -6,7 +6,6 @@ import logging
 import traceback
 from typing import Any
 
-from flask import Flask
 from pydantic import ValidationError
 from pydantic_core import to_json
 from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
@@ -14,7 +13,6 @@ from werkzeug.wrappers import Response
 
 from ..logs import fields, request_id
 
-MEDIA_TYPE = "application/problem+json"
 _MAX_ERRORS, _MAX_NAME = 10, 100  # bound how much of a body the answer repeats
 
 logger = logging.getLogger(__name__)
@@ -40,13 +38,8 @@ def _field_name(location: tuple[int | str, ...]) -> str:
     return "".join(parts).removeprefix(".")[:_MAX_NAME] or "body"
 
 
-def register(app: Flask) -> None:
-    """Have an application answer failed requests with problems."""
-    app.register_error_handler(HTTPException, _problem)
-    app.register_error_handler(Exception, _unexpected)
-
-
-def _problem(error: HTTPException) -> Response:
+def answer(error: HTTPException) -> Response:
+    """Answer a failed request with a problem."""
     problem: dict[str, Any] = {
         "type": "about:blank",
         "title": error.name,
@@ -57,15 +50,16 @@ def _problem(error: HTTPException) -> Response:
     if hasattr(error, "errors"):
         problem["errors"] = error.errors
     response = error.get_response()
-    response.data, response.content_type = to_json(problem), MEDIA_TYPE
+    response.data, response.content_type = to_json(problem), "application/problem+json"
     return response
 
 
-def _unexpected(error: Exception) -> Response:
+def answer_unexpected(error: Exception) -> Response:
+    """Log an error, without its message at most levels, and answer with a 500."""
     # The exception's message may contain the user's text.
     stack = traceback.format_tb(error.__traceback__)
     logger.error("Failed: %s", type(error).__name__, extra=fields(stack=stack))
     logger.debug("The message of this error", exc_info=error)
-    return _problem(
+    return answer(
         InternalServerError("The server has failed; its log tells more under this request id.")
     )

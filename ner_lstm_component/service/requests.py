@@ -26,7 +26,6 @@ _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +36,8 @@ def register(app: Flask, metrics: Metrics, deadlines: Deadlines) -> None:
     @app.before_request
     def begin() -> None:
         g.start = time.perf_counter()
-        given = request.headers.get(HEADER, "")
-        g.request_id = request_id.set(given if _ID.fullmatch(given) else uuid.uuid4().hex)
+        given = re.fullmatch(r"[A-Za-z0-9._-]{1,64}", request.headers.get(HEADER, ""))
+        g.request_id = request_id.set(given[0] if given else uuid.uuid4().hex)
         metrics.in_progress.inc()
         deadlines.forget(request.environ.get(CONNECTION))
 
@@ -48,15 +47,14 @@ def register(app: Flask, metrics: Metrics, deadlines: Deadlines) -> None:
         # A client may have put a text into the path, but not into the rule that matches it.
         rule = request.url_rule.rule if request.url_rule else None
         metrics.count_request(request.method, rule, response.status_code, seconds)
-        record = fields(
-            method=request.method if rule else None,
-            endpoint=rule,
-            status=response.status_code,
-            milliseconds=round(seconds * 1000, 3),
-            bytes=request.content_length,
-            **g.get("sizes", {}),
-        )
-        logger.info("Request", extra=record)
+        record = {
+            "method": request.method if rule else None,
+            "endpoint": rule,
+            "status": response.status_code,
+            "milliseconds": round(seconds * 1000, 3),
+            "bytes": request.content_length,
+        }
+        logger.info("Request", extra=fields(**record, **g.get("sizes", {})))
         response.headers.extend({HEADER: request_id.get(), **_SECURITY})
         response.headers.setdefault("Cache-Control", "no-store")
         connection = request.environ.get(CONNECTION)

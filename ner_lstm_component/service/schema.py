@@ -1,7 +1,4 @@
-"""The schema of ``POST /predict``'s body, for validation and for the API's documentation.
-
-``openapi.json`` documents the rest of the API.
-"""
+"""The schema of ``POST /predict``'s body; ``openapi.json`` documents the rest of the API."""
 
 from __future__ import annotations
 
@@ -52,17 +49,14 @@ class PredictRequest(BaseModel):
     @model_validator(mode="after")
     def _check_inputs(self) -> PredictRequest:
         if len(self.model_fields_set.intersection(INPUTS)) != 1:
-            raise PydanticCustomError(
-                "one_input",
-                "expected exactly one of 'sentence', 'sentences', 'text', 'texts'",
-            )
+            expected = "expected exactly one of 'sentence', 'sentences', 'text', 'texts'"
+            raise PydanticCustomError("one_input", expected)
         return self
 
     @property
     def field(self) -> str:
         """The name of the input."""
-        (name,) = self.model_fields_set.intersection(INPUTS)
-        return name
+        return next(name for name in INPUTS if name in self.model_fields_set)
 
     @property
     def inputs(self) -> list[list[str]] | list[str]:
@@ -74,11 +68,6 @@ class PredictRequest(BaseModel):
     def is_list(self) -> bool:
         """Whether the inputs, and so the answer, are a list."""
         return self.field in ("sentences", "texts")
-
-    @property
-    def wants_probabilities(self) -> bool:
-        """Whether the answer has ``prediction``."""
-        return self.probabilities or self.field == "sentence"
 
 
 def openapi_document(limits: Limits) -> dict[str, Any]:

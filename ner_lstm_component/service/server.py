@@ -35,9 +35,8 @@ _M_ARENA_MAX = -8  # from glibc's malloc.h
 class ServerSettings:
     """The settings of the server.
 
-    :param gunicorn: gunicorn's settings by name, such as ``bind`` and ``workers``. They override
-        ``GUNICORN_CMD_ARGS`` and the configuration file.
-    :param gunicorn_conf: a configuration file for gunicorn.
+    :param gunicorn: gunicorn's settings by name, such as ``bind``; those that are None are not
+        set. They override ``GUNICORN_CMD_ARGS`` and the configuration file ``gunicorn_conf``.
     :param drain_seconds: seconds for which the server continues after SIGTERM.
     :param app: arguments for `application.create_app`.
     """
@@ -48,17 +47,14 @@ class ServerSettings:
     app: Mapping[str, Any] = field(default_factory=dict)
 
 
-def address(host: str | None, port: int | None) -> str:
+def address(host: str | None = None, port: int | None = None) -> str:
     """Join host and port, with an IPv6 address in brackets."""
     host, port = HOST if host is None else host, PORT if port is None else port
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
-    """Serve a pipeline until a signal stops it.
-
-    :raises .models.ModelError: if it cannot be served.
-    """
+    """Serve a pipeline until a signal stops it, or raise a `ModelError`."""
     logger.info("Start", extra=logs.fields(model=str(model), **vars(settings), **vars(limits)))
     # Before loading the pipeline, whose components may import prometheus_client.
     with _shared_metrics():
@@ -81,9 +77,9 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
             given = settings.gunicorn
             waitress.serve(
                 create(),
-                listen=given.get("bind", address(None, None)),
-                threads=given.get("threads", THREADS),
-                channel_timeout=given.get("keepalive", KEEP_ALIVE),
+                listen=given.get("bind") or address(),
+                threads=given.get("threads") or THREADS,
+                channel_timeout=given.get("keepalive") or KEEP_ALIVE,
                 max_request_body_size=limits.body_bytes + 1,
             )
         else:
@@ -108,8 +104,7 @@ def _shared_metrics() -> Iterator[None]:
         )
         yield
     else:
-        # Each worker inherits this. tempfile.TemporaryDirectory would delete the folder as soon
-        # as the first of them ends.
+        # tempfile.TemporaryDirectory would delete the folder when the first worker ends.
         folder, process = tempfile.mkdtemp(prefix="ner-lstm-metrics-"), os.getpid()
         os.environ[METRICS_VARIABLE] = folder
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from spacy.language import Language
@@ -20,49 +20,42 @@ DECIMALS = 6
 _MAX_NEW_WORDS = 100_000
 
 
-class Tagged(NamedTuple):
-    """A prediction for each input, and the number of ``texts``, ``tokens`` and ``entities``."""
-
-    predictions: list[dict[str, Any]]
-    sizes: dict[str, int]
-
-
 class Tagger:
     """A loaded pipeline that threads share, and that nothing else may use at the same time.
 
     They take turns, because spaCy's memory zones, which free the words of a request, apply to the
-    whole vocab.
-
-    :raises .models.ModelError: if the pipeline has no component ``ner_lstm``.
+    whole vocab. Raises `models.ModelError` if it has no component ``ner_lstm`` or cannot tag.
     """
 
     def __init__(self, nlp: Language, limits: Limits) -> None:
         self.nlp = nlp
         self.limits = limits
         self.component = find_component(nlp)
-        self._tags = list(self.component.tags)
         self._lock = threading.Lock()
         self._n_words = len(nlp.vocab)
-
-    def warm_up(self) -> None:
-        """Start the network's runtime in this process, so that the first request need not wait."""
+        # Starts the network's runtime in this process, so that the first request need not wait.
         try:
             self.tag(PredictRequest.model_validate({"text": "Hello, world."}))
         except Exception as error:
             raise ModelError(
-                f"The pipeline {self.nlp.meta['name']!r} cannot be served: it was loaded, but "
+                f"The pipeline {nlp.meta['name']!r} cannot be served: it was loaded, but "
                 f"cannot tag a text. Received: {error}"
             ) from error
 
-    def tag(self, request: PredictRequest) -> Tagged:
-        """Tag a request's inputs, or raise `limits.TooLarge`."""
+    def tag(self, request: PredictRequest) -> tuple[list[dict[str, Any]], dict[str, int]]:
+        """Tag a request's inputs, or raise `limits.TooLarge`.
+
+        :returns: a prediction for each input; and how many ``texts``, ``tokens`` and ``entities``.
+        """
         check_inputs(request.field, request.inputs, self.limits, self.nlp.max_length)
         with self._lock:
             with self.nlp.memory_zone():
-                tagged = self._tag(request)
+                predictions, n_tokens = self._tag(request)
             if len(self.nlp.vocab) > self._n_words + _MAX_NEW_WORDS:
                 self._rebuild_vocab()
-            return tagged
+        n_entities = sum(len(one["ents"]) for one in predictions)
+        sizes = {"texts": len(predictions), "tokens": n_tokens, "entities": n_entities}
+        return predictions, sizes
 
     def _rebuild_vocab(self) -> None:
         """Shrink the vocab's tables, which keep a slot for each word that a memory zone freed."""
@@ -72,23 +65,19 @@ class Tagger:
         vocab.lex_attr_getters = getters
         self._n_words = len(vocab)
 
-    def _tag(self, request: PredictRequest) -> Tagged:
+    def _tag(self, request: PredictRequest) -> tuple[list[dict[str, Any]], int]:
         docs, n_tokens = [], 0
         for given in request.inputs:
             is_text = isinstance(given, str)
-            doc = self.nlp.make_doc(given) if is_text else Doc(self.nlp.vocab, words=given)
-            n_tokens += len(doc)
+            docs.append(self.nlp.make_doc(given) if is_text else Doc(self.nlp.vocab, words=given))
+            n_tokens += len(docs[-1])
             check_tokens(request.field, n_tokens, self.limits)
-            docs.append(doc)
-        predictions = self._run(docs, request)
-        n_entities = sum(len(one["ents"]) for one in predictions)
-        sizes = {"texts": len(docs), "tokens": n_tokens, "entities": n_entities}
-        return Tagged(predictions, sizes)
+        return self._run(docs, request), n_tokens
 
     def _run(self, docs: list[Doc], request: PredictRequest) -> list[dict[str, Any]]:
-        """Run all components of the pipeline, and describe what they predict."""
+        """Run all components of the pipeline, and describe the predictions."""
         threshold = self.component.threshold if request.threshold is None else request.threshold
-        has_rows = request.wants_probabilities
+        has_rows = request.probabilities or request.field == "sentence"
         analyses: list[Analysis] = []
         for _, pipe in self.nlp.pipeline:
             if pipe is self.component:
@@ -131,7 +120,7 @@ class Tagger:
                 }
                 for ent in doc.ents
             ],
-            "labels": self._tags,
+            "labels": list(self.component.tags),
         }
         if has_rows:
             assert rows is not None

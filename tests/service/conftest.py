@@ -11,7 +11,6 @@ from serving import Server
 
 @pytest.fixture(scope="session")
 def model(trained_nlp, tmp_path_factory) -> Path:
-    """The folder of `trained_nlp`."""
     path = tmp_path_factory.mktemp("service") / "model"
     trained_nlp.to_disk(path)
     return path

@@ -45,12 +45,10 @@ class Server:
 
     @property
     def log(self) -> str:
-        """The output of the server so far."""
         return self.log_path.read_text(encoding="utf-8")
 
     @property
     def workers(self) -> list[int]:
-        """Process ids of the workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in children.read_text().split()]
 
@@ -61,7 +59,6 @@ class Server:
             return client.request(method, path, **options)
 
     def wait_until_ready(self) -> Server:
-        """Wait for the first answer."""
         for _ in range(600):
             assert self.process.poll() is None, self.log
             try:
@@ -72,13 +69,11 @@ class Server:
         raise AssertionError(f"not ready: {self.log}")
 
     def stop(self) -> int:
-        """Stop the server, and return its exit code."""
         self.process.terminate()
         return self.process.wait(timeout=60)
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]

@@ -48,15 +48,11 @@ def predict(client: FlaskClient, **body: object) -> dict:
 
 
 def refused(response: TestResponse, status: int) -> dict:
-    """The problem of a refused request."""
     assert response.status_code == status
     assert response.content_type == "application/problem+json"
     problem = response.get_json(force=True)
     assert problem["status"] == status
     return problem
-
-
-# --- answers ---------------------------------------------------------------------------
 
 
 def test_sentence(client, trained_nlp):
@@ -90,12 +86,6 @@ def test_text(client):
     assert [LABELS[column] for column in np.argmax(rows, axis=1)] == answer["tags"]
 
 
-@pytest.mark.parametrize("body", [{"text": ""}, {"sentence": []}])
-def test_empty_input(client, body):
-    answer = predict(client, **body, probabilities=True)
-    assert answer == {"tokens": [], "tags": [], "ents": [], "labels": LABELS, "prediction": []}
-
-
 @pytest.mark.parametrize("field", ["sentences", "texts"])
 def test_lists_are_answered_with_lists(client, field):
     one, other = (WORDS, ["Paris"]) if field == "sentences" else (TEXT, "Paris")
@@ -103,8 +93,8 @@ def test_lists_are_answered_with_lists(client, field):
     assert [len(answer["tokens"]) for answer in answers] == [6, 0, 1]
     assert answers[0] == predict(client, text=TEXT)
     assert predict(client, **{field: []}) == []
-    answers = predict(client, **{field: [one, other]}, probabilities=True)
-    assert [len(answer["prediction"]) for answer in answers] == [6, 1]
+    answers = predict(client, **{field: [one, type(one)(), other]}, probabilities=True)
+    assert [len(answer["prediction"]) for answer in answers] == [6, 0, 1]
     single = predict(client, text=TEXT, probabilities=True)["prediction"]
     np.testing.assert_allclose(answers[0]["prediction"], single, atol=1e-4)
 
@@ -143,9 +133,6 @@ def test_other_components_and_another_name(model):
     assert answer["tags"] == ["B-per", "I-per", "O", "B-weather", "O"]
 
 
-# --- refusals --------------------------------------------------------------------------
-
-
 MALFORMED = {
     "body": (
         *("{}", "[]", "null", "", "{", '{"text": "a"} {}', "\ufeff{}", b"\x80"),
@@ -181,15 +168,13 @@ def test_malformed_body(client, body, field):
     assert field in problem["detail"]
 
 
-def test_body_that_ends_early(client):
-    refused(post(client, b"{}", environ_overrides={"CONTENT_LENGTH": "3"}), 400)
-
-
 def test_a_problem_has_at_most_ten_errors(client):
     body = {"text": "a"} | {f"{'x' * 1000}{n}": n for n in range(100)}
     problem = refused(post(client, body), 400)
     assert len(problem["errors"]) == 10
     assert len(json.dumps(problem)) < 10_000
+    # A body that ends early has one.
+    refused(post(client, b"{}", environ_overrides={"CONTENT_LENGTH": "3"}), 400)
 
 
 @pytest.fixture(scope="module")
@@ -219,17 +204,13 @@ def test_beyond_a_limit(limited, body, field, limit):
     assert f"at most {limit}" in problem["detail"]
 
 
-def test_text_beyond_the_pipelines_limit(client, nlp, monkeypatch):
-    monkeypatch.setattr(nlp, "max_length", 10)
-    problem = refused(post(client, {"text": "a" * 11}), 413)
-    assert "at most 10 characters" in problem["detail"]
-
-
-def test_limits_are_inclusive_and_positive(limited):
+def test_limits_are_inclusive_and_positive(limited, nlp, monkeypatch):
     assert predict(limited, sentence=["a" * 51] * 3 + ["a"] * 17)["tokens"]
     assert predict(limited, texts=["a " * 10, "x" * 50 + " a" * 5, ""])
     with pytest.raises(ValueError, match=r"'tokens' must be at least 1\. Received: 0"):
         Limits(tokens=0)
+    monkeypatch.setattr(nlp, "max_length", 10)
+    assert "at most 10 characters" in refused(post(limited, {"text": "a" * 11}), 413)["detail"]
 
 
 @pytest.mark.parametrize(
@@ -271,9 +252,6 @@ def test_internal_error(client, nlp, monkeypatch, caplog):
     assert predict(client, text=TEXT)["ents"]
 
 
-# --- around a request ------------------------------------------------------------------
-
-
 def test_other_requests_and_security_headers(client):
     for path, status in {"/predict": 405, "/x": 404, "/page/../app.py": 404, "/docs": 200}.items():
         response = client.get(path)
@@ -286,13 +264,11 @@ def test_other_requests_and_security_headers(client):
 
 
 def test_request_id(client):
-    ids = {client.get("/healthz").headers["X-Request-ID"] for _ in range(2)}
-    assert len(ids) == 2
     given = client.get("/x", headers={"X-Request-ID": "trace-1.2_b"})
     assert given.headers["X-Request-ID"] == refused(given, 404)["request_id"] == "trace-1.2_b"
-    for bad in ("a b", "x" * 65, "{}", "ä"):
-        answer = client.get("/healthz", headers={"X-Request-ID": bad})
-        assert len(answer.headers["X-Request-ID"]) == 32
+    headers = [{"X-Request-ID": bad} for bad in ("a b", "x" * 65, "{}", "ä")]
+    ids = {client.get("/healthz", headers=one).headers["X-Request-ID"] for one in [{}, *headers]}
+    assert [len(one) for one in ids] == [32] * 5
 
 
 def test_log_of_a_request_is_without_its_text(client, caplog):
@@ -347,9 +323,6 @@ def test_metrics(model):
     assert {name: float(figures[f"ner_lstm_{name}"]) for name in expected} == expected
 
 
-# --- proxies, pages and other origins ----------------------------------------------------
-
-
 def test_prefix_behind_a_proxy(nlp):
     values = {"Prefix": "/ner", "Host": "example.com", "Proto": "https"}
     forwarded = {f"X-Forwarded-{name}": value for name, value in values.items()}
@@ -385,11 +358,7 @@ A, LOCAL = "https://a.example", "http://[::1]:5000"
     [
         ([], [], [A]),
         (["*"], [A, LOCAL], []),
-        (
-            [A, LOCAL],
-            [A, LOCAL],
-            ["https://aXexample", f"{A}.evil.org", "http://a.example", "null"],
-        ),
+        ([A, LOCAL], [A, LOCAL], ["https://aXexample", f"{A}.org", "http://a.example", "null"]),
         (["https://*.example.com"], [], ["https://aexample.com.evil.org", "https://a.example.com"]),
     ],
 )
@@ -402,9 +371,6 @@ def test_cors(nlp, origins, allowed, refused):
             found = answer.headers.get("Access-Control-Allow-Origin")
             assert found == (origin if origin in allowed else None)
             assert "Access-Control-Allow-Credentials" not in answer.headers
-
-
-# --- memory and threads ----------------------------------------------------------------
 
 
 def test_memory_stays_flat(client, nlp, monkeypatch):
@@ -423,9 +389,6 @@ def test_threads_get_their_own_answers(app):
     with ThreadPoolExecutor(4) as pool:
         answers = pool.map(lambda words: predict(app.test_client(), sentence=words), sentences)
         assert [answer["tokens"] for answer in answers] == sentences
-
-
-# --- which pipeline --------------------------------------------------------------------
 
 
 def test_path_and_defaults(model, monkeypatch, tmp_path):

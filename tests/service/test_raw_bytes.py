@@ -20,22 +20,18 @@ SECRET = b"Confidential-Berg"
 
 
 class Answer(NamedTuple):
-    """The first answer on a connection."""
-
     status: int
     headers: str
     body: bytes
 
     @property
     def detail(self) -> str:
-        """The detail of a problem."""
         return json.loads(self.body)["detail"]
 
 
 def head(
     length: int | None = None, *, method: str = "POST", path: str = "/predict", **headers: str
 ) -> bytes:
-    """The head of a request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
     fields = {"content_type": "application/json"} | headers
     if length is not None:
@@ -47,10 +43,7 @@ def head(
 def send(
     server: Server, *pieces: bytes, pause: float = 0.0, timeout: float = 15, ends: bool = False
 ) -> Answer:
-    """Send pieces, and wait for an answer without closing the connection.
-
-    :param ends: whether the client says that it sends no more.
-    """
+    """Send pieces, perhaps say that there are no more, and wait for an answer."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=timeout) as connection:
         with suppress(OSError):  # the server may answer, and close the connection, earlier
             for piece in pieces:
@@ -77,29 +70,25 @@ def check_unharmed(server: Server) -> None:
     assert SECRET.decode() not in server.log
 
 
-# --- a refusal does not wait for the body ------------------------------------------------
-
-
 @pytest.mark.parametrize(
-    ("request_head", "status"),
+    ("request_head", "status", "message"),
     [
-        (head(100, method="GET", path="/healthz"), 200),
-        (head(100, path="/nowhere"), 404),
-        (head(100, path="/healthz"), 405),
-        (head(100, content_type="text/plain"), 415),
-        (head(100, content_encoding="gzip"), 415),
-        (head(100, content_type="application/json; charset=utf-16"), 400),
-        (head(2_000_000), 413),
-        (head(path="/nowhere", transfer_encoding="chunked"), 404),
+        (head(100, method="GET", path="/healthz"), 200, "ok"),
+        (head(100, path="/nowhere"), 404, "not found"),
+        (head(100, path="/healthz"), 405, "not allowed"),
+        (head(100, content_type="text/plain"), 415, "application/json"),
+        *((head(100, content_encoding=c), 415, c) for c in ("gzip", "br", "gzip, identity")),
+        (head(100, content_type="application/json; charset=utf-16"), 400, "utf-16"),
+        (head(2_000_000), 413, "1,048,576"),
+        (head(path="/nowhere", transfer_encoding="chunked"), 404, "not found"),
     ],
 )
-def test_refused_at_once(server, request_head, status):
+def test_refused_at_once(server, request_head, status, message):
     # The client's deadline is thirty seconds, and gunicorn's own five.
-    assert send(server, request_head, timeout=4).status == status
+    answer = send(server, request_head, timeout=4)
+    assert answer.status == status
+    assert message in answer.body.decode()
     check_unharmed(server)
-
-
-# --- slow clients ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -175,9 +164,6 @@ def test_deadlines_of_earlier_requests_are_cancelled(impatient):
             time.sleep(0.5)
 
 
-# --- malformed and incomplete bodies -----------------------------------------------------
-
-
 CHUNKED = head(transfer_encoding="chunked")
 
 
@@ -232,9 +218,6 @@ def test_log_of_a_malformed_request(impatient):
     assert not any("request_id" in record for record in invalid)
 
 
-# --- encodings ---------------------------------------------------------------------------
-
-
 def encoded(encoding: str) -> bytes:
     return '{"text": "Zoë lives in Malmö."}'.encode(encoding)
 
@@ -243,7 +226,8 @@ def encoded(encoding: str) -> bytes:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_utf_8(server, charset, encoding):
     body = encoded(encoding)
-    answer = send(server, head(len(body), content_type=f"application/json{charset}"), body)
+    fields = {"content_type": f"application/json{charset}", "content_encoding": "identity"}
+    answer = send(server, head(len(body), **fields), body)
     assert answer.status == 200
     assert "Malmö" in answer.body.decode()
 
@@ -253,7 +237,7 @@ def test_utf_8(server, charset, encoding):
     [
         *(("UTF-16", one) for one in ("utf-16", "utf-16-le", "utf-16-be")),
         *(("UTF-32", one) for one in ("utf-32", "utf-32-le", "utf-32-be")),
-        *(("Latin-1", one) for one in ("latin-1", "cp1252")),
+        ("Latin-1", "latin-1"),
     ],
 )
 def test_other_encodings(server, named, encoding):
@@ -264,17 +248,3 @@ def test_other_encodings(server, named, encoding):
     declared = send(server, head(len(body), content_type=f"application/json; charset={encoding}"))
     assert declared.status == 400
     assert encoding in declared.detail
-
-
-@pytest.mark.parametrize(
-    ("fields", "status", "detail"),
-    [
-        *(({"content_encoding": c}, 415, c) for c in ("gzip", "br", "deflate", "gzip, identity")),
-        ({"content_encoding": "identity"}, 200, None),
-        ({"content_type": "text/plain"}, 415, "application/json"),
-    ],
-)
-def test_compression_and_media_types(server, fields, status, detail):
-    answer = send(server, head(len(BODY), **fields), BODY)
-    assert answer.status == status
-    assert detail is None or detail in answer.detail

@@ -3,8 +3,7 @@
 
 const EXAMPLE =
   "On Tuesday, Maria Costa of the World Bank flew from Nairobi to London, where she met Kenyan " +
-  "officials. Angela Merkel, who visited the United Nations in New York in September, praised " +
-  "the talks. Floods had driven thousands from their homes in South Sudan.";
+  "officials. Floods had driven thousands from their homes in South Sudan.";
 
 const $ = (id) => document.getElementById(id);
 
@@ -12,12 +11,10 @@ const state = {
   request: null, // the AbortController of the current request
   text: "", // the text of the answer
   answer: null,
-  hues: new Map(), // label → hue
+  hues: new Map(), // label → hue; hues are spread evenly
   hidden: new Set(), // labels that the reader has unchecked
   legend: {}, // label → explanation, where there is one
 };
-
-// -- sending
 
 async function submit() {
   state.request?.abort(); // a newer text replaces an older one
@@ -63,8 +60,6 @@ function setBusy(busy) {
   $("submit").textContent = busy ? "Finding entities…" : "Find entities";
   $("result").setAttribute("aria-busy", busy);
 }
-
-// -- showing
 
 // A problem (RFC 9457) with a title and a detail; ours also have errors and a request id.
 function showProblem({ title = "The page has failed", detail, errors, request_id: id }) {
@@ -122,7 +117,7 @@ function showEntities() {
   $("marked").replaceChildren(...parts, slice(end));
   $("marked").hidden = text === "";
   const all = answer.ents.length;
-  const found = all === 0 ? "None found" : `${all} found`;
+  const found = `${all || "None"} found`;
   $("status").textContent = shown.length === all ? found : `${shown.length} of ${all} shown`;
 }
 
@@ -134,7 +129,6 @@ function entity(text, { label, score }) {
   return make("mark", { style: styleOf(label) }, text, spoken(" ("), tag, spoken(")"));
 }
 
-// Spreads the hues evenly over the labels.
 function huesOf(answer) {
   const known = answer.labels.filter((tag) => tag.startsWith("B-")).map((tag) => tag.slice(2));
   const labels = [...new Set([...known, ...answer.ents.map((e) => e.label)])].sort();
@@ -149,8 +143,6 @@ function make(name, properties, ...children) {
   return element;
 }
 
-// -- copying
-
 function curl(text) {
   const quoted = JSON.stringify({ text }).replaceAll("'", "'\\''");
   const url = new URL("predict", document.baseURI);
@@ -160,19 +152,18 @@ function curl(text) {
 async function copy(id) {
   const text = $(id).textContent;
   // Without HTTPS, browsers have a navigator.clipboard for localhost only.
-  if (navigator.clipboard) await navigator.clipboard.writeText(text);
-  else copyBySelection(text);
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+  } else {
+    const focused = document.activeElement;
+    const field = make("textarea", { value: text, className: "spoken" });
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+    focused.focus();
+  }
   $("copied").textContent = `${id === "json" ? "JSON" : "curl"} copied`;
-}
-
-function copyBySelection(text) {
-  const focused = document.activeElement;
-  const field = make("textarea", { value: text, className: "spoken" });
-  document.body.append(field);
-  field.select();
-  document.execCommand("copy");
-  field.remove();
-  focused.focus();
 }
 
 async function showVersion() {
@@ -184,8 +175,6 @@ async function showVersion() {
   if (runtime.onnxruntime) parts.push(`ONNX\u00a0Runtime\u00a0${runtime.onnxruntime}`);
   $("version").textContent = parts.join(" · ");
 }
-
-// -- events
 
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
