@@ -87,13 +87,14 @@ def random_potentials(rng):
 
 
 def random_spans(rng, lengths, n_labels):
-    """Spans within sequences, in no order."""
+    """Spans within sequences, by their starts."""
     n = rng.integers(0, 50) if len(lengths) and n_labels else 0
     sequence = rng.integers(0, max(len(lengths), 1), n)
     ends = np.cumsum(lengths)[sequence] if n else np.zeros(0, np.int64)
     start = ends - rng.integers(1, lengths[sequence] + 1) if n else ends
     stop = np.minimum(start + rng.integers(1, 5, n), ends)
-    return np.stack([start, stop, rng.integers(0, max(n_labels, 1), n)], axis=1)
+    label = rng.integers(0, max(n_labels, 1), n)
+    return np.stack([start, stop, label], axis=1)[np.argsort(start)]
 
 
 @needs_compiled
@@ -244,7 +245,7 @@ def test_parts_must_fit():
         product(np.zeros((1, 4), np.int32))
     arrays = [np.zeros(shape, np.float32) for shape in ((9, 3), (9, 5), 5)]
     for parts in ([6, 2], [3, 3], [4]):
-        with pytest.raises(ValueError, match="'parts' must be groups of 2 ids"):
+        with pytest.raises(ValueError, match="'parts' must hold 3 groups of 2 ids"):
             kernels.EmbeddedProduct(*arrays, 2, parts, 10)
 
 
