@@ -11,9 +11,9 @@ from spacy.tokens import Doc
 from ner_lstm_component import kernels
 from ner_lstm_component.features.held_out import FOLDS, assigned_folds
 from ner_lstm_component.features.ngram_tags import (
-    HashIndex,
     TagLexicon,
     _levels,
+    hash_index,
     n_lexicon_rows,
 )
 from ner_lstm_component.kernels import numpy_kernels
@@ -247,7 +247,7 @@ def test_copies_are_equal(lexicon, data, way):
 
 
 def test_other_bytes_are_refused(lexicon):
-    with pytest.raises(ValueError, match="could not be read"):
+    with pytest.raises(ValueError, match="damaged"):
         TagLexicon(NGRAMS).from_bytes(b"\x01nothing")
     state = srsly.msgpack_loads(lexicon.to_bytes())
     for name in ("starts", "rests", "levels"):
@@ -301,8 +301,7 @@ def test_ngrams_are_looked_up(n_tags, kind):
     """Levels may need 16 bits."""
     rng = np.random.default_rng(0)
     keys = np.unique(np.append(rng.integers(0, 2**32, 5000), [0, 65535, 65536, 2**32 - 1]))
-    index = HashIndex.of(keys.astype(np.uint32))
-    assert index.is_valid
+    index = hash_index(keys.astype(np.uint32))
     wanted = np.concatenate([rng.choice(keys, 400), rng.integers(0, 2**32, 400), [0, 2**32 - 1]])
     wanted = rng.permutation(wanted).astype(np.uint32).reshape(-1, 2)
     counts = rng.multinomial(3, np.full(n_tags, 1 / n_tags), len(keys)).astype(np.float32)
@@ -318,5 +317,5 @@ def test_ngrams_are_looked_up(n_tags, kind):
     assert ids.dtype == np.int32
     np.testing.assert_array_equal(ids, (found + rows).reshape(-1, 4))
     assert table.ids(wanted[:0]).shape == (0, 4)
-    empty = kind(hashing, HashIndex.of(np.zeros(0, np.uint32)), levels[:0], rows)
+    empty = kind(hashing, hash_index(np.zeros(0, np.uint32)), levels[:0], rows)
     np.testing.assert_array_equal(empty.ids(wanted), np.tile(np.arange(4), (len(wanted), 1)))

@@ -5,9 +5,8 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from ner_lstm_component.text.batches import pad_windows
 from ner_lstm_component.text.sentences import read_docs
-from ner_lstm_component.text.windows import Windowing, Windows, split_windows
+from ner_lstm_component.text.windows import Windowing, Windows, pad_windows, split_windows
 
 WINDOWING = Windowing(window=10, context=2, batch_tokens=40)
 
