@@ -20,13 +20,10 @@ def doc():
 @pytest.fixture
 def no_extension():
     """Remove the extension, and restore it afterwards."""
-    register_extension()
-    own = Span.remove_extension("confidence")
+    Span.remove_extension("confidence")
     yield
-    if Span.has_extension("confidence"):
-        Span.remove_extension("confidence")
-    default, method, getter, setter = own
-    Span.set_extension("confidence", default=default, method=method, getter=getter, setter=setter)
+    Span.remove_extension("confidence")
+    register_extension()
 
 
 @pytest.fixture(autouse=True)

@@ -24,26 +24,21 @@ def test_is_tag():
 
 
 @pytest.mark.parametrize(
-    ("tags", "position"),
+    ("tags", "expected"),
     [
-        ([], None),
-        (["O", "B-a", "I-a", "I-a", "B-a"], None),
-        (["I-a"], 0),
-        (["B-a", "O", "I-a"], 2),
-        (["B-a", "I-b"], 1),
-        (["B-a", "I-a", "I-b"], 2),
+        ("", ""),
+        ("O B-a I-a I-a B-a", "O B-a I-a I-a B-a"),
+        ("B-a O I-a", "B-a O B-a"),
+        ("B-a I-a I-b", "B-a I-a B-b"),
+        ("I-a I-a O I-b B-a I-b", "B-a I-a O B-b B-a B-b"),
     ],
 )
-def test_find_invalid(tags, position):
-    assert find_invalid(tags) == position
-
-
-def test_repair_gives_valid_tags_and_counts():
-    repaired, changed = repair(["I-a", "I-a", "O", "I-b", "B-a", "I-b"])
-    assert repaired == ["B-a", "I-a", "O", "B-b", "B-a", "B-b"]
-    assert changed == 3
-    assert find_invalid(repaired) is None
-    assert repair(["B-a", "I-a"]) == (["B-a", "I-a"], 0)
+def test_invalid_tags_are_found_and_repaired(tags, expected):
+    tags, expected = tags.split(), expected.split()
+    changed = [i for i, tag in enumerate(tags) if tag != expected[i]]
+    assert find_invalid(tags) == (changed[0] if changed else None)
+    assert repair(tags) == (expected, len(changed))
+    assert find_invalid(expected) is None
 
 
 @pytest.mark.parametrize(

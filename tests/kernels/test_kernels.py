@@ -43,9 +43,6 @@ def assert_same(found, expected, **tolerances):
     np.testing.assert_allclose(found, expected, **tolerances)
 
 
-# ---------------------------------------------------------------- sentences
-
-
 @needs_compiled
 @pytest.mark.parametrize("seed", range(200))
 def test_sentence_lengths(seed):
@@ -65,9 +62,6 @@ def test_sentence_lengths(seed):
     found = kernels.sentence_lengths(*given)
     assert found.sum() == doc_lengths.sum()
     assert_same(found, numpy_kernels.sentence_lengths(*given))
-
-
-# ---------------------------------------------------------------- the CRF
 
 
 def random_potentials(rng):
@@ -125,9 +119,6 @@ def test_marginals(seed, temperature):
     assert without_tags[1] is None
 
 
-# ---------------------------------------------------------------- n-grams
-
-
 @needs_compiled
 @pytest.mark.parametrize("offsets", [[0], [-2, 0, 1], [-1, 3], []])
 @pytest.mark.parametrize("lengths", [[], [1], [1, 2, 7, 3]])
@@ -145,9 +136,6 @@ def test_ngram_keys(offsets, lengths):
     found, expected = (table.keys(words, np.array(lengths, np.int64)) for table in tables)
     assert found.shape == (sum(lengths), 2)
     assert_same(found, expected)
-
-
-# ---------------------------------------------------------------- features of words
 
 
 @both
@@ -168,9 +156,6 @@ def test_features_are_hashed_by_spacy_and_thinc(module):
     assert module.feature_ids([[], []], labels, features).shape == (0, 2 * len(labels))
     with pytest.raises(UnicodeEncodeError):
         module.feature_ids([["\ud800"], ["a"]], labels, features)
-
-
-# ---------------------------------------------------------------- rows of ids
 
 
 @both
@@ -237,9 +222,6 @@ def test_parts_must_fit():
     for parts in ([6, 2], [3, 3], [4]):
         with pytest.raises(ValueError, match="'parts' must hold 3 groups of 2 ids"):
             kernels.EmbeddedProduct(*arrays, 2, parts, 10)
-
-
-# ---------------------------------------------------------------- the optimizer
 
 
 @needs_compiled
