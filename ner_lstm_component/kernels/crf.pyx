@@ -29,11 +29,18 @@ cdef inline Py_ssize_t padded(Py_ssize_t n_tags) noexcept nogil:
     return (n_tags + LANES) // LANES * LANES
 
 
+cdef Py_ssize_t longest_of(const int64_t[::1] lengths) noexcept nogil:
+    cdef Py_ssize_t longest = 0, k
+    for k in range(lengths.shape[0]):
+        longest = max(longest, lengths[k])
+    return longest
+
+
 def viterbi(
     const float[:, ::1] emissions, const float[:, ::1] transitions, const int64_t[::1] lengths
 ):
     cdef Py_ssize_t n_tags = emissions.shape[1], boundary = n_tags, width = padded(n_tags)
-    cdef Py_ssize_t longest = np.max(lengths, initial=0), first = 0, length, time, i, j, k, tag
+    cdef Py_ssize_t longest = longest_of(lengths), first = 0, length, time, i, j, k, tag
     tags = np.empty(emissions.shape[0], np.int64)
     if longest == 0:
         return tags
@@ -97,7 +104,7 @@ def marginals(
     cdef ForwardBackward sums
     cdef bint is_summed = True
     cdef double inverse
-    cdef Py_ssize_t longest = np.max(lengths), width = padded(n_tags)
+    cdef Py_ssize_t longest = longest_of(lengths), width = padded(n_tags)
     cdef double[::1] scratch = np.empty((2 * n_tags + 3 + 3 * longest) * width + longest)
     prepare(&sums, transitions, longest, 1.0 / temperature, &scratch[0])
     with nogil:
