@@ -29,7 +29,7 @@ _DISALLOWED = -1e4
 class Potentials(NamedTuple):
     """The scores that the network computes for some Docs, or the gradient of a loss by them.
 
-    :param emissions: the score of each tag, of all tokens. *Shape:* ``(n_tokens, n_tags)``
+    :param emissions: *Shape:* ``(n_tokens, n_tags)``
     :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
     :param lengths: lengths of the sequences. *Shape:* ``(n_sequences,)``
     """
@@ -51,12 +51,7 @@ class Marginals(NamedTuple):
 
 
 class LossAndGradient(NamedTuple):
-    """A loss and its gradient.
-
-    :param loss: the sum of the sequences' negative log-likelihoods.
-    :param emissions: *Shape:* ``(n_tokens, n_tags)``
-    :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
-    """
+    """The sum of the sequences' losses, and its gradient by the potentials."""
 
     loss: float
     emissions: NDArray[np.float32]
@@ -86,8 +81,6 @@ def viterbi(
 
     Ties are broken in favour of the first tag, beginning at the end of a sequence.
 
-    :param emissions: *Shape:* ``(n_tokens, n_tags)``
-    :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
     :param lengths: lengths of the sequences, each at least 1.
     :return: the tags. *Shape:* ``(n_tokens,)``
     """
@@ -112,15 +105,12 @@ def marginals(
     :param with_tags: whether to return the probabilities of tags too.
     """
     emissions, transitions, lengths = potentials
-    found = kernels.marginals(
-        _float32(emissions),
-        _float32(transitions),
-        _int64(lengths),
-        _int64(spans),
-        with_tags,
-        temperature,
-    )
-    return Marginals(*found)
+    arrays = _float32(emissions), _float32(transitions), _int64(lengths)
+    order = np.argsort(spans[:, 0], kind="stable")
+    ordered, tags = kernels.marginals(*arrays, _int64(spans[order]), with_tags, temperature)
+    of_spans = np.empty(len(spans))
+    of_spans[order] = ordered
+    return Marginals(of_spans, tags)
 
 
 def negative_log_likelihood(

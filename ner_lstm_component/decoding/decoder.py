@@ -27,12 +27,7 @@ class Prediction(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """The predicted tags of a Doc with their probabilities.
-
-    :param prediction: the tags, always with the confidences.
-    :param probabilities: of each tag at each token; None if they were not asked for.
-        *Shape:* ``(n_tokens, n_tags)``
-    """
+    """A prediction with its confidences, and the probabilities of all tags if requested."""
 
     prediction: Prediction
     probabilities: NDArray[np.float32] | None
@@ -61,10 +56,8 @@ def analyse(
 ) -> list[Analysis]:
     """Decode the best tags of each Doc, and drop the entities below its threshold.
 
-    :param doc_lengths: the Docs' lengths in tokens.
     :param thresholds: the probability that an entity needs, for each Doc.
     :param temperature: divides the potentials for the probabilities.
-    :param with_tags: whether to compute the probability of each tag too.
     """
     tags = crf.viterbi(*potentials)
     spans = entity_spans(tags)

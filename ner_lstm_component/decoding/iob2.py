@@ -9,8 +9,9 @@ kernels alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +37,8 @@ def is_tag(tag: str) -> bool:
 
 
 def find_invalid(tags: Sequence[str]) -> int | None:
-    """Find the first ``I-`` of a sentence that continues no entity of its type.
-
-    :return: its position, or None if the tags are valid.
-    """
-    previous = OUTSIDE
-    for i, tag in enumerate(tags):
-        if tag.startswith("I-") and previous[2:] != tag[2:]:
-            return i
-        previous = tag
-    return None
+    """Find the first ``I-`` of a sentence that continues no entity of its type."""
+    return next(_invalid(tags), None)
 
 
 def repair(tags: Sequence[str]) -> tuple[list[str], int]:
@@ -53,20 +46,19 @@ def repair(tags: Sequence[str]) -> tuple[list[str], int]:
 
     :return: the repaired tags, and how many were changed.
     """
-    repaired: list[str] = []
-    changed = 0
-    for tag in tags:
-        if tag.startswith("I-") and (not repaired or repaired[-1][2:] != tag[2:]):
-            tag = f"B-{tag[2:]}"
-            changed += 1
-        repaired.append(tag)
-    return repaired, changed
+    invalid = set(_invalid(tags))
+    return [f"B-{tag[2:]}" if i in invalid else tag for i, tag in enumerate(tags)], len(invalid)
+
+
+def _invalid(tags: Sequence[str]) -> Iterator[int]:
+    for i, (previous, tag) in enumerate(pairwise([OUTSIDE, *tags])):
+        if tag.startswith("I-") and previous[2:] != tag[2:]:
+            yield i
 
 
 def tag_of_bilou(tag: str, labels: dict[str, int]) -> int:
     """Convert a BILOU tag of spaCy's ``Example`` to a tag number.
 
-    :param labels: the number of each entity type.
     :raises KeyError: with the type, if it is not in ``labels``.
     """
     if tag == OUTSIDE:
@@ -98,11 +90,7 @@ def tags_of_entities(
 
 
 def entity_arrays(tag_ids: NDArray[np.integer], label_hashes: Iterable[int]) -> NDArray[np.uint64]:
-    """Convert tag numbers to the values that spaCy stores on tokens.
-
-    :param label_hashes: hash of each label in the string store.
-    :return: ENT_IOB and ENT_TYPE values. *Shape:* ``(n_tokens, 2)``
-    """
+    """Convert tag numbers to ENT_IOB and ENT_TYPE. *Shape:* ``(n_tokens, 2)``."""
     return _entity_table(tuple(label_hashes))[tag_ids]
 
 

@@ -32,10 +32,9 @@ _MEMBERS = (np.arange(2**FOLDS)[:, None] >> np.arange(FOLDS) & 1).astype(np.int3
 
 
 class HeldOutLevels(NamedTuple):
-    """The levels of n-grams without each fold, compressed because only training needs them.
+    """The folds in which n-grams were counted, and their levels without each of these folds.
 
-    :param folds: the set of folds in which each n-gram was counted.
-    :param levels: the levels without each of these folds, fold by fold.
+    Both are compressed, because only training needs them.
     """
 
     folds: bytes
@@ -60,12 +59,11 @@ class HeldOutLevels(NamedTuple):
     def unpack(
         self, levels: NDArray[np.unsignedinteger]
     ) -> tuple[NDArray[np.uint16], NDArray[np.unsignedinteger]]:
-        """Decompress the levels.
+        """Decompress the sets of folds, and the levels without each fold.
 
         :param levels: the levels of the n-grams with all folds. *Shape:* ``(n, width)``
-        :return: the sets of folds, *Shape:* ``(n,)``, and the levels without each fold,
-            *Shape:* ``(FOLDS, n, width)``
-        :raises ValueError: if the bytes are damaged.
+        :return: *Shapes:* ``(n,)`` and ``(FOLDS, n, width)``
+        :raises TypeError, ValueError, zlib.error: if the bytes are damaged.
         """
         n, width = levels.shape
         folds = np.frombuffer(_inflate(self.folds, 2 * n), "<u2")
@@ -83,10 +81,7 @@ class HeldOutLevels(NamedTuple):
 def _inflate(data: bytes, size: int) -> bytes:
     """Decompress to a known size, so that damaged data cannot fill the memory."""
     inflater = zlib.decompressobj()
-    try:
-        inflated = inflater.decompress(data, size + 1)
-    except (TypeError, zlib.error) as error:
-        raise ValueError(f"Held-out counts cannot be decompressed ({error}).") from error
+    inflated = inflater.decompress(data, size + 1)
     if len(inflated) != size or not inflater.eof:
         raise ValueError(f"Held-out counts of {size} bytes are expected.")
     return inflated

@@ -84,10 +84,7 @@ def _parse_feature(name: str) -> tuple[str, int]:
 
 
 class FeatureTable:
-    """Compute the ids of words, and cache them.
-
-    Most tokens repeat a recent word. A full cache is emptied, so that the memory stays bounded.
-    """
+    """Compute the ids of words, and cache them; a full cache is emptied."""
 
     def __init__(self, names: Sequence[str], rows: Sequence[int]) -> None:
         if len(names) != len(rows) or not names or min(rows) < 1:
@@ -139,9 +136,7 @@ class FeatureTable:
             while len(self._known) < len(self._index):
                 self._known = np.concatenate([self._known, np.empty_like(self._known)])
             words = words_of(orths[new].tolist(), text.docs)
-            self._known[n_known : n_known + len(new)] = self._compute(words)
+            forms = [[form(word) for word in words] for form in self._forms]
+            ids = feature_ids(forms, self._labels, self._features)
+            self._known[n_known : n_known + len(new)] = ids
         return self._known.take(numbers, axis=0)
-
-    def _compute(self, words: Sequence[str]) -> NDArray[np.int32]:
-        forms = [[form(word) for word in words] for form in self._forms]
-        return feature_ids(forms, self._labels, self._features)

@@ -13,8 +13,9 @@ some thousand collides in a lexicon of a million.
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import srsly
@@ -42,12 +43,11 @@ _FORMAT, _OLDEST_FORMAT = 4, 3
 # Stand-ins for the words before and after a sentence.
 _BEFORE, _AFTER = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
 
+HashIndex = tuple[NDArray[np.int32], NDArray[np.uint16]]
+
 
 def check_ngrams(ngrams: Sequence[Sequence[int]]) -> None:
-    """Check n-grams.
-
-    :raises ValueError: unless each one is an ascending list of offsets from -8 to 8.
-    """
+    """Raise a ValueError unless each n-gram is an ascending list of offsets from -8 to 8."""
     for offsets in ngrams:
         is_ascending = list(offsets) == sorted(set(offsets)) and len(offsets) > 0
         if not is_ascending or not all(-_MAX_OFFSET <= offset <= _MAX_OFFSET for offset in offsets):
@@ -67,29 +67,10 @@ def _rows(n_tags: int) -> tuple[int, int]:
     return 1 + n_tags * (len(_COUNT_BINS) + 1), 1 + n_tags * (len(_SHARE_BINS) + 1)
 
 
-class HashIndex(NamedTuple):
-    """An index of ascending 32-bit hashes, in buckets by their high half.
-
-    :param starts: the start of each bucket, and the end. *Shape:* ``(2**16 + 1,)``
-    :param rests: the low halves. *Shape:* ``(n,)``
-    """
-
-    starts: NDArray[np.int32]
-    rests: NDArray[np.uint16]
-
-    @classmethod
-    def of(cls, keys: NDArray[np.uint32]) -> HashIndex:
-        """Index hashes, which must be ascending and unique."""
-        bounds = np.arange(2**16 + 1, dtype=np.uint64) << np.uint64(16)
-        return cls(np.searchsorted(keys, bounds).astype(np.int32), keys.astype(np.uint16))
-
-    @property
-    def is_valid(self) -> bool:
-        """Whether all buckets lie within the hashes, so that lookups stay within memory."""
-        starts = self.starts
-        if len(starts) != 2**16 + 1 or starts[0] != 0 or starts[-1] != len(self.rests):
-            return False
-        return bool((starts[1:] >= starts[:-1]).all())
+def hash_index(keys: NDArray[np.uint32]) -> HashIndex:
+    """Index ascending, unique hashes in buckets by their high half; see :class:`NgramTable`."""
+    bounds = np.arange(2**16 + 1, dtype=np.uint64) << np.uint64(16)
+    return np.searchsorted(keys, bounds).astype(np.int32), keys.astype(np.uint16)
 
 
 class TagLexicon(Shim):
@@ -115,7 +96,7 @@ class TagLexicon(Shim):
         levels: NDArray[np.unsignedinteger],
         held_out: HeldOutLevels | None,
     ) -> None:
-        """Set the hashes of n-grams and their levels; those without each fold may be unknown."""
+        """Set the n-grams' hashes and levels; version 0.1 has no held-out levels."""
         self.n_tags = n_tags
         self._index = index
         self._levels = levels
@@ -138,11 +119,9 @@ class TagLexicon(Shim):
     def learn(
         self, batches: Iterable[tuple[Sequence[Doc], NDArray[np.int64]]], n_tags: int
     ) -> None:
-        """Count the n-grams of annotated Docs anew.
+        """Replace the counts by those of annotated Docs.
 
         :param batches: Docs, and the tags of all their tokens, -1 if unknown.
-            *Shape:* ``(n_tokens,)``
-        :param n_tags: number of tags.
         """
         keys = [np.zeros((0, len(self.ngrams)), np.uint32)]
         tags, folds = [np.zeros(0, np.int16)], [np.zeros(0, np.int8)]
@@ -165,7 +144,7 @@ class TagLexicon(Shim):
             rest = counts[in_fold]
             np.subtract.at(rest, (np.searchsorted(in_fold, row[own]), column[own]), 1)
             held_out[k, in_fold] = _levels(rest)
-        self._set(n_tags, HashIndex.of(ngrams), levels, HeldOutLevels.pack(counted, held_out))
+        self._set(n_tags, hash_index(ngrams), levels, HeldOutLevels.pack(counted, held_out))
 
     # -- looking up
 
@@ -173,8 +152,7 @@ class TagLexicon(Shim):
         """Look up the ids of all tokens, two for each kind of n-gram.
 
         :param is_train: whether to look tokens up in counts without their own documents.
-        :return: *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))``, below
-            :func:`n_lexicon_rows`
+        :return: *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))``
         """
         keys = self._keys(text)
         if not is_train:
@@ -210,18 +188,14 @@ class TagLexicon(Shim):
             try:
                 folds, held_out = self._held_out.unpack(self._levels)
                 _check_levels(held_out.reshape(-1, PER_NGRAM), self.n_tags)
-            except ValueError as error:
+            except (TypeError, ValueError, zlib.error) as error:
                 raise ValueError(f"The bytes of a lexicon are damaged: {error}") from error
         pairs = folds.astype("<u2").view(np.uint8).reshape(-1, 2)
         fold_table = self._table_of(pairs, np.zeros_like(self._first_rows))
         return fold_table, [self._table_of(levels, self._first_rows) for levels in held_out]
 
     def _keys(self, text: Text) -> NDArray[np.uint32]:
-        """Hash the tokens' n-grams. *Shape:* ``(n_tokens, len(ngrams))``.
-
-        By multilinear hashing (Dietzfelbinger, 1996; Lemire and Kaser, 2014): the high bits of
-        a sum of the words, each multiplied by a factor for its offset and the kind of n-gram.
-        """
+        """Hash the tokens' n-grams. *Shape:* ``(n_tokens, len(ngrams))``."""
         return self._table.keys(text.orths, text.lengths)
 
     # -- the interface of a shim
@@ -252,13 +226,14 @@ class TagLexicon(Shim):
 
     def to_bytes(self) -> bytes:
         """Serialize the lexicon as plain arrays, with compressed held-out levels."""
+        starts, rests = self._index
         return srsly.msgpack_dumps(
             {
                 "format": _FORMAT,
                 "ngrams": [list(offsets) for offsets in self.ngrams],
                 "n_tags": self.n_tags,
-                "starts": self._index.starts.astype("<i4", copy=False).tobytes(),
-                "rests": self._index.rests.astype("<u2", copy=False).tobytes(),
+                "starts": starts.astype("<i4", copy=False).tobytes(),
+                "rests": rests.astype("<u2", copy=False).tobytes(),
                 "levels": self._levels.astype(_level_type(self.n_tags), copy=False).tobytes(),
                 "held_out": self._held_out,
             }
@@ -271,52 +246,43 @@ class TagLexicon(Shim):
 
         :raises ValueError: if the data is damaged, or has other n-grams.
         """
+        expected = [list(offsets) for offsets in self.ngrams]
         try:
             state = srsly.msgpack_loads(data)
             version, ngrams = state["format"], state["ngrams"]
+            is_compatible = version in (_OLDEST_FORMAT, _FORMAT) and ngrams == expected
+            if is_compatible:
+                self._set(*_read_state(state))
         except Exception as error:
             raise ValueError(
-                f"The bytes of a lexicon could not be read ({len(data)} bytes, {error!r})."
+                f"The bytes of a lexicon are damaged ({len(data)} bytes, {error!r})."
             ) from error
-        expected = [list(offsets) for offsets in self.ngrams]
-        if version not in (_OLDEST_FORMAT, _FORMAT) or ngrams != expected:
+        if not is_compatible:
             raise ValueError(
                 f"A lexicon of format {_OLDEST_FORMAT} or {_FORMAT} with 'ngrams' {expected} is "
                 f"expected, as the config says. Received: format {version} with {ngrams}. Load "
                 "it with the config and the version that it was saved with."
             )
-        try:
-            self._set(*_read_state(state))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"The bytes of a lexicon are damaged ({len(data)} bytes, {error!r})."
-            ) from error
         return self
 
 
 def _read_state(
     state: dict[str, Any],
 ) -> tuple[int, HashIndex, NDArray[np.unsignedinteger], HeldOutLevels | None]:
-    """Read the number of tags, the index, the levels and the held-out levels.
-
-    :raises KeyError, TypeError, ValueError: if they do not fit together.
-    """
+    """Read what :meth:`TagLexicon._set` takes. Valid indices keep lookups within memory."""
     n_tags = state["n_tags"]
     starts, rests = np.frombuffer(state["starts"], "<i4"), np.frombuffer(state["rests"], "<u2")
     levels = np.frombuffer(state["levels"], _level_type(n_tags)).reshape(-1, PER_NGRAM)
-    index = HashIndex(starts, rests)
-    if not index.is_valid or len(levels) != len(rests):
+    is_ascending = len(starts) == 2**16 + 1 and starts[0] == 0 and (np.diff(starts) >= 0).all()
+    if not is_ascending or not starts[-1] == len(rests) == len(levels):
         raise ValueError("The index and the levels do not match.")
     _check_levels(levels, n_tags)
     held_out = state["held_out"] if state["format"] > _OLDEST_FORMAT else None
-    return n_tags, index, levels, None if held_out is None else HeldOutLevels(*held_out)
+    return n_tags, (starts, rests), levels, held_out and HeldOutLevels(*held_out)
 
 
 def Lexicon(ngrams: Sequence[Sequence[int]]) -> Model[Text, NDArray[np.int32]]:
-    """Create the Thinc layer that looks n-grams up in a :class:`TagLexicon`.
-
-    :return: a layer to ids. *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))``
-    """
+    """Create the Thinc layer that looks n-grams up in a :class:`TagLexicon`."""
     return Model("lexicon", _forward, shims=[TagLexicon(ngrams)])
 
 
@@ -363,10 +329,7 @@ def _levels(counts: NDArray[np.float32]) -> NDArray[np.unsignedinteger]:
 def _hash_parameters(
     ngrams: Sequence[Sequence[int]], offsets: Sequence[int]
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Return the factors of words by kind of n-gram and offset, and the terms by kind.
-
-    They do not depend on which other kinds there are.
-    """
+    """Return each kind's factors by offset, and its term; other kinds do not change them."""
     factors = np.zeros((len(ngrams), len(offsets)), np.uint64)
     terms = np.zeros(len(ngrams), np.uint64)
     for kind, ngram in enumerate(ngrams):

@@ -1,8 +1,7 @@
 """The inner loops over tokens, for which Python is too slow.
 
-If the package was built with a C compiler, Cython has compiled them, one module for each
-concern. Otherwise `numpy_kernels`, which documents them, gives the same results with NumPy,
-several times slower; `EmbeddedProduct` and `adam` are None then.
+Cython compiles them if there is a C compiler. Otherwise `numpy_kernels`, which documents them,
+gives the same results several times slower, and `EmbeddedProduct` and `adam` are None.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from . import numpy_kernels
 
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 cdef extern from "crf.h" nogil:
@@ -37,13 +36,6 @@ cdef Py_ssize_t longest_of(const int64_t[::1] lengths) noexcept nogil:
     return longest
 
 
-cdef double *allocate(Py_ssize_t size) except NULL:
-    scratch = <double *>malloc(size * sizeof(double))
-    if scratch == NULL:
-        raise MemoryError
-    return scratch
-
-
 def viterbi(
     const float[:, ::1] emissions, const float[:, ::1] transitions, const int64_t[::1] lengths
 ):
@@ -55,7 +47,8 @@ def viterbi(
     cdef int64_t[::1] best = tags
     # By time, the score of the best path to each tag without the tag's emission. Doubles: sums
     # of floats are nearly exact in them, however long the sequence.
-    cdef double *paths = allocate((longest + n_tags + 3) * width)
+    cdef double[::1] scratch = np.empty((longest + n_tags + 3) * width)
+    cdef double *paths = &scratch[0]
     cdef double *score = paths + (longest + 1) * width
     cdef double *matrix = score + width
     cdef double *path
@@ -86,7 +79,6 @@ def viterbi(
                         break
                 best[first + time] = tag
             first += length
-    free(paths)
     return tags
 
 
@@ -98,12 +90,8 @@ cdef double SMALLEST_SCALE = 1e-200
 
 
 def marginals(
-    const float[:, ::1] emissions,
-    const float[:, ::1] transitions,
-    const int64_t[::1] lengths,
-    const int64_t[:, ::1] spans,
-    bint with_tags,
-    double temperature,
+    const float[:, ::1] emissions, const float[:, ::1] transitions, const int64_t[::1] lengths,
+    const int64_t[:, ::1] spans, bint with_tags, double temperature,
 ):
     cdef Py_ssize_t n_tags = emissions.shape[1], n_spans = spans.shape[0]
     cdef Py_ssize_t first = 0, length, span = 0, k, i, j
@@ -111,20 +99,14 @@ def marginals(
     tag_results = np.zeros((emissions.shape[0], n_tags), np.float32) if with_tags else None
     if emissions.shape[0] == 0 or not (n_spans or with_tags):
         return span_results, tag_results
-    for k in range(1, n_spans):
-        if spans[k, 0] < spans[k - 1, 0]:
-            # The sequences are read once, in order.
-            order = np.argsort(spans[:, 0], kind="stable")
-            span_results[order], tag_results = marginals(
-                emissions, transitions, lengths, np.asarray(spans)[order], with_tags, temperature
-            )
-            return span_results, tag_results
     cdef double[::1] of_spans = span_results
     cdef float[:, ::1] of_tags = tag_results
     cdef ForwardBackward sums
     cdef bint is_summed = True
     cdef double inverse
-    prepare(&sums, transitions, longest_of(lengths), 1.0 / temperature)
+    cdef Py_ssize_t longest = longest_of(lengths), width = padded(n_tags)
+    cdef double[::1] scratch = np.empty((2 * n_tags + 3 + 3 * longest) * width + longest)
+    prepare(&sums, transitions, longest, 1.0 / temperature, &scratch[0])
     with nogil:
         for k in range(lengths.shape[0]):
             length = lengths[k]
@@ -148,7 +130,6 @@ def marginals(
                                 * inverse
                             )
             first += length
-    free(sums.transitions)
     if not is_summed:
         return numpy_kernels.marginals(
             np.asarray(emissions), np.asarray(transitions), np.asarray(lengths),
@@ -176,18 +157,16 @@ cdef struct ForwardBackward:
     double total
 
 
-cdef int prepare(
-    ForwardBackward *sums,
-    const float[:, ::1] transitions,
-    Py_ssize_t longest,
-    double inverse_temperature,
-) except -1:
-    """Allocate all arrays, of which `transitions` is to be freed, and set the transitions."""
+cdef void prepare(
+    ForwardBackward *sums, const float[:, ::1] transitions, Py_ssize_t longest,
+    double inverse_temperature, double *scratch,
+) noexcept:
+    """Place the arrays in the scratch memory, and set the transitions."""
     cdef Py_ssize_t n_tags = transitions.shape[0] - 1, width = padded(n_tags), i, j
     cdef float highest = -INFINITY, lowest = INFINITY
     sums.n_tags, sums.width = n_tags, width
     sums.inverse_temperature = inverse_temperature
-    sums.transitions = allocate((2 * n_tags + 3 + 3 * longest) * width + longest)
+    sums.transitions = scratch
     sums.transposed = sums.transitions + (n_tags + 1) * width
     sums.products = sums.transposed + (n_tags + 1) * width
     sums.emissions = sums.products + width
@@ -208,7 +187,6 @@ cdef int prepare(
     for i in range(n_tags + 1):
         for j in range(width):
             sums.transposed[i * width + j] = sums.transitions[j * width + i] if j <= n_tags else 0.0
-    return 0
 
 
 cdef bint forward_backward(

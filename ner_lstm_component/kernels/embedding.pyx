@@ -51,7 +51,7 @@ cdef class RowIndex:
 
     def add(self, const int32_t[:, ::1] rows):
         if rows.shape[1] != self.width:
-            raise ValueError(f"Rows of {self.width} numbers are expected. Received: {rows.shape[1]}")
+            raise ValueError(f"Rows of {self.width} numbers expected. Received: {rows.shape[1]}")
         known = self._n_rows
         numbers = np.empty(rows.shape[0], np.int64)
         new = []
@@ -127,33 +127,31 @@ cdef class RowIndex:
 
 
 cdef class EmbeddedProduct:
-    """Compute a dense layer on embedded ids, and remember what parts of an id row gave.
+    """Compute a dense layer on embedded ids, and cache the products of parts of the id row.
 
-    The result is ``bias + x @ kernel``, where *x* are the table's rows for the ids, those of
-    each group summed, concatenated. Such a product is a sum over parts of the id row, and most
-    parts have been met before: the ids of a word, for example, are those of the word elsewhere.
+    The result is ``bias + x @ kernel``, where *x* concatenates the sums of each group's
+    embeddings. This is a sum over parts of the id row, and most parts occur repeatedly: the same
+    word has the same ids.
 
     :param table: embeddings. *Shape:* ``(n_rows, width)``
     :param kernel: *Shape:* ``(n_groups * width, units)``
-    :param bias: *Shape:* ``(units,)``
     :param group: number of ids in a group.
-    :param parts: number of ids in each part of a row, which begins and ends between groups.
-    :param capacity: rows that are remembered of each part; a full memory is emptied.
+    :param parts: number of ids in each part of a row, a multiple of ``group``.
+    :param capacity: number of cached rows of each part; a full cache is emptied.
     :raises ValueError: if the parts do not fit the kernel, or for ids outside the table.
     """
 
-    cdef readonly tuple parts
-    cdef readonly Py_ssize_t capacity
-    cdef Py_ssize_t _group
+    cdef tuple _parts
+    cdef Py_ssize_t _capacity, _group
     cdef const float[:, ::1] _table
     cdef const float[:, ::1] _kernel
     # The bias counts for the first part; that of the others is 0.
     cdef float[:, ::1] _biases
-    # The rows of each part that are known, and their products.
+    # The cached rows of each part, and their products.
     cdef list _indices
     cdef float[:, :, ::1] _products
     cdef float[::1] _x
-    # Of as many rows as are looked up at once.
+    # Numbers of the rows that are looked up at once.
     cdef int64_t[::1] _numbers
     cdef object _lock
 
@@ -161,11 +159,10 @@ cdef class EmbeddedProduct:
         n_groups, rest = divmod(kernel.shape[0], table.shape[1])
         if rest or sum(parts) != n_groups * group or any(part % group for part in parts):
             raise ValueError(
-                f"'parts' must be groups of {group} ids, {n_groups * group} in all, as the kernel "
-                f"has them. Received: {list(parts)}"
+                f"'parts' must hold {n_groups} groups of {group} ids. Received: {list(parts)}"
             )
         self._table, self._kernel = table, kernel
-        self._group, self.parts, self.capacity = group, tuple(parts), capacity
+        self._group, self._parts, self._capacity = group, tuple(parts), capacity
         self._lock = Lock()
         self._indices = [RowIndex(part) for part in parts]
         self._biases = np.zeros((len(parts), len(bias)), np.float32)
@@ -176,14 +173,10 @@ cdef class EmbeddedProduct:
         self._numbers = np.empty(len(parts) * max(1, capacity // 8), np.int64)
 
     def __call__(self, const int32_t[:, ::1] ids):
-        """Compute the layer for rows of ids.
-
-        :param ids: *Shape:* ``(n, sum(parts))``
-        :return: *Shape:* ``(n, units)``
-        """
-        if ids.shape[1] != sum(self.parts):
-            raise ValueError(f"Rows of {sum(self.parts)} ids are expected. Received: {ids.shape[1]}")
-        cdef Py_ssize_t n_parts = len(self.parts), units = self._products.shape[2]
+        """Compute the layer for ids of shape ``(n, sum(parts))``. *Shape:* ``(n, units)``."""
+        if ids.shape[1] != sum(self._parts):
+            raise ValueError(f"Rows of {sum(self._parts)} ids expected. Received: {ids.shape[1]}")
+        cdef Py_ssize_t n_parts = len(self._parts), units = self._products.shape[2]
         cdef Py_ssize_t block = self._numbers.shape[0] // n_parts, start, n, first, part, k
         results = np.empty((ids.shape[0], units), np.float32)
         cdef float[:, ::1] result = results
@@ -191,28 +184,23 @@ cdef class EmbeddedProduct:
         with self._lock:
             for start in range(0, ids.shape[0], block):
                 n, first = min(block, ids.shape[0] - start), 0
-                for k, part in enumerate(self.parts):
+                for k, part in enumerate(self._parts):
                     self._look_up(k, &ids[start, first], ids.shape[1], n, first, numbers + k * n)
                     first += part
                 sum_rows(
-                    &self._products[0, 0, 0], numbers, n_parts, self.capacity,
+                    &self._products[0, 0, 0], numbers, n_parts, self._capacity,
                     &result[start, 0], n, units,
                 )
         return results
 
     cdef int _look_up(
-        self,
-        Py_ssize_t k,
-        const int32_t *rows,
-        Py_ssize_t stride,
-        Py_ssize_t n,
-        Py_ssize_t first,
-        int64_t *numbers,
+        self, Py_ssize_t k, const int32_t *rows, Py_ssize_t stride, Py_ssize_t n,
+        Py_ssize_t first, int64_t *numbers,
     ) except -1:
         """Number the rows of a part that begins at an id, and store the products of new ones."""
         cdef RowIndex index = self._indices[k]
         cdef Py_ssize_t known, row
-        if index._n_rows + n > self.capacity:
+        if index._n_rows + n > self._capacity:
             index.clear()
         known = index._n_rows
         try:
@@ -232,9 +220,7 @@ cdef class EmbeddedProduct:
         cdef Py_ssize_t width = self._table.shape[1], i
         for i in range(n):
             if not 0 <= ids[i] < self._table.shape[0]:
-                raise ValueError(
-                    f"Ids must be from 0 to {self._table.shape[0] - 1}. Received: {ids[i]}"
-                )
+                raise ValueError(f"Id {ids[i]} is not from 0 to {self._table.shape[0] - 1}.")
         n //= self._group
         first //= self._group
         sum_embeddings(&self._table[0, 0], ids, &self._x[0], n, self._group, width)

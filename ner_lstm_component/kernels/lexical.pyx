@@ -12,60 +12,23 @@ cdef extern from "Python.h":
 
 
 def feature_ids(list forms, list labels, const int64_t[:, ::1] features):
-    cdef Py_ssize_t n_features = features.shape[0], n_words = len(forms[0]), word, k
+    cdef Py_ssize_t n_features = features.shape[0], n_words = len(forms[0]), word, k, size, n
+    cdef str form
+    cdef const char *text
+    cdef uint64_t hashed
+    cdef uint32_t n_rows
     ids = np.empty((n_words, 2 * n_features), np.int32)
     cdef int32_t[:, ::1] result = ids
-    cdef const char *label
-    cdef const char *form
-    cdef Py_ssize_t label_size, size, room = -1
-    cdef uint64_t hashed
-    cdef char *text = NULL
     for word in range(n_words):
         for k in range(n_features):
-            label = PyUnicode_AsUTF8AndSize(labels[k], &label_size)
-            form = PyUnicode_AsUTF8AndSize(forms[features[k, 0]][word], &size)
-            form = affix(form, &size, features[k, 1])
-            if label_size + size > room:
-                room = 2 * (label_size + size)
-                buffer = bytearray(room)
-                text = buffer
-            memcpy(text, label, label_size)
-            memcpy(text + label_size, form, size)
-            hashed = murmur3(murmur2(text, label_size + size, 1))
-            result[word, 2 * k] = <int32_t>(
-                <uint32_t>hashed % <uint32_t>features[k, 2] + features[k, 3]
-            )
-            result[word, 2 * k + 1] = <int32_t>(
-                (hashed >> 32) % <uint32_t>features[k, 2] + features[k, 3]
-            )
+            form, n = forms[features[k, 0]][word], features[k, 1]
+            labelled = <str>labels[k] + (form[:n] if n > 0 else form[n:])
+            text = PyUnicode_AsUTF8AndSize(labelled, &size)
+            hashed = murmur3(murmur2(text, size, 1))
+            n_rows = <uint32_t>features[k, 2]
+            result[word, 2 * k] = <int32_t>(<uint32_t>hashed % n_rows + features[k, 3])
+            result[word, 2 * k + 1] = <int32_t>((hashed >> 32) % n_rows + features[k, 3])
     return ids
-
-
-cdef const char *affix(const char *text, Py_ssize_t *size, int64_t n) noexcept:
-    """Take the first n characters of a text in UTF-8, the last -n, or all if n is 0."""
-    cdef Py_ssize_t place = 0
-    if n > 0:
-        while place < size[0] and n > 0:
-            place += 1
-            while place < size[0] and is_continuation(text[place]):
-                place += 1
-            n -= 1
-        size[0] = place
-    elif n < 0:
-        place = size[0]
-        while place > 0 and n < 0:
-            place -= 1
-            while place > 0 and is_continuation(text[place]):
-                place -= 1
-            n += 1
-        size[0] -= place
-        text += place
-    return text
-
-
-cdef inline bint is_continuation(char byte) noexcept:
-    """Whether a byte of UTF-8 is not the first one of a character."""
-    return (<uint8_t>byte & 0xC0) == 0x80
 
 
 cdef uint64_t murmur2(const char *text, Py_ssize_t size, uint64_t seed) noexcept:

@@ -59,8 +59,6 @@ cdef class NgramTable:
     def ids(self, const uint32_t[:, ::1] keys):
         cdef Py_ssize_t n_kinds = self._first_rows.shape[0], n_ids = self._first_rows.shape[1]
         cdef Py_ssize_t n = keys.shape[0] * n_kinds, first = 0, count, i, k, place, end
-        if keys.shape[1] != n_kinds:
-            raise ValueError(f"Rows of {n_kinds} keys are expected. Received: {keys.shape[1]}")
         ids = np.empty((keys.shape[0], n_kinds * n_ids), np.int32)
         if n == 0:
             return ids

@@ -24,19 +24,12 @@ _SMALLEST = 1e-200
 
 
 def sentence_lengths(
-    attributes: Hashes,
-    doc_lengths: Ints,
-    terminators: Hashes,
-    opening: Hashes,
-    quote: int,
+    attributes: Hashes, doc_lengths: Ints, terminators: Hashes, opening: Hashes, quote: int
 ) -> Ints:
     """Find sentences by their annotation or their punctuation, see `sentences.read_docs`.
 
     :param attributes: ORTH, IS_PUNCT, IS_LOWER and SENT_START. *Shape:* ``(n_tokens, 4)``
-    :param doc_lengths: lengths of the Docs in tokens.
-    :param terminators: ORTH of what ends a sentence, ascending.
-    :param opening: ORTH of opening quotes and brackets, ascending.
-    :param quote: ORTH of the straight quote.
+    :param terminators: ORTH of what ends a sentence, ascending, as that of opening brackets.
     """
     starts: list[int] = []
     first = 0
@@ -90,10 +83,7 @@ def viterbi(emissions: Floats, transitions: Floats, lengths: Ints) -> Ints:
 
 
 def _by_time(lengths: Ints) -> tuple[Ints, list[int]]:
-    """Sort sequences by length, the longest first.
-
-    :return: their first tokens, and how many have a token at each time step.
-    """
+    """Return the first tokens of sequences, the longest first, and how many run at each time."""
     order = np.argsort(-lengths, kind="stable")
     first = (np.cumsum(lengths) - lengths)[order]
     times = np.arange(lengths.max(initial=0))
@@ -108,7 +98,7 @@ def marginals(
     with_tags: bool,
     temperature: float,
 ) -> tuple[Doubles, Floats | None]:
-    """Compute the probabilities of spans and, if wanted, of tags, see `crf.marginals`."""
+    """Compute the probabilities of spans in order, and of tags, see `crf.marginals`."""
     of_spans = np.zeros(len(spans))
     of_tags = np.empty(emissions.shape, np.float32) if with_tags else None
     matrix = transitions.astype(np.float64) / temperature
@@ -149,8 +139,8 @@ def forward_backward(
     The backward pass is the forward pass of the reversed sequence with the transitions
     transposed, so a time step computes both.
 
-    :return: by token and tag, the log-sums over all paths to the tag, its emission included,
-        and over all paths from it, its emission excluded; and each sequence's log partition.
+    :return: the forward and backward variables by token and tag, of which only the former
+        include its emission; and each sequence's log partition.
     """
     arriving = np.empty((2, *emissions.shape))
     if len(emissions) == 0:
@@ -194,12 +184,15 @@ def entity_spans(tags: Ints) -> Ints:
 
 
 class NgramTable:
-    """Hash the n-grams around tokens, and look the levels of known ones up.
+    """Hash the n-grams around tokens, and look up the levels of known ones.
 
-    :param hashing: offsets of words from the token; factors by kind of n-gram and offset, 0
-        for words that are not in it; terms by kind; stand-ins for the words before and after
-        a sentence.
-    :param index: see `ngram_tags.HashIndex`.
+    Multilinear hashing (Dietzfelbinger, 1996; Lemire and Kaser, 2014) takes the high bits of a
+    sum of the words, each multiplied by a factor.
+
+    :param hashing: offsets of words from the token; factors by kind of n-gram and offset, or 0;
+        terms by kind; stand-ins for the words before and after a sentence.
+    :param index: where each bucket of hashes with the same high half starts, and their end;
+        the low halves.
     :param levels: of the hashes in the index, uint8 or uint16. *Shape:* ``(n, n_levels)``
     :param first_rows: added to levels. *Shape:* ``(n_kinds, n_levels)``
     """
@@ -251,10 +244,8 @@ def feature_ids(
     """Hash features of words to two ids each, with spaCy's ``get_string_id`` and Thinc's hash.
 
     :param forms: strings of all words, form by form.
-    :param labels: what precedes a feature's string.
     :param features: each one's form, number of first characters (of last ones if negative, all
         if 0), number of rows and first row. *Shape:* ``(n_features, 4)``
-    :return: *Shape:* ``(n_words, 2 * n_features)``
     """
     values = []
     for word in zip(*forms, strict=True):
@@ -280,15 +271,9 @@ class RowIndex:
         self._numbers.clear()
 
     def add(self, rows: NDArray[np.int32]) -> tuple[Ints, list[int]]:
-        """Number rows. *Shape:* ``(n, width)``.
-
-        :return: the numbers, and the positions of the rows that are new.
-        :raises ValueError: for rows of another width.
-        """
+        """Return the numbers of rows of shape ``(n, width)``, and the positions of new ones."""
         if rows.shape[1] != self.width:
-            raise ValueError(
-                f"Rows of {self.width} numbers are expected. Received: {rows.shape[1]}"
-            )
+            raise ValueError(f"Rows of {self.width} numbers expected. Received: {rows.shape[1]}")
         numbers, new = np.empty(len(rows), np.int64), []
         for k, row in enumerate(rows):
             n_known = len(self)

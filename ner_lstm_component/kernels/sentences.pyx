@@ -17,42 +17,26 @@ def sentence_lengths(
     starts_array = np.empty(attributes.shape[0] + 1, np.int64)
     cdef int64_t[::1] starts = starts_array
     cdef Py_ssize_t n_starts = 0, first = 0, end, token, sentence_end, k
-    cdef bint is_annotated, is_quoted, closes
+    cdef bint is_annotated, is_quoted, is_punct, closes, starts_sentence
     cdef uint64_t orth
     with nogil:
         for k in range(doc_lengths.shape[0]):
             end = first + doc_lengths[k]
-            is_annotated = False
+            is_annotated = is_quoted = False
             for token in range(first + 1, end):
                 is_annotated = is_annotated or attributes[token, 3] != 0
-            if first < end:
-                starts[n_starts] = first
-                n_starts += 1
-            if is_annotated:
-                for token in range(first + 1, end):
-                    if attributes[token, 3] == 1:
-                        starts[n_starts] = token
-                        n_starts += 1
-                first = end
-                continue
-            # The end of a sentence that closing punctuation may still extend, or -1.
+            # The end of a sentence that closing punctuation may still extend.
             sentence_end = -1
-            is_quoted = False
             for token in range(first, end):
-                if token == sentence_end and not attributes[token, 1]:
-                    if not attributes[token, 2]:
-                        starts[n_starts] = token
-                        n_starts += 1
-                    sentence_end = -1
-                if not attributes[token, 1]:
-                    continue
-                orth = attributes[token, 0]
-                closes = is_quoted if orth == quote else not contains(opening, orth)
-                if token == sentence_end and not closes:
+                orth, is_punct = attributes[token, 0], attributes[token, 1]
+                closes = is_punct and (is_quoted if orth == quote else not contains(opening, orth))
+                starts_sentence = token == sentence_end and not closes and not attributes[token, 2]
+                if is_annotated:
+                    starts_sentence = attributes[token, 3] == 1
+                if starts_sentence or token == first:
                     starts[n_starts] = token
                     n_starts += 1
-                    sentence_end = -1
-                if token == sentence_end or contains(terminators, orth):
+                if is_punct and ((token == sentence_end and closes) or contains(terminators, orth)):
                     sentence_end = token + 1
                 if orth == quote:
                     is_quoted = not is_quoted

@@ -36,9 +36,8 @@ from ..tensorflow_wrapper import (
     set_runtime,
     uses_onnx,
 )
-from ..text.batches import Batch, pad_windows
 from ..text.sentences import Text, chunks, read_docs
-from ..text.windows import Windowing, Windows, split_windows
+from ..text.windows import Batch, Windowing, Windows, pad_windows, split_windows
 from .onnx import export_bilstm_crf
 from .settings import NetworkSettings, TaggerSettings, check_saved
 

@@ -37,10 +37,9 @@ class Text(NamedTuple):
 def read_docs(docs: Sequence[Doc]) -> Text:
     """Read the words of Docs, and find their sentences.
 
-    If a Doc has sentence boundaries (of a parser, a sentencizer or an annotator), they count.
-    Otherwise a sentence ends after a full stop, a question or exclamation mark (those of spaCy's
-    ``Sentencizer``, for many scripts) and the closing quotes and brackets that follow, unless the
-    next token is in lower case. Every second straight quote is a closing one.
+    Sentence boundaries of a Doc are used if it has any. Otherwise a sentence ends after a mark of
+    spaCy's ``Sentencizer`` and the closing quotes and brackets that follow, unless the next token
+    is in lower case. Every second straight quote is a closing one.
     """
     arrays = [doc.to_array(_ATTRIBUTES) for doc in docs]
     if not arrays:

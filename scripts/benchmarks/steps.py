@@ -26,7 +26,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "lexical features": (f"{PACKAGE}.features.lexical:FeatureTable.__call__",),
     "lexicon": (f"{PACKAGE}.features.ngram_tags:TagLexicon.ids",),
     "sentences": (f"{PACKAGE}.text.sentences:read_docs", f"{PACKAGE}.text.windows:split_windows"),
-    "padding": (f"{PACKAGE}.text.batches:pad_windows",),
+    "padding": (f"{PACKAGE}.text.windows:pad_windows",),
     "embedding": (f"{PACKAGE}.network.onnx:embed",),
     "network": (f"{PACKAGE}.tensorflow_wrapper:TensorFlowShim.predict",),
     "decoding": (f"{PACKAGE}.decoding.crf:viterbi",),

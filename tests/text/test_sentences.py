@@ -1,13 +1,10 @@
-from dataclasses import fields
-
 import numpy as np
 import pytest
 import spacy
 from spacy.tokens import Doc
 
-from ner_lstm_component.text.batches import pad_windows
 from ner_lstm_component.text.sentences import read_docs
-from ner_lstm_component.text.windows import Windowing, Windows, split_windows
+from ner_lstm_component.text.windows import Windowing, Windows, pad_windows, split_windows
 
 WINDOWING = Windowing(window=10, context=2, batch_tokens=40)
 
@@ -17,26 +14,10 @@ def vocab():
     return spacy.blank("en").vocab
 
 
-@pytest.mark.parametrize(
-    "kwargs",
-    [
-        {"window": 4, "context": 2, "batch_tokens": 1},
-        {"window": 4, "context": -1, "batch_tokens": 1},
-        {"window": 4, "context": 1, "batch_tokens": 0},
-    ],
-)
-def test_windowing_is_checked(kwargs):
+@pytest.mark.parametrize(("context", "batch_tokens"), [(2, 1), (-1, 1), (1, 0)])
+def test_windowing_is_checked(context, batch_tokens):
     with pytest.raises(ValueError, match="Received"):
-        Windowing(**kwargs)
-
-
-def test_sentence_lengths(vocab):
-    words = list("abcdef")
-    plain = Doc(vocab, words=words)
-    with_sentences = Doc(vocab, words=words, sent_starts=[True, False, True, False, False, True])
-    assert read_docs([plain, Doc(vocab), with_sentences]).lengths.tolist() == [6, 2, 3, 1]
-    assert read_docs([]).lengths.tolist() == []
-    assert read_docs([Doc(vocab)]).lengths.tolist() == []
+        Windowing(window=4, context=context, batch_tokens=batch_tokens)
 
 
 @pytest.mark.parametrize("lengths", [[1], [10], [11], [3, 25, 10, 1], [100], [6, 7, 12, 13, 60]])
@@ -47,6 +28,7 @@ def test_cores_cover_every_token_once_with_context(lengths):
     )
     assert covered.tolist() == list(range(sum(lengths)))
     assert windows.lengths.max() <= WINDOWING.window
+    assert (len(windows.start) == len(lengths)) == (max(lengths) <= WINDOWING.window)
     sentence_of = np.repeat(np.arange(len(lengths)), lengths)
     ends = np.cumsum(lengths)
     for start, end, core_start, core_end in zip(
@@ -58,12 +40,6 @@ def test_cores_cover_every_token_once_with_context(lengths):
         # Context on both sides, within the sentence.
         assert core_start - start in (WINDOWING.context, core_start - first)
         assert end - core_end in (WINDOWING.context, last - core_end)
-
-
-def test_short_sentences_are_not_split():
-    windows = split_windows(np.array([10, 2]), WINDOWING)
-    assert windows.lengths.tolist() == [10, 2]
-    assert windows.core_end.tolist() == windows.end.tolist()
 
 
 def test_batches_hold_every_core_token_once():
@@ -102,23 +78,20 @@ def test_sentences_end_at_punctuation(vocab, text, sentences):
     assert read_docs([Doc(vocab, words=text.split())]).lengths.tolist() == sentences
 
 
-def test_boundaries_of_the_doc_are_kept(vocab):
-    words = ["He", "left", ".", "She", "stayed", "."]
-    one = Doc(vocab, words=words, sent_starts=[True, False, False, False, False, False])
-    assert read_docs([one]).lengths.tolist() == [6]
-
-
-def test_boundaries_of_one_doc_do_not_matter_to_the_next(vocab):
+def test_boundaries_of_a_doc_are_kept(vocab):
     words = ["Go", ".", "Stay", ".", "Now"]
-    own = Doc(vocab, words=words, sent_starts=[True, False, False, False, False])
-    unannotated = Doc(vocab, words=words)
-    assert read_docs([own, unannotated, own]).lengths.tolist() == [5, 2, 2, 1, 5]
+    one = Doc(vocab, words=words, sent_starts=[True, False, False, False, False])
+    two = Doc(vocab, words=words, sent_starts=[True, True, False, False, False])
+    docs = [one, Doc(vocab, words=words), two, Doc(vocab), one]
+    assert read_docs(docs).lengths.tolist() == [5, 2, 2, 1, 1, 4, 5]
+    for nothing in ([], [Doc(vocab)]):
+        assert read_docs(nothing).lengths.tolist() == []
 
 
 def test_a_batch_of_one_window_tags_only_its_core():
     windowing = Windowing(window=10, context=2, batch_tokens=100)
     whole = split_windows(np.array([20]), windowing)
-    second = Windows(*(getattr(whole, f.name)[1:2] for f in fields(whole)))
+    second = Windows(*(array[1:2] for array in vars(whole).values()))
     (batch,) = pad_windows(second, windowing)
     assert batch.tokens.tolist() == [list(range(4, 14))]
     assert batch.tokens[batch.core].tolist() == list(range(6, 12))
