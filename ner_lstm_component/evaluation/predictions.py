@@ -16,7 +16,7 @@ from spacy.training import Example
 from spacy.util import minibatch
 
 from ..decoding.confidence import CONFIDENCE
-from ..decoding.iob2 import ENT_MISSING, OUTSIDE
+from ..decoding.iob2 import ENT_MISSING
 from .alignment import Entity, Pair, align
 
 
@@ -133,12 +133,3 @@ def _sentence(example: Example, confidences: NDArray[np.float64] | None) -> Sent
             value = None if np.isnan(confidence) else float(confidence)
             predicted.append(Entity(start, end, ent.label_, value))
     return replace(sentence, predicted=tuple(predicted))
-
-
-def tags_of(n_tokens: int, entities: Iterable[Entity]) -> list[str]:
-    """The IOB2 tags of entities; of overlapping ones, the first is kept."""
-    tags = [OUTSIDE] * n_tokens
-    for start, end, label, _ in entities:
-        if all(tag == OUTSIDE for tag in tags[start:end]):
-            tags[start:end] = [f"B-{label}"] + [f"I-{label}"] * (end - start - 1)
-    return tags

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 from counts: overall, of each type, and of groups of the data.
+"""Precision, recall and F1, overall, by type and by groups of the data; confusion matrices.
 
 Counts are integers in the last axis of an array, in the order correct, gold, predicted. To add
 up sentences, types or resamples is to sum over another axis.
@@ -7,13 +7,15 @@ up sentences, types or resamples is to sum over another axis.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from .alignment import Outcome, Pair
+from ..decoding.iob2 import OUTSIDE, tag_names
+from .alignment import Entity, Outcome, Pair
 from .predictions import Sentence
 from .resampling import Statistic, interval, resample
 
@@ -29,6 +31,9 @@ RELAXED: dict[str, dict[Outcome, float]] = {
 
 # Upper ends of the groups of sentence lengths, in tokens; the last group has none.
 LENGTHS = (10, 15, 20, 25, 30, 40)
+
+# The last row and column of a confusion matrix of entities.
+MISSED, SPURIOUS = "(missed)", "(spurious)"
 
 FAMILIARITY = ("seen with this type", "seen with another type", "never seen")
 
@@ -163,3 +168,47 @@ def by_familiarity(sentences: Sequence[Sentence], training: Sequence[Sentence]) 
 def _group_scores(groups: dict[str, NDArray[np.int64]]) -> dict[str, Score]:
     known = {name: counts for name, counts in groups.items() if counts.any()}
     return {name: score(counts.sum(0), resample(counts)) for name, counts in known.items()}
+
+
+# --- confusion matrices: rows are the data, columns the predictions ---------------------
+
+
+def tags_of(n_tokens: int, entities: Iterable[Entity]) -> list[str]:
+    """The IOB2 tags of entities; of overlapping ones, the first is kept."""
+    tags = [OUTSIDE] * n_tokens
+    for start, end, label, _ in entities:
+        if all(tag == OUTSIDE for tag in tags[start:end]):
+            tags[start:end] = [f"B-{label}"] + [f"I-{label}"] * (end - start - 1)
+    return tags
+
+
+def tag_confusion(sentences: Sequence[Sentence], labels: Sequence[str]) -> pd.DataFrame:
+    """Compare IOB2 tags token by token; the entries add up to the annotated tokens."""
+    pairs = []
+    for sentence in sentences:
+        n = len(sentence.words)
+        tags = zip(tags_of(n, sentence.gold), tags_of(n, sentence.predicted), strict=True)
+        pairs += [pair for k, pair in enumerate(tags) if k not in sentence.missing]
+    return _confusion(pairs, tag_names(labels), tag_names(labels))
+
+
+def entity_confusion(sentences: Sequence[Sentence], labels: Sequence[str]) -> pd.DataFrame:
+    """Compare the types of aligned entities.
+
+    The last column counts missed gold entities, the last row spurious predicted ones. The
+    diagonal holds entities of the right type, with any boundaries.
+    """
+    pairs = [
+        (gold.label if gold else SPURIOUS, predicted.label if predicted else MISSED)
+        for sentence in sentences
+        for gold, predicted in sentence.pairs
+    ]
+    return _confusion(pairs, (*labels, SPURIOUS), (*labels, MISSED))
+
+
+def _confusion(
+    pairs: Sequence[tuple[str, str]], rows: Sequence[str], columns: Sequence[str]
+) -> pd.DataFrame:
+    found = pd.DataFrame(pairs, columns=["gold", "predicted"])
+    counts = pd.crosstab(found["gold"], found["predicted"])
+    return counts.reindex(index=list(rows), columns=list(columns), fill_value=0)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from . import errors, scores
 from .alignment import Outcome
-from .confusion import entity_confusion, tag_confusion
 from .errors import ErrorGroup, Mistake
 from .predictions import Sentence
 from .reliability import Reliability, reliability
@@ -113,8 +112,8 @@ def summarize(
         macro=scores.score(sums, drawn, scores.macro),
         types={label: scores.score(sums[k], drawn[:, k]) for k, label in enumerate(labels)},
         relaxed={name: scores.relaxed_score(pairs, credits) for name, credits in RELAXED.items()},
-        tags=tag_confusion(sentences, labels),
-        entities=entity_confusion(sentences, labels),
+        tags=scores.tag_confusion(sentences, labels),
+        entities=scores.entity_confusion(sentences, labels),
         lengths=scores.by_length(sentences),
         familiarity=None if training is None else scores.by_familiarity(sentences, training),
         calibration=_calibration(sentences),

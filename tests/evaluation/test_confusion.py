@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ner_lstm_component.evaluation.confusion import entity_confusion, tag_confusion
+from ner_lstm_component.evaluation.scores import entity_confusion, tag_confusion
 
 LABELS = ["eve", "geo", "per", "org"]
 

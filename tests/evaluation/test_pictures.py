@@ -7,7 +7,7 @@ from matplotlib import image
 from matplotlib.colors import to_hex
 
 from ner_lstm_component.evaluation import pictures
-from ner_lstm_component.evaluation.confusion import tag_confusion
+from ner_lstm_component.evaluation.scores import tag_confusion
 from ner_lstm_component.evaluation.summary import summarize
 from ner_lstm_component.evaluation.training_log import LogStep
 

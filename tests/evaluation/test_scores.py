@@ -5,9 +5,15 @@ import pytest
 
 from ner_lstm_component.evaluation import scores
 from ner_lstm_component.evaluation.alignment import Entity
-from ner_lstm_component.evaluation.predictions import Sentence, tags_of
+from ner_lstm_component.evaluation.predictions import Sentence
 from ner_lstm_component.evaluation.resampling import resample
-from ner_lstm_component.evaluation.scores import RELAXED, by_familiarity, by_length, labels_of
+from ner_lstm_component.evaluation.scores import (
+    RELAXED,
+    by_familiarity,
+    by_length,
+    labels_of,
+    tags_of,
+)
 
 
 def pairs_of(sentences):
