@@ -47,7 +47,7 @@ def test_confusion_shows_the_counts(sentences):
 
 
 def test_bars_have_the_heights_of_the_scores(evaluation):
-    figure = pictures.draw_types(evaluation, "some model on some data")
+    figure = pictures.draw_types(evaluation)
     (ax,) = figure.axes
     assert "some model on some data" in ax.get_title()
     assert len(ax.patches) == 3 * 5  # all and four types
