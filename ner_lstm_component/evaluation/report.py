@@ -1,7 +1,4 @@
-"""An evaluation as JSON for machines, and as Markdown and one HTML file for people.
-
-``report_sections.jinja`` says what both reports show; their own templates only lay it out.
-"""
+"""An evaluation as JSON, Markdown and HTML; both reports show ``report_sections.jinja``."""
 
 from __future__ import annotations
 
@@ -73,28 +70,20 @@ def write_report(
 
 
 def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dict[str, Any]:
-    """The figures, from 0 to 1.
-
-    ``ents_p``, ``ents_r``, ``ents_f`` and ``ents_per_type`` are named as by spaCy.
-    """
+    """The figures, from 0 to 1; ``ents_…`` are named as by spaCy's scorer."""
     micro, types, calibration = evaluation.micro, evaluation.types, evaluation.calibration
+    names = ("model", "micro", "macro", "types")
     metrics: dict[str, Any] = {
-        "model": evaluation.model,
-        "data": evaluation.data,
+        **{name: getattr(evaluation, name) for name in names},
+        **{name: getattr(evaluation, name) for name in ("data", "documents", "tokens", "notes")},
+        "relaxed": evaluation.relaxed,
         "ents_p": micro.precision,
         "ents_r": micro.recall,
         "ents_f": micro.f1,
         "ents_per_type": {
             label: {"p": s.precision, "r": s.recall, "f": s.f1} for label, s in types.items()
         },
-        "documents": evaluation.documents,
-        "tokens": evaluation.tokens,
         "entities": {label: score.gold for label, score in types.items() if score.gold},
-        "notes": evaluation.notes,
-        "micro": micro,
-        "macro": evaluation.macro,
-        "types": types,
-        "relaxed": evaluation.relaxed,
         "tag_confusion": evaluation.tags,
         "entity_confusion": evaluation.entities,
         "by_sentence_length": evaluation.lengths,
@@ -116,12 +105,8 @@ def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
         ],
     }
     if comparison is not None:
-        second = comparison.second
         metrics["comparison"] = {
-            "model": second.model,
-            "micro": second.micro,
-            "macro": second.macro,
-            "types": second.types,
+            **{name: getattr(comparison.second, name) for name in names},
             "differences": comparison.overall,
             "f1_differences_of_types": comparison.types,
             "shuffles": comparison.n_shuffles,
@@ -226,32 +211,27 @@ def _within(bounds: tuple[float, float] | None, sign: str = "") -> str:
 
 
 def window(mistake: Mistake) -> Sentence:
-    """The part of a long document around an error; all of a sentence."""
+    """The part of a document around an error; of overlapping entities, the first is kept."""
     sentence, around = mistake.sentence, [ent for ent in mistake.pair if ent is not None]
     start = max(0, min(ent.start for ent in around) - CONTEXT)
     end = min(len(sentence.words), max(ent.end for ent in around) + CONTEXT)
 
     def inside(entities: Iterable[Entity]) -> tuple[Entity, ...]:
-        whole = [ent for ent in entities if start <= ent.start and ent.end <= end]
-        return tuple(e._replace(start=e.start - start, end=e.end - start) for e in whole)
+        kept: list[Entity] = []
+        for ent in sorted(entities):
+            is_free = not kept or kept[-1].end <= ent.start - start
+            if start <= ent.start and ent.end <= end and is_free:
+                kept.append(ent._replace(start=ent.start - start, end=ent.end - start))
+        return tuple(kept)
 
     gold, predicted = inside(sentence.gold), inside(sentence.predicted)
     return replace(sentence, words=sentence.words[start:end], gold=gold, predicted=predicted)
 
 
-def _without_overlaps(entities: Iterable[Entity]) -> list[Entity]:
-    """Sort entities from left to right; of overlapping ones, keep the first."""
-    kept: list[Entity] = []
-    for ent in sorted(entities):
-        if not kept or kept[-1].end <= ent.start:
-            kept.append(ent)
-    return kept
-
-
 def _brackets(entities: Iterable[Entity], sentence: Sentence) -> str:
     parts: list[str] = []
     position = 0
-    for ent in _without_overlaps(entities):
+    for ent in entities:
         parts += [*sentence.words[position : ent.start], f"[{sentence.text(ent)} {ent.label}]"]
         position = ent.end
     return " ".join([*parts, *sentence.words[position:]])
@@ -262,7 +242,7 @@ def _displacy(entities: Iterable[Entity], sentence: Sentence, colors: dict[str, 
     # displaCy escapes the text, but not the labels.
     spans = [
         {"start": starts[ent.start], "end": starts[ent.end] - 1, "label": escape(ent.label)}
-        for ent in _without_overlaps(entities)
+        for ent in entities
     ]
     renderer = EntityRenderer({"colors": {escape(k): color for k, color in colors.items()}})
     return Markup(renderer.render([{"text": " ".join(sentence.words), "ents": spans}]))

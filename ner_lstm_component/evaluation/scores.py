@@ -126,10 +126,7 @@ def score(
 
 
 def relaxed_score(pairs: Sequence[Pair], credits: dict[Outcome, float]) -> Score:
-    """Score with credit for near misses.
-
-    :param credits: a value of `RELAXED`.
-    """
+    """Score with credit for near misses; `credits` is a value of `RELAXED`."""
     values = [credits.get(pair.outcome, 0) for pair in pairs]
     gold = sum(pair.gold is not None for pair in pairs)
     predicted = sum(pair.predicted is not None for pair in pairs)
