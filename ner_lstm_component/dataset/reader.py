@@ -17,22 +17,14 @@ from .splits import PARTS
 
 @dataclass(frozen=True)
 class Source:
-    """The content of one file.
+    """The content of one file."""
 
-    :param name: the file's path; for a member of a zip, ``path:member``.
-    :param encoding: the Python name of the encoding that the file was read in.
-    :param sentences: in the order of the file, at least one.
-    :param mended: how many ``I-`` tags that continued no entity were changed to ``B-``.
-    :param separator: what separates the columns, in words.
-    :param remarks: what the reader left out or removed, for people.
-    """
-
-    name: str
-    encoding: str
-    sentences: tuple[Sentence, ...]
-    mended: int
-    separator: str
-    remarks: tuple[str, ...]
+    name: str  # the file's path; for a member of a zip, path:member
+    encoding: str  # the Python name of the encoding that the file was read in
+    sentences: tuple[Sentence, ...]  # in the order of the file, at least one
+    mended: int  # how many I- tags that continued no entity were changed to B-
+    separator: str  # what separates the columns, in words
+    remarks: tuple[str, ...]  # what the reader left out or removed, for people
 
 
 def read_csv(path: Path, *, encoding: str = AUTO, repair_tags: bool = False) -> Source:
@@ -66,12 +58,10 @@ def read_csv(path: Path, *, encoding: str = AUTO, repair_tags: bool = False) -> 
 def read_folder(
     folder: Path, *, encoding: str = AUTO, repair_tags: bool = False
 ) -> dict[str, Source]:
-    """Read data that is split already: ``train.csv``, ``dev.csv`` and ``test.csv``.
+    """Read ``train.csv``, ``dev.csv`` and ``test.csv``, each as :func:`read_csv` does.
 
-    Other suffixes, such as ``.tsv``, ``.conll`` or ``.csv.gz``, are fine too. The options are
-    those of :func:`read_csv`; the encoding is detected for each file.
+    Other suffixes, such as ``.tsv``, ``.conll`` or ``.csv.gz``, are fine too.
 
-    :return: part → the content of its file.
     :raises DatasetError: if a part has no file or two, or as :func:`read_csv` does.
     """
     sources = {}

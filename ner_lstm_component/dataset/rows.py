@@ -24,6 +24,7 @@ ID, WORD, POS, TAG = "Sentence #", "Word", "POS", "Tag"
 
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 _CONLL = "tabs or blanks, an empty line after each sentence (CoNLL)"
+_HOW_TO_QUOTE = 'Quote a word that holds a quotation mark: " is written """".'
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # A tag of IOB2, BILOU or IOBES.
 _TAG_LIKE = re.compile(r"O|[A-Z]-\S+")
@@ -34,14 +35,10 @@ _NUMBER = re.compile(r"(.*\W)?\d+")
 
 
 class Row(NamedTuple):
-    """A token of a file.
+    """A token of a file."""
 
-    :param line: the number of its line, from 1.
-    :param id: the sentence's id; empty on a row that continues a sentence.
-    """
-
-    line: int
-    id: str
+    line: int  # from 1
+    id: str  # of the sentence; empty on a row that continues it
     word: str
     pos: str
     tag: str
@@ -51,7 +48,6 @@ class Row(NamedTuple):
 class Rows:
     """The tokens of a file, and what was changed or left out in reading them.
 
-    :param separator: what separates the columns, in words.
     :param counts: of ``words`` and ``tags`` stripped of blanks or invisible characters, and of
         rows left out without content (``empty``) or without a visible word (``invisible``).
     """
@@ -62,9 +58,8 @@ class Rows:
 
 
 def read_rows(name: str, text: str) -> Rows:
-    """Read the tokens of a data file.
+    """Read the tokens of a data file; `name` is for messages.
 
-    :param name: the file's name, for messages.
     :raises DatasetError: if the text has neither of the forms above. The message names the line.
     """
     lines = (line for line in io.StringIO(text, newline=None) if not is_invisible(line))
@@ -141,11 +136,9 @@ def _strip(name: str, row: Row, counts: Counter[str]) -> Row | None:
 
 def _table_rows(name: str, text: str, delimiter: str) -> Iterator[Row]:
     records = _records(name, text, delimiter)
-    line, header = next(found for found in records if not is_invisible("".join(found[1])))
-    header = [strip_invisible(cell) for cell in header]
+    line, names = next(found for found in records if not is_invisible("".join(found[1])))
+    header = [strip_invisible(cell) for cell in names]
     _check_header(name, line, header)
-    at_id, at_word, at_tag = header.index(ID), header.index(WORD), header.index(TAG)
-    at_pos = header.index(POS) if POS in header else None
     for line, record in records:
         if is_invisible("".join(record)):
             yield Row(line, "", "", "", "")
@@ -156,15 +149,16 @@ def _table_rows(name: str, text: str, delimiter: str) -> Iterator[Row]:
                 f"{len(header)}, as in the header. Quote a word that holds "
                 f"{_DELIMITERS[delimiter]} or a quotation mark."
             )
-        word = record[at_word]
+        cells = dict(zip(header, record, strict=True))
+        word = cells[WORD]
         if delimiter in word and _LINE_END.search(word):
             raise DatasetError(
                 f"{name}, line {line}: found a word of several lines, which begins "
                 f"{word[:20]!r}; expected a quotation mark that opens a field to be closed in "
-                'it. Quote a word that holds a quotation mark: " is written """".'
+                f"it. {_HOW_TO_QUOTE}"
             )
-        pos = "" if at_pos is None else strip_invisible(record[at_pos])
-        yield Row(line, strip_invisible(record[at_id]), word, pos, record[at_tag])
+        pos = strip_invisible(cells.get(POS, ""))
+        yield Row(line, strip_invisible(cells[ID]), word, pos, cells[TAG])
 
 
 def _records(name: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -186,8 +180,7 @@ def _records(name: str, text: str, delimiter: str) -> Iterator[tuple[int, list[s
     except csv.Error as error:
         raise DatasetError(
             f"{name}, line {line}: not valid CSV ({error}); expected fields separated by "
-            f'{_DELIMITERS[delimiter]}. Quote a word that holds a quotation mark: " is '
-            'written """".'
+            f"{_DELIMITERS[delimiter]}. {_HOW_TO_QUOTE}"
         ) from error
 
 

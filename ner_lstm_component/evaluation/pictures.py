@@ -146,14 +146,13 @@ def draw_learning_curve(log: Sequence[LogStep], title: str) -> Figure:
     losses = pd.DataFrame([entry.losses for entry in trained], index=steps)
     figure = Figure(figsize=(7.0, 5.4), dpi=_DPI, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    names = [("ents_p", "precision", "o"), ("ents_r", "recall", "s"), ("ents_f", "f1", "D")]
-    for name, measure, marker in names:
+    for name, measure, marker in zip(("ents_p", "ents_r", "ents_f"), MEASURES, "osD", strict=True):
         if name in scores:
             color, label = _COLORS[measure], _NAMES[measure]
-            upper.plot(steps, scores[name], color=color, marker=marker, markersize=4, label=label)
+            upper.plot(steps, scores[name], color=color, marker=marker, label=label)
     if not upper.lines:
         values = [100 * entry.score for entry in trained]
-        upper.plot(steps, values, color=GREEN, marker="D", markersize=4, label="score")
+        upper.plot(steps, values, color=GREEN, marker="D", label="score")
     best = max(trained, key=lambda entry: entry.score)
     upper.axvline(best.step, color=GREY, linestyle="--", linewidth=1)
     upper.annotate(

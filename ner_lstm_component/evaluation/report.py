@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from html import escape
@@ -228,13 +228,11 @@ def window(mistake: Mistake) -> Sentence:
     return replace(sentence, words=sentence.words[start:end], gold=gold, predicted=predicted)
 
 
-def _brackets(entities: Iterable[Entity], sentence: Sentence) -> str:
-    parts: list[str] = []
-    position = 0
-    for ent in entities:
-        parts += [*sentence.words[position : ent.start], f"[{sentence.text(ent)} {ent.label}]"]
-        position = ent.end
-    return " ".join([*parts, *sentence.words[position:]])
+def _brackets(entities: Sequence[Entity], sentence: Sentence) -> str:
+    words = list(sentence.words)
+    for ent in reversed(entities):
+        words[ent.start : ent.end] = [f"[{sentence.text(ent)} {ent.label}]"]
+    return " ".join(words)
 
 
 def _displacy(entities: Iterable[Entity], sentence: Sentence, colors: dict[str, str]) -> Markup:

@@ -17,8 +17,7 @@ from .reliability import Reliability, reliability
 from .resampling import approximate_randomization, interval, resample
 from .scores import MEASURES, RELAXED, Score
 
-# How many errors of each list a report shows.
-N_SHOWN = 20
+N_SHOWN = 20  # errors of each list in a report
 
 
 @dataclass(frozen=True)
@@ -144,9 +143,7 @@ def compare(
     p_values[2 * n :] = [None] * len(labels)
     values = zip((two - one).tolist(), spread.T, p_values, strict=True)
     found = [Difference(value, interval(sample), p) for value, sample, p in values]
-    micro, macro = (
-        dict(zip(MEASURES, part, strict=True)) for part in (found[:n], found[n : 2 * n])
-    )
+    micro, macro = (dict(zip(MEASURES, found[k : k + n], strict=True)) for k in (0, n))
     types = dict(zip(labels, found[2 * n :], strict=True))
     return Comparison(first[0], second[0], {"micro": micro, "macro": macro}, types, n_shuffles)
 
