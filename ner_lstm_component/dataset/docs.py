@@ -14,18 +14,12 @@ from spacy.vocab import Vocab
 
 @dataclass(frozen=True)
 class Sentence:
-    """One annotated sentence.
-
-    :param id: the content of the column ``Sentence #``.
-    :param words: the tokens. *Length:* n_tokens, at least 1
-    :param tags: well-formed IOB2 tags. *Length:* n_tokens
-    :param pos: part-of-speech tags, or None if no token has one. *Length:* n_tokens
-    """
+    """One annotated sentence; `id` is the content of the column ``Sentence #``."""
 
     id: str
-    words: tuple[str, ...]
-    tags: tuple[str, ...]
-    pos: tuple[str, ...] | None = None
+    words: tuple[str, ...]  # at least one
+    tags: tuple[str, ...]  # well-formed IOB2, one for each word
+    pos: tuple[str, ...] | None = None  # one for each word; None if no word has one
 
 
 @dataclass(frozen=True)

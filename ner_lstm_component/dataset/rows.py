@@ -13,7 +13,6 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..decoding.iob2 import is_tag
@@ -26,12 +25,10 @@ _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical ba
 _CONLL = "tabs or blanks, an empty line after each sentence (CoNLL)"
 _HOW_TO_QUOTE = 'Quote a word that holds a quotation mark: " is written """".'
 _LINE_END = re.compile(r"\r\n|\r|\n")
-# A tag of IOB2, BILOU or IOBES.
-_TAG_LIKE = re.compile(r"O|[A-Z]-\S+")
+_TAG_LIKE = re.compile(r"O|[A-Z]-\S+")  # of IOB2, BILOU or IOBES
 # Tabs are not quoted by tools that write a lone quotation mark.
 _BARE_QUOTE = re.compile(r'(^|\t)"(\t|$)', re.MULTILINE)
-# A running number, or a sentence's id such as "Sentence: 1".
-_NUMBER = re.compile(r"(.*\W)?\d+")
+_NUMBER = re.compile(r"(.*\W)?\d+")  # running, or a sentence's id such as "Sentence: 1"
 
 
 class Row(NamedTuple):
@@ -44,22 +41,12 @@ class Row(NamedTuple):
     tag: str
 
 
-@dataclass
-class Rows:
-    """The tokens of a file, and what was changed or left out in reading them.
-
-    :param counts: of ``words`` and ``tags`` stripped of blanks or invisible characters, and of
-        rows left out without content (``empty``) or without a visible word (``invisible``).
-    """
-
-    separator: str
-    rows: list[Row] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-
-
-def read_rows(name: str, text: str) -> Rows:
+def read_rows(name: str, text: str) -> tuple[list[Row], str, Counter[str]]:
     """Read the tokens of a data file; `name` is for messages.
 
+    :return: the rows, what separates their columns, in words, and the counts: of ``words`` and
+        ``tags`` that were stripped of blanks or invisible characters, and of rows left out
+        without content (``empty``) or without a visible word (``invisible``).
     :raises DatasetError: if the text has neither of the forms above. The message names the line.
     """
     lines = (line for line in io.StringIO(text, newline=None) if not is_invisible(line))
@@ -73,26 +60,28 @@ def read_rows(name: str, text: str) -> Rows:
     known = {d: len({ID, WORD, TAG} & names) for d, names in columns.items()}
     delimiter = max(known, key=lambda d: known[d])
     if not known[delimiter] and _looks_like_conll(text):
-        found, rows = Rows(_CONLL), _conll_rows(name, text)
+        separator, read = _CONLL, _conll_rows(name, text)
     else:
-        found, rows = Rows(_DELIMITERS[delimiter]), _table_rows(name, text, delimiter)
+        separator, read = _DELIMITERS[delimiter], _table_rows(name, text, delimiter)
+    rows: list[Row] = []
+    counts: Counter[str] = Counter()
     pending_id = ""
-    for row in rows:
+    for row in read:
         if pending_id:
             row = row._replace(id=row.id or pending_id)
-        stripped = _strip(name, row, found.counts)
+        stripped = _strip(name, row, counts)
         # A row that is left out passes its sentence id on to the next one.
         pending_id = row.id if stripped is None else ""
         if stripped is not None:
-            found.rows.append(stripped)
-    words = [row.word for row in found.rows]
-    if found.separator == _CONLL and words and all(map(_NUMBER.fullmatch, words)):
+            rows.append(stripped)
+    words = [row.word for row in rows]
+    if separator == _CONLL and words and all(map(_NUMBER.fullmatch, words)):
         raise DatasetError(
-            f"{name}, line {found.rows[0].line}: found only numbers in the first column, such as "
+            f"{name}, line {rows[0].line}: found only numbers in the first column, such as "
             f"{words[0]!r}; expected the words. Remove the columns before them, or give "
             f"the file a header with the columns {ID!r}, {WORD!r} and {TAG!r}."
         )
-    return found
+    return rows, separator, counts
 
 
 def _strip(name: str, row: Row, counts: Counter[str]) -> Row | None:

@@ -20,8 +20,7 @@ def resample(
 
     Equal seeds draw the same sentences, so the resamples of two systems are paired.
 
-    :param counts: *Shape:* ``(n_sentences, …)``
-    :return: *Shape:* ``(n_resamples, …)``
+    :return: *Shape:* ``(n_resamples, …)`` from ``(n_sentences, …)``
     """
     n = len(counts)
     flat = counts.reshape(n, -1).astype(np.float64)
