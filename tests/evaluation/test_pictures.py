@@ -5,7 +5,6 @@ import io
 import pandas as pd
 import pytest
 from matplotlib import image
-from matplotlib.colors import to_hex
 
 from ner_lstm_component.evaluation import pictures
 from ner_lstm_component.evaluation.scores import tag_confusion
@@ -29,10 +28,7 @@ def test_draws_what_there_is_data_for(sentences, evaluation, with_itself):
     drawn = pictures.draw_all(evaluation, log=LOG, comparison=with_itself)
     assert list(drawn) == [*ALWAYS, "familiarity", "reliability", "comparison", "learning_curve"]
     for png in drawn.values():
-        height, width, _ = image.imread(io.BytesIO(png)).shape
-        assert 400 < width < 1600
-        assert 400 < height < 1600
-
+        assert 400 < min(image.imread(io.BytesIO(png)).shape[:2]) < 1600
     # Only what there is data for.
     assert list(pictures.draw_all(summarize([sentences[3]], "m", "d"))) == ALWAYS
 
@@ -55,7 +51,6 @@ def test_bars_have_the_heights_of_the_scores(evaluation):
     assert "some model on some data" in ax.get_title()
     assert len(ax.patches) == 3 * 5  # all and four types
     assert ax.patches[0].get_height() == pytest.approx(100 * evaluation.micro.precision)
-    assert len({to_hex(patch.get_facecolor()) for patch in ax.patches}) == 3
     assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["all\n6", "eve\n2"]
 
 
