@@ -903,7 +903,7 @@ def test_processes_forked_after_tensorflow(saved, tmp_path, texts):
 WITHOUT_TENSORFLOW = """
 import sys
 
-sys.modules.update(tensorflow=None, keras=None)
+sys.modules.update(tensorflow=None, keras=None, matplotlib=None, tensorboardX=None)
 
 import json
 import spacy
@@ -1013,8 +1013,8 @@ def test_tensorflow_is_imported_when_needed():
     code = (
         "import sys, ner_lstm_component, spacy;"
         "nlp = spacy.blank('en'); nlp.add_pipe('ner_lstm');"
-        "loaded = {'tensorflow', 'keras', 'pandas', 'sklearn', 'flask'} & set(sys.modules);"
-        "print(sorted(loaded))"
+        "loaded = {'tensorflow', 'keras', 'pandas', 'matplotlib', 'sklearn', 'flask'};"
+        "print(sorted(loaded & set(sys.modules)))"
     )
     assert run("-c", code).stdout.strip() == "[]"
 

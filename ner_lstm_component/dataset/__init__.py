@@ -1,8 +1,8 @@
 """Annotated sentences: read from a CSV or CoNLL file, divided, and made into spaCy Docs.
 
 `files` unpacks and decodes a file, `rows` finds its tokens, `reader` makes sentences of them,
-`splits` divides those into train, dev and test, and `docs` makes Docs. The package needs the
-extra ``train``; nothing that tags text may import it.
+`splits` divides those into train, dev and test, and `docs` makes Docs. Nothing that tags text
+may import the package.
 """
 
 from .docs import Counts, Sentence, count, to_doc, to_docbin

@@ -14,32 +14,22 @@ from spacy.vocab import Vocab
 
 @dataclass(frozen=True)
 class Sentence:
-    """One annotated sentence.
-
-    :param id: the content of the column ``Sentence #``.
-    :param words: the tokens. *Length:* n_tokens, at least 1
-    :param tags: well-formed IOB2 tags. *Length:* n_tokens
-    :param pos: part-of-speech tags, or None if no token has one. *Length:* n_tokens
-    """
+    """One annotated sentence; `id` is the content of the column ``Sentence #``."""
 
     id: str
-    words: tuple[str, ...]
-    tags: tuple[str, ...]
-    pos: tuple[str, ...] | None = None
+    words: tuple[str, ...]  # at least one
+    tags: tuple[str, ...]  # well-formed IOB2, one for each word
+    pos: tuple[str, ...] | None = None  # one for each word; None if no word has one
 
 
 @dataclass(frozen=True)
 class Counts:
-    """The size of a data set.
-
-    :param without_entity: number of sentences without an entity.
-    :param entities: number of entities of each type, the most frequent first.
-    """
+    """The size of a data set."""
 
     sentences: int
     tokens: int
-    without_entity: int
-    entities: dict[str, int]
+    without_entity: int  # sentences
+    entities: dict[str, int]  # of each type, the most frequent first
 
 
 def count(sentences: Iterable[Sentence]) -> Counts:
@@ -53,15 +43,13 @@ def count(sentences: Iterable[Sentence]) -> Counts:
 
 
 def to_doc(sentence: Sentence, vocab: Vocab) -> Doc:
-    """Make the gold-standard Doc of a sentence.
+    """Make the gold-standard Doc of a sentence, with its entities and parts of speech (``tag_``).
 
-    Its ``ents`` are the sentence's entities and its ``tag_`` the part-of-speech tags. Tokens
-    outside of entities are annotated as outside, not as unknown.
+    Tokens outside of entities are annotated as outside, not as unknown.
     """
-    # Without spaces, which the data does not have: has_unknown_spaces then makes spaCy's Corpus
-    # keep these tokens instead of tokenizing a guessed text again. Without sentence starts too:
-    # a Doc is one sentence already, and a sentence splitter trained on the same file would
-    # learn that a text always ends after its first sentence.
+    # The data has no spaces. Without them, spaCy's Corpus keeps these tokens instead of
+    # tokenizing a guessed text. Nor are sentence starts set: a sentence splitter trained on the
+    # same file would learn that a text always ends after its first sentence.
     doc = Doc(vocab, words=sentence.words, tags=sentence.pos)
     doc.set_ents(biluo_tags_to_spans(doc, iob_to_biluo(sentence.tags)), default="outside")
     return doc

@@ -16,8 +16,7 @@ SUFFIXES = (".csv", ".tsv", ".conll", ".iob", ".iob2", ".bio")
 
 _ZIP, _GZIP, _OLE = b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
-# What the zip of a workbook holds: Excel, OpenDocument, Numbers.
-_WORKBOOK_MEMBERS = ("xl/", "content.xml", "Index/Document.iwa")
+_WORKBOOK_MEMBERS = ("xl/", "content.xml", "Index/Document.iwa")  # Excel, OpenDocument, Numbers
 _IS_WORKBOOK = (
     "found a workbook of a spreadsheet program; expected a CSV. Open it there, save the sheet as "
     "'CSV UTF-8' (File > Save As), and give that file."
@@ -32,7 +31,6 @@ class DatasetError(ValueError):
 def read_text(path: Path, encoding: str = AUTO) -> tuple[str, str, str]:
     """Read a text file, which may be compressed by gzip or alone in a zip.
 
-    :param encoding: as in :func:`read_csv`.
     :return: the file's name (for a member of a zip, ``path:member``), its text without a byte
         order mark, and the encoding used.
     :raises DatasetError: if the file is missing, unreadable, a workbook or undecodable.

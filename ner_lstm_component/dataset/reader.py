@@ -17,22 +17,14 @@ from .splits import PARTS
 
 @dataclass(frozen=True)
 class Source:
-    """The content of one file.
+    """The content of one file."""
 
-    :param name: the file's path; for a member of a zip, ``path:member``.
-    :param encoding: the Python name of the encoding that the file was read in.
-    :param sentences: in the order of the file, at least one.
-    :param mended: how many ``I-`` tags that continued no entity were changed to ``B-``.
-    :param separator: what separates the columns, in words.
-    :param remarks: what the reader left out or removed, for people.
-    """
-
-    name: str
-    encoding: str
-    sentences: tuple[Sentence, ...]
-    mended: int
-    separator: str
-    remarks: tuple[str, ...]
+    name: str  # the file's path; for a member of a zip, path:member
+    encoding: str  # the Python name of the encoding that the file was read in
+    sentences: tuple[Sentence, ...]  # in the order of the file, at least one
+    mended: int  # how many I- tags that continued no entity were changed to B-
+    separator: str  # what separates the columns, in words
+    remarks: tuple[str, ...]  # what the reader left out or removed, for people
 
 
 def read_csv(path: Path, *, encoding: str = AUTO, repair_tags: bool = False) -> Source:
@@ -47,31 +39,28 @@ def read_csv(path: Path, *, encoding: str = AUTO, repair_tags: bool = False) -> 
         cp1252 otherwise.
     :param repair_tags: read each ``I-`` that continues no entity of its type as ``B-``, as in
         IOB1, instead of refusing the file.
-    :raises DatasetError: if the file is missing, unreadable, undecodable, empty or not
-        of the form above. The message names the file and the line.
+    :raises DatasetError: if the file cannot be read as described. The message names the line.
     """
     name, text, used = read_text(path, encoding)
-    found = read_rows(name, text)
-    if not found.rows:
+    rows, separator, counts = read_rows(name, text)
+    if not rows:
         raise DatasetError(
             f"{name}: found a header and no rows; expected one row per token. "
             "Check that the right file was given."
         )
-    read = [_sentence(name, rows, repair_tags) for rows in _group(name, found.rows)]
+    read = [_sentence(name, group, repair_tags) for group in _group(name, rows)]
     sentences = tuple(sentence for sentence, _ in read)
-    remarks = _remarks(found.counts, sentences)
-    return Source(name, used, sentences, sum(n for _, n in read), found.separator, remarks)
+    mended, remarks = sum(n for _, n in read), _remarks(counts, sentences)
+    return Source(name, used, sentences, mended, separator, remarks)
 
 
 def read_folder(
     folder: Path, *, encoding: str = AUTO, repair_tags: bool = False
 ) -> dict[str, Source]:
-    """Read data that is split already: ``train.csv``, ``dev.csv`` and ``test.csv``.
+    """Read ``train.csv``, ``dev.csv`` and ``test.csv``, each as :func:`read_csv` does.
 
-    Other suffixes, such as ``.tsv``, ``.conll`` or ``.csv.gz``, are fine too. The options are
-    those of :func:`read_csv`; the encoding is detected for each file.
+    Other suffixes, such as ``.tsv``, ``.conll`` or ``.csv.gz``, are fine too.
 
-    :return: part → the content of its file.
     :raises DatasetError: if a part has no file or two, or as :func:`read_csv` does.
     """
     sources = {}
@@ -92,12 +81,11 @@ def _remarks(counts: Counter[str], sentences: Sequence[Sentence]) -> tuple[str, 
     words, tags, empty, invisible = (counts[k] for k in ("words", "tags", "empty", "invisible"))
     repeated = len(sentences) - len({sentence.id for sentence in sentences})
     ends = f"{counted(words, 'word')} and {counted(tags, 'tag')}"
-    rows = f"{counted(invisible, 'row')} without a visible character in the word"
     again = f"{counted(repeated, 'sentence')} with the id of an earlier one"
     remarks = {
         f"removed blanks or invisible characters at the ends of {ends}": words + tags,
         f"left out {counted(empty, 'row')} without content": empty,
-        f"left out {rows}": invisible,
+        f"left out {counted(invisible, 'row')} without a visible character in the word": invisible,
         f"found {again}, and did not join them": repeated,
     }
     return tuple(remark for remark, n in remarks.items() if n)

@@ -13,7 +13,6 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..decoding.iob2 import is_tag
@@ -24,47 +23,30 @@ ID, WORD, POS, TAG = "Sentence #", "Word", "POS", "Tag"
 
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 _CONLL = "tabs or blanks, an empty line after each sentence (CoNLL)"
+_HOW_TO_QUOTE = 'Quote a word that holds a quotation mark: " is written """".'
 _LINE_END = re.compile(r"\r\n|\r|\n")
-# A tag of IOB2, BILOU or IOBES.
-_TAG_LIKE = re.compile(r"O|[A-Z]-\S+")
+_TAG_LIKE = re.compile(r"O|[A-Z]-\S+")  # of IOB2, BILOU or IOBES
 # Tabs are not quoted by tools that write a lone quotation mark.
 _BARE_QUOTE = re.compile(r'(^|\t)"(\t|$)', re.MULTILINE)
-# A running number, or a sentence's id such as "Sentence: 1".
-_NUMBER = re.compile(r"(.*\W)?\d+")
+_NUMBER = re.compile(r"(.*\W)?\d+")  # running, or a sentence's id such as "Sentence: 1"
 
 
 class Row(NamedTuple):
-    """A token of a file.
+    """A token of a file."""
 
-    :param line: the number of its line, from 1.
-    :param id: the sentence's id; empty on a row that continues a sentence.
-    """
-
-    line: int
-    id: str
+    line: int  # from 1
+    id: str  # of the sentence; empty on a row that continues it
     word: str
     pos: str
     tag: str
 
 
-@dataclass
-class Rows:
-    """The tokens of a file, and what was changed or left out in reading them.
+def read_rows(name: str, text: str) -> tuple[list[Row], str, Counter[str]]:
+    """Read the tokens of a data file; `name` is for messages.
 
-    :param separator: what separates the columns, in words.
-    :param counts: of ``words`` and ``tags`` stripped of blanks or invisible characters, and of
-        rows left out without content (``empty``) or without a visible word (``invisible``).
-    """
-
-    separator: str
-    rows: list[Row] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-
-
-def read_rows(name: str, text: str) -> Rows:
-    """Read the tokens of a data file.
-
-    :param name: the file's name, for messages.
+    :return: the rows, what separates their columns, in words, and the counts: of ``words`` and
+        ``tags`` that were stripped of blanks or invisible characters, and of rows left out
+        without content (``empty``) or without a visible word (``invisible``).
     :raises DatasetError: if the text has neither of the forms above. The message names the line.
     """
     lines = (line for line in io.StringIO(text, newline=None) if not is_invisible(line))
@@ -78,26 +60,28 @@ def read_rows(name: str, text: str) -> Rows:
     known = {d: len({ID, WORD, TAG} & names) for d, names in columns.items()}
     delimiter = max(known, key=lambda d: known[d])
     if not known[delimiter] and _looks_like_conll(text):
-        found, rows = Rows(_CONLL), _conll_rows(name, text)
+        separator, read = _CONLL, _conll_rows(name, text)
     else:
-        found, rows = Rows(_DELIMITERS[delimiter]), _table_rows(name, text, delimiter)
+        separator, read = _DELIMITERS[delimiter], _table_rows(name, text, delimiter)
+    rows: list[Row] = []
+    counts: Counter[str] = Counter()
     pending_id = ""
-    for row in rows:
+    for row in read:
         if pending_id:
             row = row._replace(id=row.id or pending_id)
-        stripped = _strip(name, row, found.counts)
+        stripped = _strip(name, row, counts)
         # A row that is left out passes its sentence id on to the next one.
         pending_id = row.id if stripped is None else ""
         if stripped is not None:
-            found.rows.append(stripped)
-    words = [row.word for row in found.rows]
-    if found.separator == _CONLL and words and all(map(_NUMBER.fullmatch, words)):
+            rows.append(stripped)
+    words = [row.word for row in rows]
+    if separator == _CONLL and words and all(map(_NUMBER.fullmatch, words)):
         raise DatasetError(
-            f"{name}, line {found.rows[0].line}: found only numbers in the first column, such as "
+            f"{name}, line {rows[0].line}: found only numbers in the first column, such as "
             f"{words[0]!r}; expected the words. Remove the columns before them, or give "
             f"the file a header with the columns {ID!r}, {WORD!r} and {TAG!r}."
         )
-    return found
+    return rows, separator, counts
 
 
 def _strip(name: str, row: Row, counts: Counter[str]) -> Row | None:
@@ -141,11 +125,9 @@ def _strip(name: str, row: Row, counts: Counter[str]) -> Row | None:
 
 def _table_rows(name: str, text: str, delimiter: str) -> Iterator[Row]:
     records = _records(name, text, delimiter)
-    line, header = next(found for found in records if not is_invisible("".join(found[1])))
-    header = [strip_invisible(cell) for cell in header]
+    line, names = next(found for found in records if not is_invisible("".join(found[1])))
+    header = [strip_invisible(cell) for cell in names]
     _check_header(name, line, header)
-    at_id, at_word, at_tag = header.index(ID), header.index(WORD), header.index(TAG)
-    at_pos = header.index(POS) if POS in header else None
     for line, record in records:
         if is_invisible("".join(record)):
             yield Row(line, "", "", "", "")
@@ -156,15 +138,16 @@ def _table_rows(name: str, text: str, delimiter: str) -> Iterator[Row]:
                 f"{len(header)}, as in the header. Quote a word that holds "
                 f"{_DELIMITERS[delimiter]} or a quotation mark."
             )
-        word = record[at_word]
+        cells = dict(zip(header, record, strict=True))
+        word = cells[WORD]
         if delimiter in word and _LINE_END.search(word):
             raise DatasetError(
                 f"{name}, line {line}: found a word of several lines, which begins "
                 f"{word[:20]!r}; expected a quotation mark that opens a field to be closed in "
-                'it. Quote a word that holds a quotation mark: " is written """".'
+                f"it. {_HOW_TO_QUOTE}"
             )
-        pos = "" if at_pos is None else strip_invisible(record[at_pos])
-        yield Row(line, strip_invisible(record[at_id]), word, pos, record[at_tag])
+        pos = strip_invisible(cells.get(POS, ""))
+        yield Row(line, strip_invisible(cells[ID]), word, pos, cells[TAG])
 
 
 def _records(name: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -186,8 +169,7 @@ def _records(name: str, text: str, delimiter: str) -> Iterator[tuple[int, list[s
     except csv.Error as error:
         raise DatasetError(
             f"{name}, line {line}: not valid CSV ({error}); expected fields separated by "
-            f'{_DELIMITERS[delimiter]}. Quote a word that holds a quotation mark: " is '
-            'written """".'
+            f"{_DELIMITERS[delimiter]}. {_HOW_TO_QUOTE}"
         ) from error
 
 

@@ -22,8 +22,7 @@ MAX_SEED = 2**32 - 1  # the largest that NumPy's generator takes
 
 # Public results on the Groningen Meaning Bank file are reported on the test part that
 # these two numbers give: they are part of the data, not a setting.
-_COMMUNITY_SEED = 42
-_COMMUNITY_TEST_SHARE = 0.2
+_COMMUNITY_SEED, _COMMUNITY_TEST_SHARE = 42, 0.2
 
 
 class Split(str, Enum):
@@ -44,26 +43,22 @@ def split_sentences(
     occur in several of its parts.
 
     :param sentences: at least 3 distinct texts, or ids for ``community``.
-    :param split: a member of :class:`Split` or its name.
     :param seed: of the random draw, 0 to 2³² - 1.
     :raises DatasetError: if there are too few sentences, or on a wrong argument.
     """
     if not 0 <= seed <= MAX_SEED:
         raise DatasetError(f"seed: found {seed}; expected a number from 0 to {MAX_SEED}.")
     keys: list[tuple[str, ...]]
-    test_size: float
-    dev_size: float
+    sizes: tuple[float, float]  # of test and dev
     if split == Split.deduplicated:
         keys, what = [sentence.words for sentence in sentences], "distinct texts"
         distinct = list(dict.fromkeys(keys))  # in a fixed order: the draw depends on it
-        test_size = dev_size = max(1, round(len(distinct) / 10))
-        test_seed = seed
+        test_seed, sizes = seed, (max(1, round(len(distinct) / 10)),) * 2
     elif split == Split.community:
         keys, what = [(sentence.id,) for sentence in sentences], "sentence ids"
         # Sorted as strings ("Sentence: 10" before "Sentence: 2"): the draw depends on it.
         distinct = sorted(set(keys))
-        test_size, dev_size = _COMMUNITY_TEST_SHARE, 0.1
-        test_seed = _COMMUNITY_SEED
+        test_seed, sizes = _COMMUNITY_SEED, (_COMMUNITY_TEST_SHARE, 0.1)
     else:
         names = " or ".join(repr(member.value) for member in Split)
         raise DatasetError(f"split: found {split!r}; expected {names}.")
@@ -72,8 +67,8 @@ def split_sentences(
             f"too few sentences to split: found {len(distinct)} {what}; expected at least "
             f"{len(PARTS)}. Give more data, or a folder with train.csv, dev.csv and test.csv."
         )
-    rest, test = train_test_split(distinct, test_size=test_size, random_state=test_seed)
-    _, dev = train_test_split(rest, test_size=dev_size, random_state=seed)
+    rest, test = train_test_split(distinct, test_size=sizes[0], random_state=test_seed)
+    _, dev = train_test_split(rest, test_size=sizes[1], random_state=seed)
     part_of = dict.fromkeys(dev, "dev") | dict.fromkeys(test, "test")
     parts: dict[str, list[Sentence]] = {part: [] for part in PARTS}
     for sentence, key in zip(sentences, keys, strict=True):

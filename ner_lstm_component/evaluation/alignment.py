@@ -16,13 +16,7 @@ from typing import NamedTuple
 
 
 class Entity(NamedTuple):
-    """An entity on the tokens of the gold annotation.
-
-    :param start: its first token.
-    :param end: one past its last token.
-    :param label: its type.
-    :param confidence: the model's probability of it, if there is one.
-    """
+    """An entity on the tokens of the gold annotation; `end` is one past its last token."""
 
     start: int
     end: int

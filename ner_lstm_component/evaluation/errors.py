@@ -22,14 +22,11 @@ SUSPECT_CONFIDENCE = 0.8
 
 @dataclass(frozen=True)
 class Mistake:
-    """An error in its sentence.
-
-    :param evidence: why the annotation may be wrong instead; empty if that was not examined.
-    """
+    """An error in its sentence."""
 
     sentence: Sentence
     pair: Pair
-    evidence: str = ""
+    evidence: str = ""  # that the annotation is wrong instead
 
     @property
     def confidence(self) -> float | None:
@@ -46,17 +43,12 @@ class Mistake:
 
 @dataclass(frozen=True)
 class ErrorGroup:
-    """Errors of one kind.
-
-    :param gold: the type in the data; None for spurious entities.
-    :param predicted: the predicted type; None for missed ones.
-    :param gain: the increase in micro F1 if all of them were corrected.
-    """
+    """Errors of one kind, with the types in the data and in the predictions."""
 
     outcome: Outcome
     gold: str | None
     predicted: str | None
-    gain: float
+    gain: float  # in micro F1, if all of them were corrected
     mistakes: list[Mistake]
 
 
@@ -79,14 +71,13 @@ def costly_groups(sentences: Sequence[Sentence]) -> list[ErrorGroup]:
     for mistake in mistakes_of(sentences):
         gold, predicted = (ent and ent.label for ent in mistake.pair)
         groups[mistake.pair.outcome, gold, predicted].append(mistake)
-    n_gold = sum(len(sentence.gold) for sentence in sentences)
-    n_predicted = sum(len(sentence.predicted) for sentence in sentences)
+    total = sum(len(sentence.gold) + len(sentence.predicted) for sentence in sentences)
     n_correct = sum(len(sentence.correct) for sentence in sentences)
 
     def gain(outcome: Outcome, n: int) -> float:
         correct = n_correct + n * (outcome is not Outcome.SPURIOUS)
-        predicted = n_predicted + n * ((outcome is Outcome.MISSED) - (outcome is Outcome.SPURIOUS))
-        return 2 * correct / max(n_gold + predicted, 1) - 2 * n_correct / (n_gold + n_predicted)
+        corrected = total + n * ((outcome is Outcome.MISSED) - (outcome is Outcome.SPURIOUS))
+        return 2 * correct / max(corrected, 1) - 2 * n_correct / total
 
     found = [ErrorGroup(*key, gain(key[0], len(each)), each) for key, each in groups.items()]
     return sorted(found, key=lambda group: -group.gain)
@@ -103,7 +94,6 @@ def suspect_annotations(
 ) -> list[Mistake]:
     """Errors where the same words are annotated elsewhere as the model has predicted them here.
 
-    :param training: other annotated sentences to search for the same words.
     :return: the best supported errors first, one for each text and reading.
     """
     doubted = [

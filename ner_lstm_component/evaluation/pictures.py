@@ -38,24 +38,22 @@ def draw_all(
 
     :return: name → PNG.
     """
-    about = f"{evaluation.model} on {evaluation.data}"
+    tags, entities, about = evaluation.tags, evaluation.entities, _about(evaluation)
     figures = {
-        "types": draw_types(evaluation, about),
-        "tags_counts": draw_confusion(evaluation.tags, f"IOB2 tags, counts\n{about}"),
+        "types": draw_types(evaluation),
+        "tags_counts": draw_confusion(tags, f"IOB2 tags, counts\n{about}"),
         "tags_normalized": draw_confusion(
-            evaluation.tags, f"IOB2 tags, % of each row\n{about}", normalized=True
+            tags, f"IOB2 tags, % of each row\n{about}", normalized=True
         ),
-        "entities": draw_confusion(evaluation.entities, f"Entity types, counts\n{about}"),
+        "entities": draw_confusion(entities, f"Entity types, counts\n{about}"),
         "lengths": draw_groups(
             evaluation.lengths, f"F1 by sentence length\n{about}", "tokens in the sentence"
         ),
     }
     if evaluation.familiarity is not None:
-        figures["familiarity"] = draw_groups(
-            evaluation.familiarity,
-            f"F1 by whether training had the entity\n{about}",
-            "words and type in the training part",
-        )
+        title = f"F1 by whether training had the entity\n{about}"
+        known = "words and type in the training part"
+        figures["familiarity"] = draw_groups(evaluation.familiarity, title, known)
     if evaluation.calibration is not None:
         figures["reliability"] = draw_reliability(evaluation.calibration, f"Reliability\n{about}")
     if comparison is not None:
@@ -65,17 +63,14 @@ def draw_all(
     return {name: to_png(figure) for name, figure in figures.items()}
 
 
-def draw_types(evaluation: Evaluation, about: str) -> Figure:
+def draw_types(evaluation: Evaluation) -> Figure:
     """Precision, recall and F1 of each type and overall, as bars with intervals."""
-    scores: dict[str, Score] = {"all": evaluation.micro, **evaluation.types}
-    figure, ax = _figure(max(6.0, 1.6 + 0.95 * len(scores)), 4.4)
-    for k, measure in enumerate(MEASURES):
-        places = np.arange(len(scores)) + (k - 1) * 0.26
-        _bars(ax, places, list(scores.values()), measure, 0.26, _COLORS[measure], _NAMES[measure])
-    _percent_axis(ax, [f"{name}\n{score.gold:,}" for name, score in scores.items()])
-    ax.axvline(0.5, color=GREY, linewidth=0.8)
-    ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
-    ax.set_title(f"Precision, recall and F1 of each type\n{about}")
+    scores = _all_and_types(evaluation)
+    figure, ax = _bars(
+        [f"{name}\n{score.gold:,}" for name, score in scores.items()],
+        [(_NAMES[m], m, _COLORS[m], list(scores.values())) for m in MEASURES],
+    )
+    ax.set(title=f"Precision, recall and F1 of each type\n{_about(evaluation)}", ylabel="in %")
     return figure
 
 
@@ -106,11 +101,11 @@ def draw_confusion(confusion: pd.DataFrame, title: str, *, normalized: bool = Fa
 
 def draw_groups(scores: Mapping[str, Score], title: str, xlabel: str) -> Figure:
     """F1 of groups of sentences or entities, with intervals."""
-    figure, ax = _figure(max(5.6, 1.4 + 0.85 * len(scores)), 4.0)
-    tops = _bars(ax, np.arange(len(scores)), list(scores.values()), "f1", 0.6, BLUE)
-    for place, (score, top) in enumerate(zip(scores.values(), tops, strict=True)):
-        ax.text(place, top + 1.5, f"{100 * score.f1:.1f}", ha="center", fontsize=9)
-    _percent_axis(ax, [f"{name}\n{score.gold:,}" for name, score in scores.items()])
+    names = [f"{name}\n{score.gold:,}" for name, score in scores.items()]
+    figure, ax = _bars(names, [("", "f1", BLUE, list(scores.values()))])
+    for place, score in enumerate(scores.values()):
+        top = max(score.f1, *(score.intervals.get("f1") or [0]))
+        ax.text(place, 100 * top + 1.5, f"{100 * score.f1:.1f}", ha="center", fontsize=9)
     ax.set(xlabel=f"{xlabel}, and number of gold entities", ylabel="strict F1 in %", title=title)
     return figure
 
@@ -133,15 +128,11 @@ def draw_reliability(bins: Reliability, title: str) -> Figure:
 
 def draw_comparison(comparison: Comparison) -> Figure:
     """F1 of two pipelines, for each type and overall."""
-    names = ["all", *comparison.types]
-    figure, ax = _figure(max(6.0, 1.6 + 0.85 * len(names)), 4.4)
-    for k, evaluation in enumerate((comparison.first, comparison.second)):
-        scores = {"all": evaluation.micro, **evaluation.types}
-        places = np.array([names.index(name) for name in scores]) + (k - 0.5) * 0.38
-        _bars(ax, places, list(scores.values()), "f1", 0.38, (BLUE, ORANGE)[k], evaluation.model)
-    _percent_axis(ax, names)
-    ax.axvline(0.5, color=GREY, linewidth=0.8)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)
+    names, bars = ["all", *comparison.types], []
+    for color, evaluation in ((BLUE, comparison.first), (ORANGE, comparison.second)):
+        scores = _all_and_types(evaluation)
+        bars.append((evaluation.model, "f1", color, [scores.get(name) for name in names]))
+    figure, ax = _bars(names, bars)
     ax.set(ylabel="strict F1 in %", title=f"F1 of both pipelines\n{comparison.first.data}")
     return figure
 
@@ -155,14 +146,13 @@ def draw_learning_curve(log: Sequence[LogStep], title: str) -> Figure:
     losses = pd.DataFrame([entry.losses for entry in trained], index=steps)
     figure = Figure(figsize=(7.0, 5.4), dpi=_DPI, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    names = [("ents_p", "precision", "o"), ("ents_r", "recall", "s"), ("ents_f", "f1", "D")]
-    for name, measure, marker in names:
+    for name, measure, marker in zip(("ents_p", "ents_r", "ents_f"), MEASURES, "osD", strict=True):
         if name in scores:
             color, label = _COLORS[measure], _NAMES[measure]
-            upper.plot(steps, scores[name], color=color, marker=marker, markersize=4, label=label)
+            upper.plot(steps, scores[name], color=color, marker=marker, label=label)
     if not upper.lines:
         values = [100 * entry.score for entry in trained]
-        upper.plot(steps, values, color=GREEN, marker="D", markersize=4, label="score")
+        upper.plot(steps, values, color=GREEN, marker="D", label="score")
     best = max(trained, key=lambda entry: entry.score)
     upper.axvline(best.step, color=GREY, linestyle="--", linewidth=1)
     upper.annotate(
@@ -196,6 +186,14 @@ def to_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def _about(evaluation: Evaluation) -> str:
+    return f"{evaluation.model} on {evaluation.data}"
+
+
+def _all_and_types(evaluation: Evaluation) -> dict[str, Score]:
+    return {"all": evaluation.micro, **evaluation.types}
+
+
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     ax = figure.subplots()
@@ -204,28 +202,29 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _bars(
-    ax: Axes,
-    places: np.ndarray,
-    scores: Sequence[Score],
-    measure: str,
-    width: float,
-    color: str,
-    label: str | None = None,
-) -> np.ndarray:
-    """Draw scores in percent with their intervals, and return the upper ends of both."""
-    heights = np.array([100 * getattr(score, measure) for score in scores])
-    known = [score.intervals.get(measure) or (np.nan, np.nan) for score in scores]
-    low, high = 100 * np.array(known).reshape(-1, 2).T
-    ax.bar(places, heights, width * 0.92, color=color, label=label)
-    ax.vlines(places, low, high, color="black", linewidth=1)
-    return np.fmax(heights, high)
+    names: Sequence[str], series: Sequence[tuple[str, str, str, Sequence[Score | None]]]
+) -> tuple[Figure, Axes]:
+    """Draw series of scores in percent side by side, with their intervals.
 
-
-def _percent_axis(ax: Axes, names: Sequence[str]) -> None:
+    :param series: label, measure, color and the score for each name, if there is one.
+    """
+    figure, ax = _figure(max(6.0, 1.6 + 0.95 * len(names)), 4.4)
+    width = 0.78 / len(series)
+    for k, (label, measure, color, scores) in enumerate(series):
+        places = np.arange(len(names)) + (k - (len(series) - 1) / 2) * width
+        heights = [100 * getattr(score, measure, np.nan) for score in scores]
+        known = [(score and score.intervals.get(measure)) or (np.nan, np.nan) for score in scores]
+        ax.bar(places, heights, width * 0.92, color=color, label=label)
+        ax.vlines(places, *(100 * np.reshape(known, (-1, 2)).T), color="black", linewidth=1)
+    if len(series) > 1:
+        ax.axvline(0.5, color=GREY, linewidth=0.8)  # between all and the types
+        ncols = 3 if len(series) == 3 else 1  # names of pipelines may be long
+        figure.legend(loc="outside lower center", ncols=ncols, frameon=False)
     ax.set_xticks(range(len(names)), names)
-    ax.set(ylim=(0, 104), yticks=range(0, 101, 20), ylabel="in %")
+    ax.set(ylim=(0, 104), yticks=range(0, 101, 20))
     ax.grid(axis="y", color=_LIGHT, linewidth=0.6)
     ax.set_axisbelow(True)
+    return figure, ax
 
 
 def _percent(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The pipeline's entities beside the annotated ones: the sentences to compute scores from."""
+"""The pipeline's entities and the annotated ones, on the same tokens."""
 
 from __future__ import annotations
 
@@ -16,24 +16,18 @@ from spacy.training import Example
 from spacy.util import minibatch
 
 from ..decoding.confidence import CONFIDENCE
-from ..decoding.iob2 import ENT_MISSING, OUTSIDE
+from ..decoding.iob2 import ENT_MISSING
 from .alignment import Entity, Pair, align
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """An annotated Doc, usually of one sentence, and the entities predicted for it.
-
-    :param words: the tokens of the annotation.
-    :param gold: its entities.
-    :param predicted: the pipeline's entities, on the same tokens.
-    :param missing: the positions of tokens without annotation.
-    """
+    """An annotated Doc, usually of one sentence, and the entities predicted on its tokens."""
 
     words: tuple[str, ...]
     gold: tuple[Entity, ...]
     predicted: tuple[Entity, ...] = ()
-    missing: frozenset[int] = frozenset()
+    missing: frozenset[int] = frozenset()  # the positions of tokens without annotation
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -52,10 +46,7 @@ class Sentence:
 
 
 def predict(nlp: Language, examples: Sequence[Example]) -> Iterator[Doc]:
-    """Tag the ``predicted`` Docs of examples.
-
-    :return: the Docs, one at a time, so that progress can be shown.
-    """
+    """Tag the ``predicted`` Docs of examples, and yield each, so that progress can be shown."""
     for example, doc in zip(examples, nlp.pipe(eg.predicted for eg in examples), strict=True):
         example.predicted = doc
         yield doc
@@ -67,10 +58,7 @@ def sets_entities(nlp: Language) -> bool:
 
 
 def confidences(nlp: Language, docs: Sequence[Doc]) -> list[NDArray[np.float64]] | None:
-    """The model's probability of each entity on the Docs.
-
-    They are read from ``Span._.confidence`` if the pipeline sets it, and otherwise computed by
-    the component.
+    """Read the probability of each entity from ``Span._.confidence``, or have it computed.
 
     :return: an array for each Doc, with NaN for entities without a confidence; None if no
         component of the pipeline gives probabilities, such as with spaCy's own ``ner``.
@@ -133,12 +121,3 @@ def _sentence(example: Example, confidences: NDArray[np.float64] | None) -> Sent
             value = None if np.isnan(confidence) else float(confidence)
             predicted.append(Entity(start, end, ent.label_, value))
     return replace(sentence, predicted=tuple(predicted))
-
-
-def tags_of(n_tokens: int, entities: Iterable[Entity]) -> list[str]:
-    """The IOB2 tags of entities; of overlapping ones, the first is kept."""
-    tags = [OUTSIDE] * n_tokens
-    for start, end, label, _ in entities:
-        if all(tag == OUTSIDE for tag in tags[start:end]):
-            tags[start:end] = [f"B-{label}"] + [f"I-{label}"] * (end - start - 1)
-    return tags

@@ -9,13 +9,10 @@ from numpy.typing import NDArray
 
 
 class Reliability(NamedTuple):
-    """Bins of entities, the least confident first.
+    """Bins of entities, the least confident first. *Shape:* ``(n_bins,)`` each.
 
-    :param size: number of entities.
-    :param confidence: their mean confidence.
+    :param confidence: the mean confidence of a bin's entities.
     :param accuracy: the share of correct ones.
-
-    *Shape:* ``(n_bins,)`` each
     """
 
     size: NDArray[np.int64]
@@ -26,10 +23,9 @@ class Reliability(NamedTuple):
     def expected_calibration_error(self) -> float:
         """The mean distance between confidence and accuracy, weighted by the bins' sizes.
 
-        This is the measure of Naeini, Cooper and Hauskrecht ("Obtaining Well Calibrated
-        Probabilities Using Bayesian Binning", 2015), with the bins of equal mass of Nguyen and
-        O'Connor ("Posterior Calibration and Exploratory Analysis for Natural Language
-        Processing Models", 2015).
+        The measure of Naeini, Cooper and Hauskrecht ("Obtaining Well Calibrated Probabilities
+        Using Bayesian Binning", 2015), with the bins of equal mass of Nguyen and O'Connor
+        ("Posterior Calibration and Exploratory Analysis for NLP Models", 2015).
         """
         return float(np.average(np.abs(self.accuracy - self.confidence), weights=self.size))
 
@@ -41,15 +37,11 @@ def reliability(
 
     :param confidence: of each predicted entity. *Shape:* ``(n_entities,)``
     :param correct: whether it is correct. *Shape:* ``(n_entities,)``
-    :param bins: their number, at most that of the entities; sizes differ by one at most.
     :raises ValueError: without entities.
     """
     if len(confidence) == 0:
         raise ValueError("There is no entity with a confidence, so there is nothing to bin.")
     order = np.argsort(confidence, kind="stable")
     members = np.array_split(order, min(bins, len(order)))
-    return Reliability(
-        np.array([len(chosen) for chosen in members]),
-        np.array([confidence[chosen].mean() for chosen in members]),
-        np.array([correct[chosen].mean() for chosen in members]),
-    )
+    means = ([values[chosen].mean() for chosen in members] for values in (confidence, correct))
+    return Reliability(np.array([len(chosen) for chosen in members]), *map(np.array, means))

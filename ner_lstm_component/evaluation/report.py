@@ -1,7 +1,4 @@
-"""An evaluation as JSON for machines, and as Markdown and one HTML file for people.
-
-``report_sections.jinja`` says what both reports show; their own templates only lay it out.
-"""
+"""An evaluation as JSON, Markdown and HTML; both reports show ``report_sections.jinja``."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import is_dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -25,9 +22,10 @@ from markupsafe import Markup
 from spacy.displacy import EntityRenderer
 
 from .alignment import Entity
-from .errors import Mistake
+from .errors import ErrorGroup, Mistake
 from .predictions import Sentence
-from .summary import Comparison, Evaluation
+from .scores import MEASURES, Score
+from .summary import Comparison, Difference, Evaluation
 
 METRICS, MARKDOWN, HTML = "metrics.json", "report.md", "report.html"
 PICTURES = "report_files"  # the pictures of the Markdown report; replaced as a whole
@@ -49,14 +47,14 @@ def write_report(
 ) -> list[Path]:
     """Write `METRICS`, `MARKDOWN` with its pictures, and `HTML`; each is replaced in one move.
 
-    :param pictures: name → PNG, as of :func:`pictures.draw_all`.
+    :param pictures: name → PNG, from :func:`pictures.draw_all`.
     :return: the paths of the three files.
     :raises OSError: if something cannot be written.
     """
     metrics = json.dumps(as_json(evaluation, comparison), indent=2, ensure_ascii=False) + "\n"
-    files = {METRICS: metrics}
-    for name in (MARKDOWN, HTML):
-        files[name] = render(f"{name}.jinja", evaluation, pictures, comparison)
+    names = (MARKDOWN, HTML)
+    reports = {name: render(f"{name}.jinja", evaluation, pictures, comparison) for name in names}
+    files = {METRICS: metrics, **reports}
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".evaluate-", dir=folder) as scratch:
         drawn = Path(scratch) / PICTURES
@@ -72,28 +70,20 @@ def write_report(
 
 
 def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dict[str, Any]:
-    """The figures, from 0 to 1.
-
-    ``ents_p``, ``ents_r``, ``ents_f`` and ``ents_per_type`` are named as by spaCy.
-    """
+    """The figures, from 0 to 1; ``ents_…`` are named as by spaCy's scorer."""
     micro, types, calibration = evaluation.micro, evaluation.types, evaluation.calibration
+    names = ("model", "micro", "macro", "types")
     metrics: dict[str, Any] = {
-        "model": evaluation.model,
-        "data": evaluation.data,
+        **{name: getattr(evaluation, name) for name in names},
+        **{name: getattr(evaluation, name) for name in ("data", "documents", "tokens", "notes")},
+        "relaxed": evaluation.relaxed,
         "ents_p": micro.precision,
         "ents_r": micro.recall,
         "ents_f": micro.f1,
         "ents_per_type": {
             label: {"p": s.precision, "r": s.recall, "f": s.f1} for label, s in types.items()
         },
-        "documents": evaluation.documents,
-        "tokens": evaluation.tokens,
         "entities": {label: score.gold for label, score in types.items() if score.gold},
-        "notes": evaluation.notes,
-        "micro": micro,
-        "macro": evaluation.macro,
-        "types": types,
-        "relaxed": evaluation.relaxed,
         "tag_confusion": evaluation.tags,
         "entity_confusion": evaluation.entities,
         "by_sentence_length": evaluation.lengths,
@@ -115,29 +105,21 @@ def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
         ],
     }
     if comparison is not None:
-        second = comparison.second
         metrics["comparison"] = {
-            "model": second.model,
-            "micro": second.micro,
-            "macro": second.macro,
-            "types": second.types,
+            **{name: getattr(comparison.second, name) for name in names},
             "differences": comparison.overall,
             "f1_differences_of_types": comparison.types,
             "shuffles": comparison.n_shuffles,
         }
-    return _plain(metrics)
+    return json.loads(json.dumps(metrics, default=_plain))
 
 
 def _plain(value: Any) -> Any:
-    """Turn dataclasses, matrices and arrays into what JSON has."""
+    """Turn a matrix, an array or a dataclass into what JSON has."""
     if isinstance(value, pd.DataFrame):
         names = {"rows": list(value.index), "columns": list(value.columns)}
         return {**names, "counts": value.to_numpy().tolist()}
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if is_dataclass(value):
-        value = vars(value)
-    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
+    return value.tolist() if isinstance(value, np.ndarray) else vars(value)
 
 
 def render(
@@ -156,11 +138,16 @@ def render(
         keep_trailing_newline=True,
     )
     colors = {label: _TINTS[k % len(_TINTS)] for k, label in enumerate(evaluation.labels)}
-    environment.filters["markdown"] = escape_markdown
-    environment.filters["base64"] = lambda png: base64.b64encode(png).decode("ascii")
-    environment.filters["window"] = window
-    environment.filters["brackets"] = _brackets
-    environment.filters["displacy"] = partial(_displacy, colors=colors)
+    environment.filters |= {
+        "markdown": escape_markdown,
+        "base64": lambda png: base64.b64encode(png).decode("ascii"),
+        "score_table": _score_table,
+        "comparison_table": _comparison_table,
+        "error_table": _error_table,
+        "window": window,
+        "brackets": _brackets,
+        "displacy": partial(_displacy, colors=colors),
+    }
     text = environment.get_template(template).render(
         evaluation=evaluation, comparison=comparison, pictures=pictures, pictures_folder=PICTURES
     )
@@ -172,41 +159,80 @@ def escape_markdown(text: str) -> str:
     return _MARKDOWN_SPECIAL.sub(r"\\\1", text)
 
 
+# --- tables, as rows of cells; the first row is the header -----------------------------
+
+
+def _score_table(scores: Mapping[str, Score], intervals: bool = True) -> list[list[str]]:
+    rows = [["", "precision", "recall", "F1", "gold", "predicted", "correct"]]
+    for name, score in scores.items():
+        row = [name]
+        for measure in MEASURES:
+            bounds = score.intervals.get(measure) if intervals else None
+            row.append(f"{100 * getattr(score, measure):.2f}{_within(bounds)}")
+        rows.append([*row, f"{score.gold:,}", f"{score.predicted:,}", f"{score.correct:,}"])
+    return rows
+
+
+def _comparison_table(comparison: Comparison) -> list[list[str]]:
+    first, second = comparison.first, comparison.second
+
+    def row(name: str, measure: str, found: Difference, *scores: Score | None) -> list[str]:
+        values = [f"{100 * getattr(score, measure):.2f}" if score else "–" for score in scores]
+        difference = f"{100 * found.value:+.2f}{_within(found.bounds, '+')}"
+        p_value = "" if found.p_value is None else f"{found.p_value:.4f}"
+        return [f"{name} {measure.replace('f1', 'F1')}", *values, difference, p_value]
+
+    rows = [["", first.model, second.model, "difference", "p"]]
+    for average, differences in comparison.overall.items():
+        scores = getattr(first, average), getattr(second, average)
+        rows += [row(average, measure, found, *scores) for measure, found in differences.items()]
+    for label, found in comparison.types.items():
+        rows.append(row(label, "f1", found, first.types.get(label), second.types.get(label)))
+    return rows
+
+
+def _error_table(groups: Iterable[ErrorGroup]) -> list[list[str]]:
+    rows = [["error", "number", "F1"]]
+    for group in groups:
+        types = " → ".join(dict.fromkeys(filter(None, (group.gold, group.predicted))))
+        count, gain = f"{len(group.mistakes):,}", f"{100 * group.gain:+.2f}"
+        rows.append([f"{group.outcome.value}: {types}", count, gain])
+    return rows
+
+
+def _within(bounds: tuple[float, float] | None, sign: str = "") -> str:
+    if bounds is None:
+        return ""
+    low, high = (f"{100 * bound:{sign}.1f}" for bound in bounds)
+    return f" ({low} to {high})"
+
+
 # --- errors in their sentences ---------------------------------------------------------
 
 
 def window(mistake: Mistake) -> Sentence:
-    """The part of a long document around an error; all of a sentence."""
+    """The part of a document around an error; of overlapping entities, the first is kept."""
     sentence, around = mistake.sentence, [ent for ent in mistake.pair if ent is not None]
     start = max(0, min(ent.start for ent in around) - CONTEXT)
     end = min(len(sentence.words), max(ent.end for ent in around) + CONTEXT)
-    gold, predicted = (
-        tuple(
-            ent._replace(start=ent.start - start, end=ent.end - start)
-            for ent in entities
-            if start <= ent.start and ent.end <= end
-        )
-        for entities in (sentence.gold, sentence.predicted)
-    )
+
+    def inside(entities: Iterable[Entity]) -> tuple[Entity, ...]:
+        kept: list[Entity] = []
+        for ent in sorted(entities):
+            is_free = not kept or kept[-1].end <= ent.start - start
+            if start <= ent.start and ent.end <= end and is_free:
+                kept.append(ent._replace(start=ent.start - start, end=ent.end - start))
+        return tuple(kept)
+
+    gold, predicted = inside(sentence.gold), inside(sentence.predicted)
     return replace(sentence, words=sentence.words[start:end], gold=gold, predicted=predicted)
 
 
-def _without_overlaps(entities: Iterable[Entity]) -> list[Entity]:
-    """Sort entities from left to right; of overlapping ones, keep the first."""
-    kept: list[Entity] = []
-    for ent in sorted(entities):
-        if not kept or kept[-1].end <= ent.start:
-            kept.append(ent)
-    return kept
-
-
-def _brackets(entities: Iterable[Entity], sentence: Sentence) -> str:
-    parts: list[str] = []
-    position = 0
-    for ent in _without_overlaps(entities):
-        parts += [*sentence.words[position : ent.start], f"[{sentence.text(ent)} {ent.label}]"]
-        position = ent.end
-    return " ".join([*parts, *sentence.words[position:]])
+def _brackets(entities: Sequence[Entity], sentence: Sentence) -> str:
+    words = list(sentence.words)
+    for ent in reversed(entities):
+        words[ent.start : ent.end] = [f"[{sentence.text(ent)} {ent.label}]"]
+    return " ".join(words)
 
 
 def _displacy(entities: Iterable[Entity], sentence: Sentence, colors: dict[str, str]) -> Markup:
@@ -214,7 +240,7 @@ def _displacy(entities: Iterable[Entity], sentence: Sentence, colors: dict[str, 
     # displaCy escapes the text, but not the labels.
     spans = [
         {"start": starts[ent.start], "end": starts[ent.end] - 1, "label": escape(ent.label)}
-        for ent in _without_overlaps(entities)
+        for ent in entities
     ]
     renderer = EntityRenderer({"colors": {escape(k): color for k, color in colors.items()}})
     return Markup(renderer.render([{"text": " ".join(sentence.words), "ents": spans}]))

@@ -20,8 +20,7 @@ def resample(
 
     Equal seeds draw the same sentences, so the resamples of two systems are paired.
 
-    :param counts: *Shape:* ``(n_sentences, …)``
-    :return: *Shape:* ``(n_resamples, …)``
+    :return: *Shape:* ``(n_resamples, …)`` from ``(n_sentences, …)``
     """
     n = len(counts)
     flat = counts.reshape(n, -1).astype(np.float64)
@@ -53,8 +52,7 @@ def approximate_randomization(
     accurate tests for the statistical significance of result differences"), stratified by
     sentence. The p-value is two-sided and never 0: (1 + n_as_large) / (1 + n_shuffles).
 
-    :param first: counts of each sentence. *Shape:* ``(n_sentences, …)``
-    :param second: counts of the other system, on the same sentences.
+    :param first: counts of each sentence, as in `second`. *Shape:* ``(n_sentences, …)``
     :param statistic: from summed counts to measures: ``(n, …)`` → ``(n, n_measures)``.
     :return: a p-value for each measure. *Shape:* ``(n_measures,)``
     :raises ValueError: if the shapes differ.
@@ -65,8 +63,7 @@ def approximate_randomization(
             f"shapes {first.shape} and {second.shape}"
         )
     sums = np.stack([first.sum(0), second.sum(0)])
-    values = statistic(sums)
-    observed = np.abs(values[0] - values[1])
+    observed = np.abs(np.subtract(*statistic(sums)))
     changes = (second - first).reshape(len(first), -1)
     # Where both gave the same answer, exchanging it changes nothing.
     changes = changes[changes.any(axis=1)].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 from counts: overall, of each type, and of groups of the data.
+"""Precision, recall and F1, overall, by type and by groups of the data; confusion matrices.
 
 Counts are integers in the last axis of an array, in the order correct, gold, predicted. To add
 up sentences, types or resamples is to sum over another axis.
@@ -7,13 +7,15 @@ up sentences, types or resamples is to sum over another axis.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from .alignment import Outcome, Pair
+from ..decoding.iob2 import OUTSIDE, tag_names
+from .alignment import Entity, Outcome, Pair
 from .predictions import Sentence
 from .resampling import Statistic, interval, resample
 
@@ -30,6 +32,9 @@ RELAXED: dict[str, dict[Outcome, float]] = {
 # Upper ends of the groups of sentence lengths, in tokens; the last group has none.
 LENGTHS = (10, 15, 20, 25, 30, 40)
 
+# The last row and column of a confusion matrix of entities.
+MISSED, SPURIOUS = "(missed)", "(spurious)"
+
 FAMILIARITY = ("seen with this type", "seen with another type", "never seen")
 
 
@@ -37,8 +42,7 @@ FAMILIARITY = ("seen with this type", "seen with another type", "never seen")
 class Score:
     """Precision, recall and F1, and the counts behind them.
 
-    :param intervals: measure → the bounds of its bootstrap interval; empty without resamples.
-        The bounds are None if it is undefined in every resample.
+    :param intervals: measure → its bootstrap interval, None if it was never defined.
     """
 
     precision: float
@@ -57,17 +61,21 @@ def labels_of(sentences: Sequence[Sentence]) -> list[str]:
     return sorted(counts, key=lambda label: (-counts[label], label))
 
 
-def strict_counts(sentences: Sequence[Sentence], labels: Sequence[str]) -> NDArray[np.int64]:
-    """Count for each sentence and type; only the same tokens and type are correct.
+def strict_counts(
+    sentences: Sequence[Sentence],
+    groups: Sequence[str],
+    group_of: Callable[[Sentence, Entity], str] = lambda _, ent: ent.label,
+) -> NDArray[np.int64]:
+    """Count for each sentence and type, or other group; only the same tokens and type are correct.
 
-    :return: *Shape:* ``(n_sentences, n_labels, 3)``
+    :return: *Shape:* ``(n_sentences, n_groups, 3)``
     """
-    index = {label: k for k, label in enumerate(labels)}
-    counts = np.zeros((len(sentences), len(labels), 3), np.int64)
+    index = {group: k for k, group in enumerate(groups)}
+    counts = np.zeros((len(sentences), len(groups), 3), np.int64)
     for row, sentence in zip(counts, sentences, strict=True):
         for column, entities in enumerate((sentence.correct, sentence.gold, sentence.predicted)):
             for ent in entities:
-                row[index[ent.label], column] += 1
+                row[index[group_of(sentence, ent)], column] += 1
     return counts
 
 
@@ -77,27 +85,16 @@ def measures(counts: NDArray[np.number]) -> NDArray[np.float64]:
     A quotient without a denominator is 0, as in seqeval and spaCy. Without any gold or predicted
     entity, all three are NaN.
 
-    :param counts: *Shape:* ``(…, 3)``
-    :return: in the order of `MEASURES`. *Shape:* ``(…, 3)``
+    :return: in the order of `MEASURES`. *Shape:* ``(…, 3)``, as that of `counts`
     """
     correct, gold, predicted = np.moveaxis(counts, -1, 0)
-    values = np.stack(
-        [
-            correct / np.maximum(predicted, 1),
-            correct / np.maximum(gold, 1),
-            2 * correct / np.maximum(gold + predicted, 1),
-        ],
-        axis=-1,
-    )
+    ratios = ((correct, predicted), (correct, gold), (2 * correct, gold + predicted))
+    values = np.stack([part / np.maximum(whole, 1) for part, whole in ratios], axis=-1)
     return np.where((gold + predicted > 0)[..., None], values, np.nan)
 
 
 def macro(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Average the measures over the types that occur.
-
-    :param counts: *Shape:* ``(…, n_labels, 3)``
-    :return: *Shape:* ``(…, 3)``
-    """
+    """Average the measures over the types that occur: ``(…, n_labels, 3)`` → ``(…, 3)``."""
     return np.ma.filled(np.ma.masked_invalid(measures(counts)).mean(-2), np.nan)
 
 
@@ -110,7 +107,6 @@ def score(
 
     :param counts: *Shape:* ``(3,)``, or ``(n_labels, 3)`` for `macro`
     :param resampled: the same counts resampled, for intervals. *Shape:* ``(n_resamples, …)``
-    :param statistic: `measures` or `macro`.
     """
     precision, recall, f1 = np.nan_to_num(statistic(counts)).tolist()
     correct, gold, predicted = (int(count) for count in counts.reshape(-1, 3).sum(0))
@@ -121,10 +117,7 @@ def score(
 
 
 def relaxed_score(pairs: Sequence[Pair], credits: dict[Outcome, float]) -> Score:
-    """Score with credit for near misses.
-
-    :param credits: a value of `RELAXED`.
-    """
+    """Score with credit for near misses; `credits` is a value of `RELAXED`."""
     values = [credits.get(pair.outcome, 0) for pair in pairs]
     gold = sum(pair.gold is not None for pair in pairs)
     predicted = sum(pair.predicted is not None for pair in pairs)
@@ -142,24 +135,64 @@ def by_length(sentences: Sequence[Sentence]) -> dict[str, Score]:
 
 
 def by_familiarity(sentences: Sequence[Sentence], training: Sequence[Sentence]) -> dict[str, Score]:
-    """Score entities grouped by whether they occur in the training data with their type.
-
-    Each gold or predicted entity belongs to the group of its own words and type.
-    """
+    """Score entities grouped by whether they occur in the training data with their type."""
     known: dict[str, set[str]] = defaultdict(set)
     for sentence in training:
         for ent in sentence.gold:
             known[sentence.text(ent)].add(ent.label)
-    counts = {name: np.zeros((len(sentences), 3), np.int64) for name in FAMILIARITY}
-    for row, sentence in enumerate(sentences):
-        for column, entities in enumerate((sentence.correct, sentence.gold, sentence.predicted)):
-            for ent in entities:
-                types = known.get(sentence.text(ent), ())
-                group = 0 if ent.label in types else 1 if types else 2
-                counts[FAMILIARITY[group]][row, column] += 1
-    return _group_scores(counts)
+
+    def group_of(sentence: Sentence, ent: Entity) -> str:
+        types = known.get(sentence.text(ent), ())
+        return FAMILIARITY[0 if ent.label in types else 1 if types else 2]
+
+    counts = strict_counts(sentences, FAMILIARITY, group_of)
+    return _group_scores({name: counts[:, k] for k, name in enumerate(FAMILIARITY)})
 
 
 def _group_scores(groups: dict[str, NDArray[np.int64]]) -> dict[str, Score]:
     known = {name: counts for name, counts in groups.items() if counts.any()}
     return {name: score(counts.sum(0), resample(counts)) for name, counts in known.items()}
+
+
+# --- confusion matrices: rows are the data, columns the predictions ---------------------
+
+
+def tags_of(n_tokens: int, entities: Iterable[Entity]) -> list[str]:
+    """The IOB2 tags of entities; of overlapping ones, the first is kept."""
+    tags = [OUTSIDE] * n_tokens
+    for start, end, label, _ in entities:
+        if all(tag == OUTSIDE for tag in tags[start:end]):
+            tags[start:end] = [f"B-{label}"] + [f"I-{label}"] * (end - start - 1)
+    return tags
+
+
+def tag_confusion(sentences: Sequence[Sentence], labels: Sequence[str]) -> pd.DataFrame:
+    """Compare IOB2 tags token by token; the entries add up to the annotated tokens."""
+    pairs = []
+    for sentence in sentences:
+        n = len(sentence.words)
+        tags = zip(tags_of(n, sentence.gold), tags_of(n, sentence.predicted), strict=True)
+        pairs += [pair for k, pair in enumerate(tags) if k not in sentence.missing]
+    return _confusion(pairs, tag_names(labels), tag_names(labels))
+
+
+def entity_confusion(sentences: Sequence[Sentence], labels: Sequence[str]) -> pd.DataFrame:
+    """Compare the types of aligned entities.
+
+    The last column counts missed gold entities, the last row spurious predicted ones. The
+    diagonal holds entities of the right type, with any boundaries.
+    """
+    pairs = [
+        (gold.label if gold else SPURIOUS, predicted.label if predicted else MISSED)
+        for sentence in sentences
+        for gold, predicted in sentence.pairs
+    ]
+    return _confusion(pairs, (*labels, SPURIOUS), (*labels, MISSED))
+
+
+def _confusion(
+    pairs: Sequence[tuple[str, str]], rows: Sequence[str], columns: Sequence[str]
+) -> pd.DataFrame:
+    found = pd.DataFrame(pairs, columns=["gold", "predicted"])
+    counts = pd.crosstab(found["gold"], found["predicted"])
+    return counts.reindex(index=list(rows), columns=list(columns), fill_value=0)

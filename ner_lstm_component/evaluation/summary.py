@@ -11,27 +11,22 @@ from numpy.typing import NDArray
 
 from . import errors, scores
 from .alignment import Outcome
-from .confusion import entity_confusion, tag_confusion
 from .errors import ErrorGroup, Mistake
 from .predictions import Sentence
 from .reliability import Reliability, reliability
 from .resampling import approximate_randomization, interval, resample
 from .scores import MEASURES, RELAXED, Score
 
-# How many errors of each list a report shows.
-N_SHOWN = 20
+N_SHOWN = 20  # errors of each list in a report
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The results of one pipeline.
 
-    :param model: its name for titles.
-    :param data: the data's name for titles.
     :param labels: entity types, the most frequent first.
     :param micro: the strict score over all entities, as spaCy and seqeval compute it.
     :param macro: the mean of the types' scores.
-    :param types: the strict score of each type.
     :param relaxed: scores with credit for near misses, see `scores.RELAXED`.
     :param familiarity: None without training data.
     :param calibration: None if no predicted entity has a confidence.
@@ -94,10 +89,7 @@ def summarize(
     *,
     training: Sequence[Sentence] | None = None,
 ) -> Evaluation:
-    """Compute everything that a report shows.
-
-    :param training: what the pipeline was trained on, to tell known entities from new ones.
-    """
+    """Compute everything that a report shows; with `training` data, also by familiarity."""
     labels = scores.labels_of(sentences)
     counts = scores.strict_counts(sentences, labels)
     drawn = resample(counts)
@@ -113,8 +105,8 @@ def summarize(
         macro=scores.score(sums, drawn, scores.macro),
         types={label: scores.score(sums[k], drawn[:, k]) for k, label in enumerate(labels)},
         relaxed={name: scores.relaxed_score(pairs, credits) for name, credits in RELAXED.items()},
-        tags=tag_confusion(sentences, labels),
-        entities=entity_confusion(sentences, labels),
+        tags=scores.tag_confusion(sentences, labels),
+        entities=scores.entity_confusion(sentences, labels),
         lengths=scores.by_length(sentences),
         familiarity=None if training is None else scores.by_familiarity(sentences, training),
         calibration=_calibration(sentences),
@@ -139,9 +131,9 @@ def compare(
 
     def statistic(summed: NDArray[np.int64]) -> NDArray[np.float64]:
         """Micro measures, macro measures and the F1 of each type, as columns."""
-        averages = [scores.measures(summed.sum(-2)), scores.macro(summed)]
+        averages = np.nan_to_num([scores.measures(summed.sum(-2)), scores.macro(summed)])
         types = scores.measures(summed)[..., MEASURES.index("f1")]
-        return np.concatenate([*map(np.nan_to_num, averages), types], axis=-1)
+        return np.concatenate([*averages, types], axis=-1)
 
     one, two = np.nan_to_num(statistic(np.stack([found.sum(0) for found in counts])))
     spread = statistic(resample(counts[1])) - statistic(resample(counts[0]))
@@ -151,16 +143,9 @@ def compare(
     p_values[2 * n :] = [None] * len(labels)
     values = zip((two - one).tolist(), spread.T, p_values, strict=True)
     found = [Difference(value, interval(sample), p) for value, sample, p in values]
-    return Comparison(
-        first=first[0],
-        second=second[0],
-        overall={
-            "micro": dict(zip(MEASURES, found[:n], strict=True)),
-            "macro": dict(zip(MEASURES, found[n : 2 * n], strict=True)),
-        },
-        types=dict(zip(labels, found[2 * n :], strict=True)),
-        n_shuffles=n_shuffles,
-    )
+    micro, macro = (dict(zip(MEASURES, found[k : k + n], strict=True)) for k in (0, n))
+    types = dict(zip(labels, found[2 * n :], strict=True))
+    return Comparison(first[0], second[0], {"micro": micro, "macro": macro}, types, n_shuffles)
 
 
 def _calibration(sentences: Sequence[Sentence]) -> Reliability | None:
@@ -172,8 +157,7 @@ def _calibration(sentences: Sequence[Sentence]) -> Reliability | None:
     ]
     if not known:
         return None
-    confidences, correct = zip(*known, strict=True)
-    return reliability(np.array(confidences), np.array(correct))
+    return reliability(*map(np.array, zip(*known, strict=True)))
 
 
 def _notes(sentences: Sequence[Sentence]) -> list[str]:
@@ -197,8 +181,6 @@ def _notes(sentences: Sequence[Sentence]) -> list[str]:
         if unused:
             notes.append(f"Types of the data that were never predicted: {unused}.")
     if missing := sum(len(sentence.missing) for sentence in sentences):
-        notes.append(
-            f"Tokens without annotation: {missing:,}. Predictions there are neither right nor "
-            "wrong."
-        )
+        without = f"Tokens without annotation: {missing:,}."
+        notes.append(f"{without} Predictions there are neither right nor wrong.")
     return notes

@@ -8,18 +8,12 @@ from typing import NamedTuple
 
 
 class LogStep(NamedTuple):
-    """One evaluation during training.
-
-    :param step: number of updates so far.
-    :param losses: component → loss summed since the last evaluation.
-    :param scores: name → score on the dev part, in percent.
-    :param score: the weighted score that selects the best pipeline, from 0 to 1.
-    """
+    """One evaluation during training."""
 
     step: int
-    losses: dict[str, float]
-    scores: dict[str, float]
-    score: float
+    losses: dict[str, float]  # of each component, summed since the last evaluation
+    scores: dict[str, float]  # on the dev part, in percent
+    score: float  # the weighted score that selects the best pipeline, from 0 to 1
 
 
 def read_training_log(path: Path) -> list[LogStep]:

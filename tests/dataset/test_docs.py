@@ -19,26 +19,18 @@ def test_count():
 
 
 @pytest.mark.parametrize(
-    ("tags", "iob", "spans"),
+    ("tags", "pos", "spans"),
     [
-        (("O", "B-geo", "I-geo"), "OBI", [(1, 3, "geo")]),
-        (("B-Größe-2", "B-Größe-2", "I-Größe-2"), "BBI", [(0, 1, "Größe-2"), (1, 3, "Größe-2")]),
-        (("O", "O", "O"), "OOO", []),
+        ("O B-geo I-geo", ("", "NN", "NN"), [(1, 3, "geo")]),
+        ("B-Größe-2 B-Größe-2 I-Größe-2", None, [(0, 1, "Größe-2"), (1, 3, "Größe-2")]),
+        ("O O O", None, []),
     ],
 )
-def test_doc_has_the_entities(tags, iob, spans):
-    words = ("in", "New", "York")
-    doc = to_doc(Sentence("1", words, tags), Vocab())
-    assert tuple(token.text for token in doc) == words
-    assert "".join(token.ent_iob_ for token in doc) == iob
+def test_doc_has_the_entities_and_the_parts_of_speech(tags, pos, spans):
+    doc = to_doc(Sentence("1", ("in", "New", "York"), tuple(tags.split()), pos), Vocab())
+    assert [token.ent_iob_ for token in doc] == [tag[0] for tag in tags.split()]
     assert [(ent.start, ent.end, ent.label_) for ent in doc.ents] == spans
-    assert doc.has_unknown_spaces
-
-
-@pytest.mark.parametrize("pos", [None, ("NNS", "VBD"), ("", "NN")])
-def test_doc_has_the_parts_of_speech(pos):
-    doc = to_doc(Sentence("1", ("a", "b"), ("O", "O"), pos), Vocab())
-    assert tuple(token.tag_ for token in doc) == (pos or ("", ""))
+    assert tuple(token.tag_ for token in doc) == (pos or ("", "", ""))
 
 
 def test_corpus_keeps_tokens_and_annotation(tmp_path):

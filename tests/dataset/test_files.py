@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -12,17 +11,6 @@ from ner_lstm_component.dataset import DatasetError, read_csv
 TEXT = "Sentence #,Word,Tag\n1,café…,O\n,5\xa0storm,O\n,€,O\n"
 WORDS = ("café…", "5\xa0storm", "€")
 DATA = TEXT.encode()
-
-
-@pytest.fixture
-def read(tmp_path: Path):
-    """Write a file and read it."""
-
-    def read(content: bytes, name: str = "data.csv", **options):
-        (tmp_path / name).write_bytes(content)
-        return read_csv(tmp_path / name, **options)
-
-    return read
 
 
 def zipped(**members: bytes | str) -> bytes:
@@ -41,9 +29,8 @@ def test_encoding_is_recognized(read, written, line_end):
     assert (source.encoding, source.sentences[0].words) == (written, WORDS)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "cp1251", "utf-16", "utf-16-le", "utf-8-sig"])
-def test_named_encoding(read, encoding):
-    word = "Ж" if encoding == "cp1251" else "é"
+@pytest.mark.parametrize(("encoding", "word"), [("cp1251", "Ж"), ("utf-16-le", "é")])
+def test_named_encoding(read, encoding, word):
     source = read(f"Sentence #,Word,Tag\n1,{word},O\n".encode(encoding), encoding=encoding)
     assert (source.encoding, source.sentences[0].words) == (encoding, (word,))
     # A byte order mark is no part of the header.
@@ -53,13 +40,7 @@ def test_named_encoding(read, encoding):
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(
     ("mark", "wrong", "encoding"),
-    [
-        (b"", b"\xe9", "utf-8"),
-        (b"", b"\xe9", "ascii"),
-        (b"", b"\x81", "auto"),
-        (b"\xef\xbb\xbf", b"\x81", "auto"),
-        (b"\xef\xbb\xbf", b"\x8d", "cp1252"),
-    ],
+    [(b"", b"\xe9", "utf-8"), (b"", b"\x81", "auto"), (b"\xef\xbb\xbf", b"\x81", "auto")],
 )
 def test_undecodable_bytes_are_refused_with_their_line(read, mark, wrong, encoding, line_end):
     text = mark + b"Sentence #,Word,Tag\n1,a,O\n,b" + wrong + b",O\n,c,O\n"
@@ -75,7 +56,7 @@ def test_unknown_encoding_is_refused(read, encoding):
         read(DATA, encoding=encoding)
 
 
-@pytest.mark.parametrize("name", ["data.csv.gz", "data.csv", "data.gz"])
+@pytest.mark.parametrize("name", ["data.csv.gz", "data.csv"])
 def test_gzip(read, tmp_path, name):
     source = read(gzip.compress(DATA), name)
     assert (source.sentences[0].words, source.name) == (WORDS, str(tmp_path / name))
@@ -112,15 +93,16 @@ def test_workbooks_are_refused_with_the_way_out(read, name, kind):
 
 
 @pytest.mark.parametrize(
-    ("members", "message"),
+    ("members", "found"),
     [
-        ({}, "holds 0 CSV files; found no member at all; expected exactly one CSV"),
-        ({"a.txt": "?"}, "holds 0 CSV files; found 'a.txt'; expected exactly one CSV"),
-        ({"a.csv": DATA, "b.csv": DATA}, "holds 2 CSV files; found 'a.csv', 'b.csv'; expected"),
+        ({}, "0 CSV files; found no member at all"),
+        ({"a.txt": "?"}, "0 CSV files; found 'a.txt'"),
+        ({"a.csv": DATA, "b.csv": DATA}, "2 CSV files; found 'a.csv', 'b.csv'"),
     ],
 )
-def test_zip_without_exactly_one_csv(read, members, message):
-    with pytest.raises(DatasetError, match=f"data.zip: the zip {message}"):
+def test_zip_without_exactly_one_csv(read, members, found):
+    message = f"data.zip: the zip holds {found}; expected exactly one CSV"
+    with pytest.raises(DatasetError, match=message):
         read(zipped(**members), "data.zip")
 
 

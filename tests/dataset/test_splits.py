@@ -22,7 +22,6 @@ def test_deduplicated_parts_share_no_text():
     parts = split_sentences(make(100, copies=3), "deduplicated")
     texts = [{sentence.words for sentence in parts[part]} for part in PARTS]
     assert [len(part) for part in texts] == [80, 10, 10]
-    assert [len(parts[part]) for part in PARTS] == [240, 30, 30]
     assert len(set().union(*texts)) == 100
 
 

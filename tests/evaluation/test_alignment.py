@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import itertools
+from itertools import permutations
 
 import pytest
 
@@ -44,9 +44,5 @@ def test_a_gold_entity_is_paired_with_one(predicted, chosen):
 def test_order_of_the_lists_does_not_matter():
     gold = ents((0, 3, "per"), (4, 6, "geo"), (6, 9, "org"))
     predicted = ents((1, 5, "geo"), (5, 7, "org"), (8, 9, "org"))
-    results = {
-        tuple(align(list(g), list(p)))
-        for g in itertools.permutations(gold)
-        for p in itertools.permutations(predicted)
-    }
+    results = {tuple(align(g, p)) for g in permutations(gold) for p in permutations(predicted)}
     assert len(results) == 1

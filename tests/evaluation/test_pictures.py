@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import io
 
+import pandas as pd
 import pytest
 from matplotlib import image
-from matplotlib.colors import to_hex
 
 from ner_lstm_component.evaluation import pictures
-from ner_lstm_component.evaluation.confusion import tag_confusion
+from ner_lstm_component.evaluation.scores import tag_confusion
 from ner_lstm_component.evaluation.summary import summarize
 from ner_lstm_component.evaluation.training_log import LogStep
 
@@ -28,10 +28,7 @@ def test_draws_what_there_is_data_for(sentences, evaluation, with_itself):
     drawn = pictures.draw_all(evaluation, log=LOG, comparison=with_itself)
     assert list(drawn) == [*ALWAYS, "familiarity", "reliability", "comparison", "learning_curve"]
     for png in drawn.values():
-        height, width, _ = image.imread(io.BytesIO(png)).shape
-        assert 400 < width < 1600
-        assert 400 < height < 1600
-
+        assert 400 < min(image.imread(io.BytesIO(png)).shape[:2]) < 1600
     # Only what there is data for.
     assert list(pictures.draw_all(summarize([sentences[3]], "m", "d"))) == ALWAYS
 
@@ -44,15 +41,16 @@ def test_confusion_shows_the_counts(sentences):
     normalized = texts(pictures.draw_confusion(confusion, "t", normalized=True))
     assert normalized[0] == "75"  # 9 of 12
     assert normalized.count("100") == 1  # I-eve, always taken for O
+    figure = pictures.draw_confusion(pd.DataFrame([[10**6, 1], [3, 1000]]), "t", normalized=True)
+    assert texts(figure) == ["100", "<.1", "0.3", "99.7"]
 
 
 def test_bars_have_the_heights_of_the_scores(evaluation):
-    figure = pictures.draw_types(evaluation, "some model on some data")
+    figure = pictures.draw_types(evaluation)
     (ax,) = figure.axes
     assert "some model on some data" in ax.get_title()
     assert len(ax.patches) == 3 * 5  # all and four types
     assert ax.patches[0].get_height() == pytest.approx(100 * evaluation.micro.precision)
-    assert len({to_hex(patch.get_facecolor()) for patch in ax.patches}) == 3
     assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["all\n6", "eve\n2"]
 
 
@@ -65,10 +63,4 @@ def test_learning_curve_marks_the_best_step():
     assert list(lower.lines[0].get_ydata()) == [900.0, 500.0]
     # One evaluation, with other scores.
     figure = pictures.draw_learning_curve([LogStep(0, {}, {"tag_acc": 5.0}, 0.05)], "t")
-    assert pictures.to_png(figure)
     assert list(figure.axes[0].lines[0].get_ydata()) == [5.0]
-
-
-def test_percentages():
-    shown = [pictures._percent(value) for value in (0.01, 0.4, 1.2, 99.4, 99.7, 100)]
-    assert shown == ["<.1", "0.4", "1", "99", "99.7", "100"]
