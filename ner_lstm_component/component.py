@@ -224,7 +224,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def temperature(self) -> float:
-        """The divisor of the CRF's potentials for probabilities; see `training.calibration`."""
+        """The number that divides the CRF's potentials for probabilities; tags do not change."""
         return self.cfg["temperature"]
 
     @temperature.setter
@@ -323,9 +323,12 @@ class LSTMEntityRecognizer(TrainablePipe):
         """
         if thresholds is None:
             thresholds = [self.threshold] * len(docs)
-        potentials, lengths, t = self.potentials(docs), _lengths(docs), self.temperature
         return decoder.analyse(
-            potentials, lengths, thresholds, temperature=t, with_tags=probabilities
+            self.potentials(docs),
+            _lengths(docs),
+            thresholds,
+            temperature=self.temperature,
+            with_tags=probabilities,
         )
 
     def probabilities(self, docs: Iterable[Doc]) -> list[Probabilities]:
@@ -334,14 +337,12 @@ class LSTMEntityRecognizer(TrainablePipe):
         potentials = self._unconstrained(docs)
         index = {label: i for i, label in enumerate(self.labels)}
         offsets = np.cumsum([0, *_lengths(docs)]).tolist()
-        spans = np.array(
-            [
-                (offset + ent.start, offset + ent.end, index.get(ent.label_, -1))
-                for doc, offset in zip(docs, offsets, strict=False)
-                for ent in doc.ents
-            ],
-            np.int64,
-        ).reshape(-1, 3)
+        ents = [
+            (offset + ent.start, offset + ent.end, index.get(ent.label_, -1))
+            for doc, offset in zip(docs, offsets, strict=False)
+            for ent in doc.ents
+        ]
+        spans = np.array(ents, np.int64).reshape(-1, 3)
         # The sentences of an entity's first and last token.
         sentences = np.searchsorted(
             np.cumsum(potentials.lengths), spans[:, :2] - [0, 1], side="right"
@@ -403,7 +404,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         :param labels: entity types, as :attr:`label_data`; read from the examples by default.
         :param corpus: for streamed corpora, reads more examples than ``get_examples`` returns:
             labels, n-gram counts and part-of-speech tags come from these.
-        :raises ValueError: if there are no labels (E143), or for ``corpus`` without ``nlp``.
+        :raises ValueError: if there are no labels, or for ``corpus`` without ``nlp``.
         """
         validate_get_examples(get_examples, "LSTMEntityRecognizer.initialize")
         get_all = get_examples
@@ -414,9 +415,9 @@ class LSTMEntityRecognizer(TrainablePipe):
         elif nlp is not None and nlp.config.interpolate()["training"]["max_epochs"] == -1:
             logger.warning(
                 "The training corpus is streamed (max_epochs = -1): spaCy initializes %(name)r "
-                "with its first 100 examples, and the labels and n-gram counts come from these "
-                "alone. Set 'corpus' in [initialize.components.%(name)s] to learn them from more, "
-                "as configs/default.cfg does.",
+                "with its first 100 examples, and takes labels and n-gram counts from these alone. "
+                "To learn from more, set 'corpus' in [initialize.components.%(name)s], as "
+                "configs/default.cfg does.",
                 {"name": self.name},
             )
         if labels is None:

@@ -1,8 +1,7 @@
 """The registered Thinc models, from Docs to the potentials of the CRF.
 
-A model has two layers: one embeds Docs (lexical features, or any layer of spaCy that gives
-vectors), the other is the wrapped Keras network, which runs on padded batches of windows.
-Constructing a model does not import TensorFlow.
+A model has two layers: one embeds Docs, the other is the wrapped Keras network, which runs on
+padded batches of windows. Constructing a model does not import TensorFlow.
 
 Called with Docs, a model returns `Potentials` and backpropagates their gradient. Called with
 `Annotated` Docs, it returns the loss, which is computed with its gradient in one compiled call;
@@ -82,7 +81,7 @@ def build_keras_lstm_tagger(
     :param embed_width: width of a feature's embedding.
     :param width: width of a word's vector, the input of the LSTM.
     :param hidden_width: LSTM units in each direction.
-    :param depth: bidirectional LSTM layers.
+    :param depth: bidirectional LSTM layers, from the second on with a residual connection.
     :param word_dropout: share of words whose first feature is hidden in training.
     :param window: maximum number of tokens that the network reads at once.
     :param context: tokens that a window reads on either side of those it tags.
@@ -220,7 +219,6 @@ def load_weights(
 ) -> None:
     """Load the result of ``Model.to_bytes()``, if the config's settings fit the weights.
 
-    :param name: the component's name, for the message.
     :param saved_settings: None for version 0.1.0, which did not save them: they are derived
         from the weights' shapes.
     :raises ValueError: for a difference, naming the setting and both values.

@@ -16,18 +16,11 @@ from ..features.ngram_tags import n_lexicon_rows
 
 _ONLY_IN_TRAINING = ("word_dropout", "feature_dropout", "pos_weight")
 _LOWEST = {"hidden_width": 1, "depth": 1, "embed_width": 1, "width": 1, "pos_weight": 0}
-# How the names of the recurrent weights of an LSTM end.
-_RECURRENT = "lstm_cell/recurrent_kernel"
 
 
 @dataclass(frozen=True)
 class TaggerSettings:
-    """Settings of a network over word vectors.
-
-    :param hidden_width: units of the LSTM in each direction.
-    :param depth: bidirectional LSTM layers; from the second on with a residual connection.
-    :raises ValueError: for a value out of range, naming it.
-    """
+    """Settings of a network over word vectors: see `architectures.build_keras_lstm_tagger`."""
 
     hidden_width: int
     depth: int
@@ -55,14 +48,15 @@ class TaggerSettings:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Derive settings from saved weights and n-grams, and return the values here as well."""
         # Two for each layer: forward and backward.
-        widths = [shape[0] for name, shape in shapes.items() if name.endswith(_RECURRENT)]
+        ending = "lstm_cell/recurrent_kernel"
+        widths = [shape[0] for name, shape in shapes.items() if name.endswith(ending)]
         saved = {"depth": len(widths) // 2, "hidden_width": widths[0]} if widths else {}
         return saved, self.of_weights
 
 
 @dataclass(frozen=True)
 class NetworkSettings(TaggerSettings):
-    """Settings of a network over lexical features: see `architectures.build_keras_lstm_tagger`."""
+    """Settings of a network over lexical features."""
 
     rows: tuple[int, ...]
     embed_width: int
