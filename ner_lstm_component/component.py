@@ -13,8 +13,9 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, reduce
 from itertools import islice
+from operator import getitem
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,15 +98,11 @@ def make_ner_lstm(
 
 
 class Probabilities(NamedTuple):
-    """The probabilities that `LSTMEntityRecognizer.probabilities` gives for a Doc.
+    """The probabilities that `LSTMEntityRecognizer.probabilities` gives for a Doc."""
 
-    :param tags: of each tag at each token, in the order of the component's ``tags``; rows
-        sum to 1. *Shape:* ``(n_tokens, n_tags)``
-    :param entities: of each entity in ``doc.ents``. NaN for an entity of a type that the
-        component does not know, or one across sentences. *Shape:* ``(n_entities,)``
-    """
-
+    #: Of each tag of ``component.tags`` at each token. *Shape:* ``(n_tokens, n_tags)``
     tags: NDArray[np.float32]
+    #: Of each entity in ``doc.ents``; NaN for one of an unknown type, or across sentences.
     entities: NDArray[np.float64]
 
 
@@ -116,12 +113,11 @@ class LSTMEntityRecognizer(TrainablePipe):
     No entity is predicted on tokens blocked by ``Doc.set_ents(blocked=…)``.
 
     The settings :attr:`confidence`, :attr:`threshold` and :attr:`runtime` belong to the
-    component's config. Setting them in Python also writes them to the config of each pipeline
-    that holds the component, and saving keeps them. On loading, the config's values win; a
-    component made without a pipeline has no config, and takes over the saved values.
+    config. Setting them in Python also changes the config of each pipeline that holds the
+    component, and saving keeps them. On loading, the config's values win; a component made
+    without a pipeline has no config, and takes over the saved values.
 
     :param model: from Docs to `crf.Potentials`; see `network.architectures`.
-    :param scorer: the scoring method; the factory gives spaCy's for entities by default.
     """
 
     def __init__(
@@ -158,7 +154,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def label_data(self) -> list[str]:
-        """The labels for ``spacy init labels`` to save and ``initialize(labels=…)`` to take."""
+        """The labels, for ``spacy init labels`` and ``initialize(labels=…)``."""
         return list(self.labels)
 
     @property
@@ -170,7 +166,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         """Add an entity type before the component is initialized.
 
         :return: 1 if it is new, else 0.
-        :raises ValueError: if it is not a non-empty string, or if the component is initialized.
+        :raises ValueError: for no string, an empty one, or an initialized component.
         """
         _check_label(label)
         if label in self.labels:
@@ -198,11 +194,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def confidence(self) -> bool:
-        """Whether predicted entities get their probability, as ``ent._.confidence``.
-
-        It is the span's marginal probability under the CRF. Entities that other components
-        set have none.
-        """
+        """Whether predicted entities get their marginal probability, as ``ent._.confidence``."""
         return self.cfg["confidence"]
 
     @confidence.setter
@@ -213,10 +205,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def threshold(self) -> float:
-        """The probability below which a predicted entity is dropped; 0 keeps all.
-
-        A higher threshold raises precision and lowers recall.
-        """
+        """The probability below which a predicted entity is dropped; 0 keeps all."""
         return self.cfg["threshold"]
 
     @threshold.setter
@@ -225,10 +214,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def runtime(self) -> str | None:
-        """The runtime that predicts: ``"auto"``, ``"onnx"`` or ``"tensorflow"``.
-
-        See `tensorflow_wrapper.set_runtime`. None for a model without a wrapped network.
-        """
+        """The runtime that predicts, see `set_runtime`; None without a wrapped network."""
         return next(runtimes(self.model), None)
 
     @runtime.setter
@@ -238,10 +224,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def temperature(self) -> float:
-        """The number by which the CRF's potentials are divided to compute probabilities.
-
-        Above 1 they are less extreme; tags do not change. See `training.calibration`.
-        """
+        """The number that divides the CRF's potentials for probabilities; tags do not change."""
         return self.cfg["temperature"]
 
     @temperature.setter
@@ -251,14 +234,17 @@ class LSTMEntityRecognizer(TrainablePipe):
         self.cfg["temperature"] = float(value)
 
     def _set(self, name: str, value: Any, *section: str) -> None:
-        """Change a setting, here and in the configs of the component."""
+        """Change a setting, also in the config of each pipeline that holds the component.
+
+        All live pipelines are searched, which takes some tenths of a second: spaCy does not
+        tell a component when ``add_pipe(source=…)`` shares it, or when a pipeline is copied.
+        """
         self.cfg[name] = value
-        for config in _configs_of(self):
-            for key in section:
-                config = config[key]
-            # The config of a user's own architecture may lack it.
-            if name in config:
-                config[name] = value
+        for nlp in [one for one in gc.get_objects() if issubclass(type(one), Language)]:
+            for pipe_name in [pipe_name for pipe_name, pipe in nlp.components if pipe is self]:
+                config = reduce(getitem, section, nlp.get_pipe_config(pipe_name))
+                if name in config:  # a user's own architecture may lack it
+                    config[name] = value
 
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
@@ -267,18 +253,18 @@ class LSTMEntityRecognizer(TrainablePipe):
 
         :raises ValueError: if the config's settings do not fit the saved weights.
         """
-        excluded = tuple(exclude)
-        model = None if "model" in excluded else srsly.msgpack_loads(bytes_data).get("model")
+        exclude = tuple(exclude)
+        model = None if "model" in exclude else srsly.msgpack_loads(bytes_data).get("model")
         with self._loading(model):
-            super().from_bytes(bytes_data, exclude=(*excluded, "model"))
+            super().from_bytes(bytes_data, exclude=(*exclude, "model"))
         return self
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LSTMEntityRecognizer":
         """Load the component from the folder of ``to_disk``; errors as in :meth:`from_bytes`."""
-        excluded = tuple(exclude)
-        model = None if "model" in excluded else (Path(path) / "model").read_bytes()
+        exclude = tuple(exclude)
+        model = None if "model" in exclude else (Path(path) / "model").read_bytes()
         with self._loading(model):
-            super().from_disk(path, exclude=(*excluded, "model"))
+            super().from_disk(path, exclude=(*exclude, "model"))
         return self
 
     @contextmanager
@@ -304,14 +290,12 @@ class LSTMEntityRecognizer(TrainablePipe):
         saved_with = self.cfg.pop("config", {})
         for name, value in given.items():
             # JSON rounds to nine decimals.
-            if name in saved_with and math.isclose(value, saved_with[name], abs_tol=1e-6):
-                if self.cfg[name] != value:
-                    setattr(self, name, self.cfg[name])
-            else:
+            if name not in saved_with or not math.isclose(value, saved_with[name], abs_tol=1e-6):
                 self.cfg[name] = value
+            elif self.cfg[name] != value:
+                setattr(self, name, self.cfg[name])
 
     def _keep_network_settings(self) -> None:
-        """Save the settings of the weights with the component."""
         if "settings" in self.model.attrs and self._is_initialized:
             self.cfg["network"] = self.model.attrs["settings"].of_weights
 
@@ -348,23 +332,17 @@ class LSTMEntityRecognizer(TrainablePipe):
         )
 
     def probabilities(self, docs: Iterable[Doc]) -> list[Probabilities]:
-        """Compute the probability of each tag of each token, and of each entity on the Docs.
-
-        They are marginals of the CRF, over all IOB2 sequences of a sentence, at the
-        :attr:`temperature`.
-        """
+        """Compute the CRF's marginals of tags and of the Docs' entities at the temperature."""
         docs = list(docs)
         potentials = self._unconstrained(docs)
         index = {label: i for i, label in enumerate(self.labels)}
         offsets = np.cumsum([0, *_lengths(docs)]).tolist()
-        spans = np.array(
-            [
-                (offset + ent.start, offset + ent.end, index.get(ent.label_, -1))
-                for doc, offset in zip(docs, offsets, strict=False)
-                for ent in doc.ents
-            ],
-            np.int64,
-        ).reshape(-1, 3)
+        ents = [
+            (offset + ent.start, offset + ent.end, index.get(ent.label_, -1))
+            for doc, offset in zip(docs, offsets, strict=False)
+            for ent in doc.ents
+        ]
+        spans = np.array(ents, np.int64).reshape(-1, 3)
         # The sentences of an entity's first and last token.
         sentences = np.searchsorted(
             np.cumsum(potentials.lengths), spans[:, :2] - [0, 1], side="right"
@@ -393,10 +371,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         return self.model.predict(docs)
 
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[Prediction]) -> None:
-        """Write predicted tags to ``doc.ents``, and confidences if asked for.
-
-        :param scores: the predictions of :meth:`predict` for these Docs.
-        """
+        """Write the predictions of :meth:`predict` to ``doc.ents``."""
         vocab: Vocab | None = None
         hashes: list[int] = []
         for doc, (tags, confidence) in zip(docs, scores, strict=True):
@@ -426,12 +401,10 @@ class LSTMEntityRecognizer(TrainablePipe):
     ) -> None:
         """Build a new network for the labels given, or found in the examples.
 
-        :param get_examples: returns the examples.
-        :param nlp: the pipeline, the argument of ``corpus``.
         :param labels: entity types, as :attr:`label_data`; read from the examples by default.
         :param corpus: for streamed corpora, reads more examples than ``get_examples`` returns:
             labels, n-gram counts and part-of-speech tags come from these.
-        :raises ValueError: if there are no labels (E143), or for ``corpus`` without ``nlp``.
+        :raises ValueError: if there are no labels, or for ``corpus`` without ``nlp``.
         """
         validate_get_examples(get_examples, "LSTMEntityRecognizer.initialize")
         get_all = get_examples
@@ -442,9 +415,9 @@ class LSTMEntityRecognizer(TrainablePipe):
         elif nlp is not None and nlp.config.interpolate()["training"]["max_epochs"] == -1:
             logger.warning(
                 "The training corpus is streamed (max_epochs = -1): spaCy initializes %(name)r "
-                "with its first 100 examples, and the labels and n-gram counts come from these "
-                "alone. Set 'corpus' in [initialize.components.%(name)s] to learn them from more, "
-                "as configs/default.cfg does.",
+                "with its first 100 examples, and takes labels and n-gram counts from these alone. "
+                "To learn from more, set 'corpus' in [initialize.components.%(name)s], as "
+                "configs/default.cfg does.",
                 {"name": self.name},
             )
         if labels is None:
@@ -465,9 +438,6 @@ class LSTMEntityRecognizer(TrainablePipe):
         """Count n-grams and collect part-of-speech tags, where the network uses them."""
         lexicon = self.model.maybe_get_ref("lexicon")
         learns_pos = getattr(self.model.attrs.get("settings"), "pos_weight", 0) > 0
-        self.cfg["pos"] = []
-        if lexicon is None and not learns_pos:
-            return
         pos: set[str] = set()
 
         def batches() -> Iterator[tuple[list[Doc], NDArray[np.int64]]]:
@@ -479,11 +449,11 @@ class LSTMEntityRecognizer(TrainablePipe):
 
         if lexicon is not None:
             lexicon_of(lexicon).learn(batches(), len(self.tags))
-        else:
+        elif learns_pos:
             deque(batches(), maxlen=0)
+        self.cfg["pos"] = sorted(pos) if learns_pos else []
         if learns_pos:
-            self.cfg["pos"] = sorted(pos)
-            self.model.attrs["n_pos"] = len(self.cfg["pos"])
+            self.model.attrs["n_pos"] = len(pos)
 
     def update(
         self,
@@ -498,8 +468,6 @@ class LSTMEntityRecognizer(TrainablePipe):
         The likelihood sums over the tags of tokens without annotation; a Doc without any
         annotation has no gradient.
 
-        :param examples: the batch.
-        :param drop: dropout rate.
         :param sgd: the optimizer; with None or False the gradient is only accumulated.
         :param losses: the mean negative log-likelihood of an annotated Doc is added here.
         :raises ValueError: for an unknown entity type, an example that cannot be aligned, or a
@@ -523,13 +491,10 @@ class LSTMEntityRecognizer(TrainablePipe):
         return losses
 
     def get_loss(self, examples: Iterable[Example], scores: Potentials) -> tuple[float, Potentials]:
-        """Compute the loss of the model's output, and its gradient.
+        """Compute the loss of the model's output, and its gradient; errors as in :meth:`update`.
 
         :meth:`update` computes the same loss faster. This method is for those who chain the
-        model: ``Y, backprop = model.begin_update(docs)``, then ``backprop`` of the gradient.
-
-        :param scores: the model's output for the examples' ``predicted`` Docs.
-        :raises ValueError: as :meth:`update` does.
+        model: ``scores, backprop = model.begin_update(docs)``, then ``backprop`` of the gradient.
         """
         examples = list(examples)
         validate_examples(examples, "LSTMEntityRecognizer.get_loss")
@@ -565,21 +530,6 @@ def _checked_threshold(value: float) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"'threshold' is a probability, from 0 to 1. Received: {value!r}")
     return float(value)
-
-
-def _configs_of(component: LSTMEntityRecognizer) -> list[Config]:
-    """Return the component's configs in the pipelines that hold it.
-
-    All live pipelines are searched, which takes some tenths of a second: spaCy does not tell a
-    component when ``add_pipe(source=…)`` shares it, or when a pipeline is copied.
-    """
-    return [
-        nlp.get_pipe_config(name)
-        for nlp in gc.get_objects()
-        if issubclass(type(nlp), Language)
-        for name, pipe in nlp.components
-        if pipe is component
-    ]
 
 
 def _lengths(docs: Sequence[Doc]) -> list[int]:

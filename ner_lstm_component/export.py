@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
+from thinc.api import Model
 
 from .component import LSTMEntityRecognizer
 from .decoding import crf
@@ -43,15 +44,13 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
     """Write the network of a pipeline's ``ner_lstm`` and what is needed to use it.
 
     :param folder: created if missing; files of these names are replaced.
-    :return: the files.
     :raises ValueError: if the pipeline has no such component, or it is not initialized, or
         lacks its vectors, or its network cannot be expressed in these formats.
-    :raises OSError: if a file cannot be written.
     """
     name, component = _component(nlp)
     wrapper: Any = component.model.layers[1].shims[0]
     docs = [_one_sentence(nlp, text) for text in SENTENCES]
-    _set_vectors(nlp, name, component, docs)
+    _set_vectors(nlp, name, component.model, docs)
     potentials = component.model.predict(docs)
     features, mask, tags = _sample(component, docs, potentials)
     settings = {
@@ -75,10 +74,10 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
 
 
 def plain_network(encoder: Any) -> Any:
-    """Copy an encoder, with Keras layers instead of operations that are no layers.
+    """Copy an encoder with layers only, as Keras' older format, .h5, needs.
 
-    Keras' older format, .h5, saves layers only. The sum over a feature's hashes becomes their
-    mean, scaled by their number. That is exact, since the hashes are two.
+    The sum over a feature's hashes becomes their mean, scaled by their number. That is exact,
+    since the hashes are two.
     """
     import keras
 
@@ -116,21 +115,18 @@ def _component(nlp: Language) -> tuple[str, LSTMEntityRecognizer]:
 
 
 def _one_sentence(nlp: Language, text: str) -> Doc:
-    """Tokenize a text as one sentence."""
     doc = nlp.make_doc(text)
     for token in doc[1:]:
         token.is_sent_start = False
     return doc
 
 
-def _set_vectors(
-    nlp: Language, name: str, component: LSTMEntityRecognizer, docs: Sequence[Doc]
-) -> None:
+def _set_vectors(nlp: Language, name: str, model: Model, docs: Sequence[Doc]) -> None:
     """Run the components whose vectors a listener reads; without them it reads zeros."""
     before = nlp.pipeline[: nlp.pipe_names.index(name)]
     sources = [pipe for _, pipe in before if name in getattr(pipe, "listening_components", ())]
     # Listeners of spaCy, to transformers too, name the component they listen to.
-    upstream = [u for node in component.model.walk() if (u := getattr(node, "upstream_name", None))]
+    upstream = [u for node in model.walk() if (u := getattr(node, "upstream_name", None))]
     if upstream and not sources:
         raise ValueError(
             f"{name!r} listens to {upstream[0]!r}, but no enabled component before it gives it "

@@ -20,7 +20,7 @@ from spacy.training import Example
 
 from .decoding.iob2 import begin_entity, tag_of_bilou, tags_of_entities
 from .errors import naming, quote
-from .text.sentences import Text, read_docs, split
+from .text.sentences import read_docs, split
 
 
 class Gold:
@@ -28,8 +28,9 @@ class Gold:
 
     def __init__(self, examples: Sequence[Example]) -> None:
         self.examples = examples
-        self.text: Text = read_docs([eg.predicted for eg in examples])
-        same_words = [_has_words_of_reference(eg) for eg in examples]
+        self.text = read_docs([eg.predicted for eg in examples])
+        words = [(eg.predicted.to_array(ORTH), eg.reference.to_array(ORTH)) for eg in examples]
+        same_words = [np.array_equal(*pair) for pair in words]
         self._by_character = [
             same or _characters(eg.predicted) == _characters(eg.reference)
             for eg, same in zip(examples, same_words, strict=True)
@@ -47,7 +48,6 @@ class Gold:
         An entity that continues in the next sentence begins again there, since the network
         reads sentences one by one.
 
-        :param labels: the entity types.
         :return: columns of the emissions, -1 where the annotation is missing or fits no token.
             *Shape:* ``(n_tokens,)``
         :raises ValueError: for an entity type that is not among the labels, or an Example that
@@ -89,9 +89,8 @@ class Gold:
         :raises ValueError: see :meth:`tags`.
         :return: *Shape:* ``(n_tokens, 2 * len(labels) + 1)``
         """
-        columns = self.tags(labels)[:, None]
-        allowed = (columns == np.arange(2 * len(labels) + 1)) | (columns < 0)
-        columns = columns[:, 0]
+        columns = self.tags(labels)
+        allowed = (columns[:, None] == np.arange(2 * len(labels) + 1)) | (columns[:, None] < 0)
         # An annotated entity ends where the annotation does, unless its Doc ends there too.
         docs = self.text.docs
         doc_of = np.repeat(np.arange(len(docs)), list(map(len, docs)))
@@ -100,20 +99,12 @@ class Gold:
         return allowed
 
     def pos(self, names: Sequence[str]) -> NDArray[np.int32]:
-        """Return the position in ``names`` of each token's part-of-speech tag, -1 for none.
-
-        :return: *Shape:* ``(n_tokens,)``
-        """
+        """Return the position in ``names`` of each token's part-of-speech tag, -1 for none."""
         is_tag = self.values(TAG)[:, None] == np.array(list(map(get_string_id, names)), np.uint64)
         return np.where(is_tag.any(axis=1), is_tag.argmax(axis=1), -1).astype(np.int32)
 
     def values(self, attribute: int) -> NDArray[np.uint64]:
-        """Read an attribute of each token, 0 where it overlaps gold tokens that differ in it.
-
-        :param attribute: one of `spacy.attrs`, such as ``TAG``.
-        :return: *Shape:* ``(n_tokens,)``
-        :raises ValueError: for an Example that cannot be aligned; it quotes the Doc.
-        """
+        """Read an attribute of each token, 0 where it overlaps gold tokens that differ in it."""
         values = _attributes(self._references, [attribute])[:, 0]
         if self._overlap is not None:
             values = self._overlap.unanimous(values, np.uint64(0))
@@ -140,7 +131,7 @@ class Gold:
 
 
 class Overlap:
-    """Which gold tokens each token overlaps, in Docs of the same characters."""
+    """The gold tokens that each token overlaps, in Docs of the same characters."""
 
     def __init__(self, docs: Sequence[Doc], references: Sequence[Doc]) -> None:
         lengths = _attributes(docs, [LENGTH])[:, 0].astype(np.int64)
@@ -184,10 +175,6 @@ def _attributes(docs: Iterable[Doc], attributes: list[int]) -> NDArray[np.uint64
     n = len(attributes)
     empty = np.zeros((0, n), np.uint64)
     return np.concatenate([empty, *(doc.to_array(attributes).reshape(-1, n) for doc in docs)])
-
-
-def _has_words_of_reference(example: Example) -> bool:
-    return np.array_equal(example.predicted.to_array(ORTH), example.reference.to_array(ORTH))
 
 
 def _characters(doc: Doc) -> str:

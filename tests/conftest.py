@@ -38,6 +38,12 @@ def real_entities() -> dict[str, int]:
     return {**frequent, "art": 402, "eve": 308, "nat": 201}
 
 
+@pytest.fixture(scope="session")
+def vocab() -> Vocab:
+    """The vocabulary of English."""
+    return spacy.blank("en").vocab
+
+
 @pytest.fixture
 def small_model() -> dict[str, Any]:
     """A network that is quick to build and train, for ``config={"model": …}``."""

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import spacy
 from spacy.attrs import TAG
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -13,11 +12,6 @@ from ner_lstm_component.decoding.iob2 import tag_of_bilou
 from ner_lstm_component.gold import Gold
 
 LABELS = {"geo": 0, "org": 1}
-
-
-@pytest.fixture(scope="module")
-def vocab():
-    return spacy.blank("en").vocab
 
 
 def columns(vocab, examples):

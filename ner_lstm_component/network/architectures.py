@@ -1,8 +1,7 @@
 """The registered Thinc models, from Docs to the potentials of the CRF.
 
-A model has two layers: one embeds Docs (lexical features, or any layer of spaCy that gives
-vectors), the other is the wrapped Keras network, which runs on padded batches of windows.
-Constructing a model does not import TensorFlow.
+A model has two layers: one embeds Docs, the other is the wrapped Keras network, which runs on
+padded batches of windows. Constructing a model does not import TensorFlow.
 
 Called with Docs, a model returns `Potentials` and backpropagates their gradient. Called with
 `Annotated` Docs, it returns the loss, which is computed with its gradient in one compiled call;
@@ -48,17 +47,12 @@ _TOKENS_AT_ONCE = 32_768
 
 
 class Annotated(NamedTuple):
-    """Docs with their annotation.
-
-    :param text: the Docs' words and sentences.
-    :param allowed: which tags the annotation allows at each token, all where it is missing.
-        *Shape:* ``(n_tokens, n_tags)``
-    :param pos: part-of-speech tags, -1 where unknown; None to learn none.
-        *Shape:* ``(n_tokens,)``
-    """
+    """Docs with their annotation."""
 
     text: Text
+    #: Which tags the annotation allows, all where it is missing. *Shape:* ``(n_tokens, n_tags)``
     allowed: NDArray[np.bool_]
+    #: Part-of-speech tags, -1 where unknown; None to learn none. *Shape:* ``(n_tokens,)``
     pos: NDArray[np.int32] | None = None
 
 
@@ -86,7 +80,7 @@ def build_keras_lstm_tagger(
     :param embed_width: width of a feature's embedding.
     :param width: width of a word's vector, the input of the LSTM.
     :param hidden_width: LSTM units in each direction.
-    :param depth: bidirectional LSTM layers.
+    :param depth: bidirectional LSTM layers, from the second on with a residual connection.
     :param word_dropout: share of words whose first feature is hidden in training.
     :param window: maximum number of tokens that the network reads at once.
     :param context: tokens that a window reads on either side of those it tags.
@@ -117,9 +111,9 @@ def build_keras_lstm_tagger(
     embedding: Model = lexical
     if ngrams:
         embedding = Model("word_features", _forward_features, layers=[lexical, lexicon])
-    model = _tagger("keras_lstm_tagger", embedding, settings, windowing, nO)
+    model = _tagger("keras_lstm_tagger", embedding, settings, windowing, nO, runtime)
     model.set_ref("lexicon", lexicon if ngrams else None)
-    return set_runtime(model, runtime)
+    return model
 
 
 def _forward_features(
@@ -144,17 +138,16 @@ def build_tok2vec_keras_lstm_tagger(
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     """`ner_lstm_component.Tok2VecKerasLSTMTagger.v1`: a BiLSTM-CRF over any word vectors.
 
-    :param tok2vec: from Docs to a vector for each token, like spaCy's architectures for
-        ``tok2vec``. It is trained too; a listener passes the gradient on.
+    Parameters and errors are as in :func:`build_keras_lstm_tagger`.
 
-    The other parameters, and the errors, are those of :func:`build_keras_lstm_tagger`.
+    :param tok2vec: gives a vector for each token, and is trained too, also by a listener.
     """
     settings = TaggerSettings(hidden_width, depth)
     windowing = Windowing(window, context, batch_tokens)
     vectors: Model = Model("word_vectors", _forward_vectors, layers=[tok2vec])
-    model = _tagger("tok2vec_keras_lstm_tagger", vectors, settings, windowing, nO)
+    model = _tagger("tok2vec_keras_lstm_tagger", vectors, settings, windowing, nO, runtime)
     model.set_ref("tok2vec", tok2vec)
-    return set_runtime(model, runtime)
+    return model
 
 
 def _forward_vectors(
@@ -181,6 +174,7 @@ def _tagger(
     settings: TaggerSettings,
     windowing: Windowing,
     nO: int | None,
+    runtime: str,
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     network = TensorFlowWrapper(
         convert_outputs=_to_host,
@@ -188,15 +182,11 @@ def _tagger(
         imports=[f"{__package__}.bilstm_crf"],
         export=export_bilstm_crf,
     )
-    return Model(
-        name,
-        _forward,
-        init=_init,
-        layers=[embedding, network],
-        dims={"nO": nO},
-        # Thinc does not serialize objects, so that the config decides, also after loading.
-        attrs={"windowing": windowing, "settings": settings, "n_pos": 0},
-    )
+    # Thinc does not serialize objects, so that the config decides, also after loading.
+    attrs = {"windowing": windowing, "settings": settings, "n_pos": 0}
+    layers = [embedding, network]
+    model: Model = Model(name, _forward, init=_init, layers=layers, dims={"nO": nO}, attrs=attrs)
+    return set_runtime(model, runtime)
 
 
 def _init(model: Model, X: Any = None, Y: Any = None) -> None:
@@ -205,7 +195,12 @@ def _init(model: Model, X: Any = None, Y: Any = None) -> None:
     embedding, network = model.layers
     settings, n_labels = model.attrs["settings"], (model.get_dim("nO") - 1) // 2
     is_lexical = isinstance(settings, NetworkSettings)
-    width = 0 if is_lexical else _init_vectors(embedding, X)
+    if not is_lexical:
+        # Not the reference "tok2vec": Language.replace_listeners() replaces the layer.
+        tok2vec = embedding.layers[0]
+        tok2vec.initialize(X=X)
+        # Listeners to transformers learn the width from their vectors.
+        width = tok2vec.maybe_get_dim("nO") or tok2vec.predict(X)[0].shape[1]
     with device_scope(network):
         from .bilstm_crf import build_network, build_vector_network
 
@@ -218,29 +213,17 @@ def _init(model: Model, X: Any = None, Y: Any = None) -> None:
         model.predict(X)
 
 
-def _init_vectors(embedding: Model, X: Any) -> int:
-    """Initialize the layer that gives vectors, and return their width."""
-    # Not the reference "tok2vec": Language.replace_listeners() replaces the layer.
-    tok2vec = embedding.layers[0]
-    tok2vec.initialize(X=X)
-    # Listeners to transformers learn the width from their vectors.
-    return tok2vec.maybe_get_dim("nO") or tok2vec.predict(X)[0].shape[1]
-
-
 def load_weights(
     name: str, model: Model, data: bytes, saved_settings: dict[str, Any] | None
 ) -> None:
-    """Load saved weights, if the config's settings fit them.
+    """Load the result of ``Model.to_bytes()``, if the config's settings fit the weights.
 
-    :param name: the component's name, for the message.
-    :param model: a model of this module, or a user's own, which has no settings.
-    :param data: the result of ``Model.to_bytes()``.
-    :param saved_settings: the settings of the saved weights. None for version 0.1.0, which
-        did not save them: they are derived from the weights' shapes.
+    :param saved_settings: None for version 0.1.0, which did not save them: they are derived
+        from the weights' shapes.
     :raises ValueError: for a difference, naming the setting and both values.
     """
     saved = srsly.msgpack_loads(data)
-    if "settings" not in model.attrs:
+    if "settings" not in model.attrs:  # a user's own architecture
         model.from_dict(saved)
         return
     settings = model.attrs["settings"]
@@ -292,7 +275,7 @@ def _predict(model: Model, text: Text) -> Potentials:
         return Potentials(scores[0], transitions, text.lengths)
     if uses_onnx(network):
         windowing = replace(windowing, batch_tokens=min(windowing.batch_tokens, _ONNX_TOKENS))
-    emissions, transitions = _empty(model, n_tokens)
+    emissions, transitions, _ = _empty(model, text)
     start = 0
     for part in chunks(text, windowing.tokens_at_once or n_tokens):
         features = embedding.predict(part)
@@ -304,11 +287,11 @@ def _predict(model: Model, text: Text) -> Potentials:
     return Potentials(emissions, transitions, text.lengths)
 
 
-def _empty(model: Model, n_tokens: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _empty(model: Model, text: Text) -> Potentials:
     """Create emissions to be filled in, and the transitions for an empty text."""
     n_tags = model.get_dim("nO")
-    transitions = np.zeros((n_tags + 1, n_tags + 1), np.float32)
-    return np.empty((n_tokens, n_tags), np.float32), transitions
+    emissions = np.empty((len(text.orths), n_tags), np.float32)
+    return Potentials(emissions, np.zeros((n_tags + 1, n_tags + 1), np.float32), text.lengths)
 
 
 def _inputs(features: NDArray, batch: Batch, **annotation: NDArray) -> ArgsKwargs:
@@ -317,9 +300,9 @@ def _inputs(features: NDArray, batch: Batch, **annotation: NDArray) -> ArgsKwarg
 
 def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potentials], Any]]:
     """Compute the potentials in training, with the backward pass."""
-    emissions, transitions = _empty(model, len(text.orths))
+    emissions, transitions, _ = empty = _empty(model, text)
     if not len(text.orths):
-        return Potentials(emissions, transitions, text.lengths), no_gradient
+        return empty, no_gradient
     embedding, network = model.layers
     features, backprop_features = embedding(text, True)
     batches = _batches(model, text)
@@ -345,10 +328,7 @@ def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potenti
 def _loss(
     model: Model, annotated: Annotated, is_train: bool
 ) -> tuple[float, Callable[[float], Any]]:
-    """Compute the sum of the windows' negative log-likelihoods, with the backward pass.
-
-    The context of a window counts as not annotated, so that every token counts once.
-    """
+    """Compute the sum of the windows' negative log-likelihoods, with the backward pass."""
     text, allowed, pos = annotated
     if not len(text.orths):
         return 0.0, no_gradient
@@ -357,6 +337,7 @@ def _loss(
     batches = _batches(model, text, allowed)
     losses, callbacks = [], []
     for batch in batches:
+        # The context of a window counts as not annotated, so that every token counts once.
         annotation = {"targets": allowed[batch.tokens] | ~batch.core[:, :, None]}
         # Without context, a window may start within an entity, which begins again there.
         annotation["targets"][:, 0, 1::2] |= annotation["targets"][:, 0, 2::2]

@@ -17,7 +17,7 @@ from keras import layers, ops
 
 from ..features.lexical import HASHES
 from ..features.ngram_tags import n_lexicon_rows
-from .crf_layer import FLOAT, PACKAGE, LinearChainCRF
+from .crf_layer import FLOAT, LinearChainCRF, crf_loss
 from .settings import NetworkSettings, TaggerSettings
 
 # The rate of the layers as built. The dropout in a spaCy config's [training] replaces it.
@@ -72,7 +72,7 @@ def _tagger(vectors: Any, mask: Any, settings: TaggerSettings, n_labels: int) ->
     return layers.Dense(2 * n_labels + 1, dtype=FLOAT, name="emissions")(dropped)
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
+@keras.saving.register_keras_serializable(package="ner_lstm_component")
 class BiLSTMCRF(keras.Model):
     """An encoder from features to emissions, with a linear-chain CRF.
 
@@ -80,14 +80,14 @@ class BiLSTMCRF(keras.Model):
     entities (Collobert et al., "Natural Language Processing (Almost) from Scratch", 2011).
 
     :param encoder: ``[features, mask] → emissions``, with ``emissions`` as its last layer.
-    :param n_labels: number of entity types; the tags are those of IOB2.
+    :param n_labels: number of entity types.
     :param word_dropout: share of the words whose first feature is hidden in training, so that
         the network learns to cope with unknown words.
     :param feature_dropout: share of the words for which each other feature is hidden.
-    :param n_pos: number of part-of-speech tags to learn; 0 for none.
+    :param n_pos: number of part-of-speech tags to learn.
     :param pos_weight: weight of their cross-entropy in the loss.
-    :param id_parts: how many of the ids depend on the word alone, and how many on its
-        context, for prediction to cache each part; None for vectors.
+    :param id_parts: numbers of ids that depend on the word alone and on its context, for
+        prediction to cache each part; None for vectors.
     """
 
     def __init__(
@@ -116,23 +116,14 @@ class BiLSTMCRF(keras.Model):
         self.pos = layers.Dense(n_pos, dtype=FLOAT, name="pos") if n_pos else None
 
     def call(
-        self,
-        features: Any,
-        mask: Any,
-        targets: Any = None,
-        pos: Any = None,
-        training: bool = False,
+        self, features: Any, mask: Any, targets: Any = None, pos: Any = None, training: bool = False
     ) -> Any:
-        """Compute the potentials, or with targets the loss.
+        """Compute emissions and transitions, or with targets the loss, a scalar.
 
         :param features: *Shape:* ``(batch, time, width)``, right-padded
         :param mask: which positions hold a token. *Shape:* ``(batch, time)``, bool
-        :param targets: which tags the annotation allows at each token, all where it is
-            missing. *Shape:* ``(batch, time, n_tags)``, bool
+        :param targets: which tags are allowed. *Shape:* ``(batch, time, n_tags)``, bool
         :param pos: part-of-speech tags, -1 where unknown. *Shape:* ``(batch, time)``
-        :return: without targets the emissions, *Shape:* ``(batch, time, n_tags)``, and the
-            transitions, *Shape:* ``(n_tags + 1, n_tags + 1)``; with targets the sum of the
-            sequences' negative log-likelihoods, a scalar.
         """
         if training and max(self.word_dropout, self.feature_dropout) > 0:
             features = self._hide(features)
@@ -140,7 +131,7 @@ class BiLSTMCRF(keras.Model):
         emissions = self.emissions(states)
         if targets is None:
             return emissions, self.crf.scores()
-        loss = self.crf(emissions, mask, targets)
+        loss = crf_loss(emissions, self.crf.scores(), mask, targets)
         if self.pos is None or pos is None:
             return loss
         return loss + self.pos_weight * _pos_loss(self.pos(states), pos)
@@ -163,7 +154,6 @@ class BiLSTMCRF(keras.Model):
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that rebuild the network."""
         names = ("n_labels", "word_dropout", "feature_dropout", "n_pos", "pos_weight", "id_parts")
         return {
             "encoder": keras.saving.serialize_keras_object(self.encoder),
@@ -172,7 +162,6 @@ class BiLSTMCRF(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> BiLSTMCRF:
-        """Rebuild a network."""
         encoder = keras.saving.deserialize_keras_object(config.pop("encoder"))
         return cls(encoder, **config)
 

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 from keras import layers, ops
 
 from ..decoding.crf import FORBIDDEN, iob2_allowed
 
-PACKAGE = "ner_lstm_component"
 # The dtype of all layers, independent of the user's keras.json and dtype policy: the
 # pipeline's arrays are float32.
 FLOAT = "float32"
@@ -23,15 +21,12 @@ _DISALLOWED = -1e4
 _TINY = 1e-300
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
 class LinearChainCRF(layers.Layer):
-    """The transitions of a CRF over IOB2 tags, and the likelihood under it."""
+    """The transitions of a CRF over IOB2 tags."""
 
-    def __init__(self, n_labels: int, **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "dtype": FLOAT})
-        self.n_labels = n_labels
+    def __init__(self, n_labels: int, name: str) -> None:
+        super().__init__(dtype=FLOAT, name=name)
         self.allowed = iob2_allowed(n_labels)
-        self.supports_masking = True
 
     def build(self, input_shape: Any = None) -> None:
         """Create the transitions, initially zero."""
@@ -40,17 +35,9 @@ class LinearChainCRF(layers.Layer):
         )
         self.built = True
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that rebuild the layer."""
-        return {**super().get_config(), "n_labels": self.n_labels}
-
     def scores(self) -> Any:
         """Return the transitions, ``FORBIDDEN`` where IOB2 forbids them."""
         return ops.where(self.allowed, self.transitions, FORBIDDEN)
-
-    def call(self, emissions: Any, mask: Any, targets: Any) -> Any:
-        """Compute the sum of the negative log-likelihoods, a scalar; see :func:`crf_loss`."""
-        return crf_loss(emissions, self.scores(), mask, targets)
 
 
 @tf.custom_gradient
@@ -119,15 +106,10 @@ def _recur(
     highest: tf.Tensor,
     forward: bool,
 ) -> tf.Tensor:
-    """Compute alpha (forward) or beta (backward) of right-padded sequences.
+    """Compute alpha (forward) or beta (backward) of right-padded sequences, time first.
 
     Alpha does not change over padding, so that its last time step belongs to each sequence's
     last token. Beta equals ``start`` over padding.
-
-    :param start: *Shape:* ``(batch, n_tags)``
-    :param emissions: *Shape:* ``(time, batch, n_tags)``
-    :param mask: *Shape:* ``(time, batch, 1)``
-    :return: *Shape:* ``(time, batch, n_tags)``
     """
     n_times = tf.shape(emissions)[0]
     results = tf.TensorArray(start.dtype, size=n_times, element_shape=start.shape)

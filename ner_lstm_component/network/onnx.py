@@ -48,11 +48,9 @@ _SETTINGS = {
 def export_bilstm_crf(network: Config, weights: Weights, is_standalone: bool) -> Exported:
     """Express a saved `BiLSTMCRF` in ONNX.
 
-    :param network: the network's serialized Keras config, as read from JSON.
     :param weights: path and array of each weight, in Keras' order.
-    :param is_standalone: whether the graph is the whole encoder, as in a file. Otherwise it may
-        start after the product of the embedded ids with the first dense layer, which
-        `kernels.EmbeddedProduct` computes and remembers.
+    :param is_standalone: whether the graph must be the whole encoder, as in a file. Otherwise
+        `kernels.EmbeddedProduct` may compute the embeddings and the first dense layer.
     :raises UnsupportedNetwork: for another network, naming the layer that differs.
     """
     name = network.get("registered_name") or network["class_name"]
@@ -73,12 +71,6 @@ def export_bilstm_crf(network: Config, weights: Weights, is_standalone: bool) ->
         encoder.prepare,
         lambda outputs: (*outputs, transitions.copy()),
     )
-
-
-def embed(product: Any, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Compute the first dense layer without its activation, by a `kernels.EmbeddedProduct`."""
-    rows = np.ascontiguousarray(ids.reshape(-1, ids.shape[-1]))
-    return product(rows).reshape(*ids.shape[:-1], -1)
 
 
 class _Encoder:
@@ -114,35 +106,30 @@ class _Encoder:
     def _add(self, name: str) -> str:
         kind, config = self._layers[name]["class_name"], self._layers[name]["config"]
         sources = self._read(name, kind)
-        if kind == "InputLayer":
-            return name
-        if kind == "Dense":
-            return self._dense(config, sources[0])
-        values = [self.add(source) for source in sources]
         match kind:
+            case "InputLayer":
+                return name
+            case "Dense":
+                return self._dense(config, sources[0])
             case "Dropout":
-                return values[0]
+                return self.add(sources[0])
             case "Add":
-                return self._sum(values)
+                return self._sum([self.add(source) for source in sources])
             case "LayerNormalization":
-                return self._layer_normalization(config, values[0])
+                return self._layer_normalization(config, self.add(sources[0]))
             case "Bidirectional":
-                return self._bilstm(config, values[0])
+                return self._bilstm(config, self.add(sources[0]))
         raise _refused(name, kind, "there is no ONNX form for it")
 
     def weight(self, name: str, *shape: int | None) -> NDArray:
-        """Take the next weight of a name, such as ``"mix/kernel"``, and check its shape.
-
-        Paths begin with the names of enclosing layers, some of which Keras drops when it
-        restores a network; repeated paths are numbered, as in ``"mix/kernel#2"``.
-        """
+        """Take the next weight of a name, such as ``"mix/kernel"``, and check its shape."""
         for path, array in self._weights:
+            # Keras drops some enclosing layers' names when it restores a network, and numbers
+            # repeated paths, as in "mix/kernel#2".
             if f"/{path}".partition("#")[0].endswith(f"/{name}"):
-                found = array.shape
-                if len(shape) != len(found) or any(
-                    size not in (None, n) for size, n in zip(shape, found, strict=True)
-                ):
-                    raise UnsupportedNetwork(f"the weight {path!r} of shape {found}")
+                pairs = zip(shape, array.shape, strict=False)
+                if len(shape) != array.ndim or any(size not in (None, n) for size, n in pairs):
+                    raise UnsupportedNetwork(f"the weight {path!r} of shape {array.shape}")
                 return array
         raise UnsupportedNetwork(f"the weight {name!r}, which is missing")
 
@@ -160,7 +147,13 @@ class _Encoder:
         if x is None:  # computed before the graph
             weights = (table, kernel, bias, n_hashes)
             product = kernels.EmbeddedProduct(*weights, self._id_parts, _REMEMBERED)
-            self.prepare = lambda ids: embed(product, ids)
+            n_ids = n_features * n_hashes
+
+            def embed(ids: NDArray[np.int32]) -> NDArray[np.float32]:
+                rows = np.ascontiguousarray(ids.reshape(-1, n_ids))
+                return product(rows).reshape(*ids.shape[:-1], units)
+
+            self.prepare = embed
             result = f"{name}_product"
             self.graph.inputs[0] = Value(result, np.dtype(np.float32), (None, None, units))
         else:
@@ -228,7 +221,7 @@ class _Encoder:
         return add("Reshape", by_sequence, self._integers(0, 0, -1))
 
     def _sum(self, values: Sequence[str]) -> str:
-        return functools.reduce(lambda a, b: self.graph.add("Add", a, b), values)
+        return functools.reduce(functools.partial(self.graph.add, "Add"), values)
 
     def _integers(self, *numbers: int) -> str:
         return self.graph.add_constant(np.array(numbers, np.int64))

@@ -15,31 +15,22 @@ import srsly
 from ..features.ngram_tags import n_lexicon_rows
 
 _ONLY_IN_TRAINING = ("word_dropout", "feature_dropout", "pos_weight")
-# How the names of the recurrent weights of an LSTM end.
-_RECURRENT = "lstm_cell/recurrent_kernel"
+_LOWEST = {"hidden_width": 1, "depth": 1, "embed_width": 1, "width": 1, "pos_weight": 0}
 
 
 @dataclass(frozen=True)
 class TaggerSettings:
-    """Settings of a network over word vectors.
-
-    :param hidden_width: units of the LSTM in each direction.
-    :param depth: bidirectional LSTM layers; from the second on with a residual connection.
-    :raises ValueError: for a value out of range, naming it.
-    """
+    """Settings of a network over word vectors: see `architectures.build_keras_lstm_tagger`."""
 
     hidden_width: int
     depth: int
 
     def __post_init__(self) -> None:
-        self._check_at_least(1, "hidden_width", "depth")
-
-    def _check_at_least(self, lowest: int, *names: str) -> None:
-        for name in names:
-            if getattr(self, name) < lowest:
-                raise ValueError(
-                    f"'{name}' must be at least {lowest}. Received: {getattr(self, name)}"
-                )
+        for name, value in vars(self).items():
+            if name in _LOWEST and value < _LOWEST[name]:
+                raise ValueError(f"'{name}' must be at least {_LOWEST[name]}. Received: {value}")
+            if name.endswith("_dropout") and not 0 <= value < 1:
+                raise ValueError(f"'{name}' must be at least 0 and below 1. Received: {value}")
 
     @property
     def of_weights(self) -> dict[str, Any]:
@@ -55,21 +46,17 @@ class TaggerSettings:
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Derive settings from saved weights, for comparison.
-
-        :param shapes: the shapes of the weights, by their names.
-        :param ngrams: the n-grams of the saved lexicon.
-        :return: the settings that can be derived, and the values here.
-        """
+        """Derive settings from saved weights and n-grams, and return the values here as well."""
         # Two for each layer: forward and backward.
-        widths = [shape[0] for name, shape in shapes.items() if name.endswith(_RECURRENT)]
+        ending = "lstm_cell/recurrent_kernel"
+        widths = [shape[0] for name, shape in shapes.items() if name.endswith(ending)]
         saved = {"depth": len(widths) // 2, "hidden_width": widths[0]} if widths else {}
         return saved, self.of_weights
 
 
 @dataclass(frozen=True)
 class NetworkSettings(TaggerSettings):
-    """Settings of a network over lexical features: see `architectures.build_keras_lstm_tagger`."""
+    """Settings of a network over lexical features."""
 
     rows: tuple[int, ...]
     embed_width: int
@@ -80,20 +67,9 @@ class NetworkSettings(TaggerSettings):
     pos_weight: float = 0.0
     features: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_at_least(1, "embed_width", "width")
-        self._check_at_least(0, "pos_weight")
-        for name in ("word_dropout", "feature_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"'{name}' must be at least 0 and below 1. Received: {getattr(self, name)}"
-                )
-
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Derive settings from saved weights; see `TaggerSettings.derive`."""
         saved, given = super().derive(shapes, ngrams)
         if {"embedding/embeddings", "mix/kernel", "emissions/kernel"} <= shapes.keys():
             n_rows, embed_width = shapes["embedding/embeddings"]
@@ -102,22 +78,12 @@ class NetworkSettings(TaggerSettings):
             saved["the number of features"] = n_inputs // embed_width - len(ngrams)
             n_lexicon = n_lexicon_rows(len(ngrams), shapes["emissions/kernel"][1])
             saved["the sum of rows"] = n_rows - n_lexicon
-        n_features, sum_of_rows = len(self.rows), sum(self.rows)
-        return saved, {
-            **given,
-            "the number of features": n_features,
-            "the sum of rows": sum_of_rows,
-        }
+        given |= {"the number of features": len(self.rows), "the sum of rows": sum(self.rows)}
+        return saved, given
 
 
 def check_saved(name: str, saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse settings that do not fit the saved weights.
-
-    :param name: the component's name.
-    :param saved: the settings that the weights were trained with, as far as known.
-    :param given: the config's settings.
-    :raises ValueError: for a difference, naming the setting and both values.
-    """
+    """Raise a ValueError if settings of the config differ from those of the saved weights."""
     differing = [
         f"{key}: saved {saved[key]}, given {value}"
         for key, value in given.items()

@@ -7,7 +7,6 @@ network has then memorized before the first evaluation. Smaller batches make mor
 # No postponed annotations here: spaCy reads those of registered functions.
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 
 from spacy.training import Example
 from spacy.training.batchers import minibatch_by_padded_size
@@ -27,12 +26,11 @@ def make_batcher(
     for name, value in (("size", size), ("batches", batches), ("buffer", buffer)):
         if value < 1:
             raise ValueError(f"{name!r} must be at least 1. Received: {name}={value}")
-    return partial(_batch, size=size, batches=batches, buffer=buffer)
 
+    def batch(examples: Iterable[Example]) -> Iterable[list[Example]]:
+        limit = size
+        if isinstance(examples, Sequence):
+            limit = min(size, max(1, sum(map(len, examples)) // batches))
+        return minibatch_by_padded_size(examples, size=limit, buffer=buffer)
 
-def _batch(
-    examples: Iterable[Example], *, size: int, batches: int, buffer: int
-) -> Iterable[list[Example]]:
-    if isinstance(examples, Sequence):
-        size = min(size, max(1, sum(map(len, examples)) // batches))
-    return minibatch_by_padded_size(examples, size=size, buffer=buffer)
+    return batch

@@ -8,6 +8,7 @@ Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017).
 # No postponed annotations here: spaCy reads those of registered functions.
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,24 +41,20 @@ def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]
         return component.temperature
     correct = _are_correct(spans, component.labels, examples)
 
+    @cache
     def cross_entropy(log_temperature: float) -> float:
-        temperature = float(np.exp(log_temperature))
-        p = crf.marginals(potentials, spans, temperature=temperature).spans
+        p = crf.marginals(potentials, spans, temperature=float(np.exp(log_temperature))).spans
         return -float(np.log(np.clip(np.where(correct, p, 1 - p), 1e-12, None)).mean())
 
     low, high = np.log(_LOWEST), np.log(_HIGHEST)
     golden = (np.sqrt(5) - 1) / 2
-    left, right = high - golden * (high - low), low + golden * (high - low)
-    at_left, at_right = cross_entropy(left), cross_entropy(right)
     for _ in range(_STEPS):
-        if at_left < at_right:
-            high, right, at_right = right, left, at_left
-            left = high - golden * (high - low)
-            at_left = cross_entropy(left)
+        # One of the two was computed in the step before; rounding finds it in the cache.
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        if cross_entropy(round(left, 9)) < cross_entropy(round(right, 9)):
+            high = right
         else:
-            low, left, at_left = left, right, at_right
-            right = low + golden * (high - low)
-            at_right = cross_entropy(right)
+            low = left
     return round(float(np.exp((low + high) / 2)), 4)
 
 
@@ -98,7 +95,6 @@ def make_calibration(path: str | Path, name: str = "ner_lstm") -> Callable[[Lang
     For ``[training.before_to_disk]`` of a config.
 
     :param path: annotated held-out Docs, such as ``${paths.dev}``.
-    :param name: the component's name.
     """
 
     def before_to_disk(nlp: Language) -> Language:

@@ -27,9 +27,8 @@ def training_logger(
 
     Start and settings, each evaluation, and the end or the error are logged; see `logs`.
 
-    :param progress_bar: for the console: ``eval``, ``train``, or None.
-    :param console_output: whether to print spaCy's table.
-    :param output_file: a file for the table, as JSON lines.
+    The other parameters are those of spaCy's logger.
+
     :param log_file: a rotating log file, such as ``logs/app.log``; by default the value of
         the environment variable ``NER_LSTM_LOG_FILE``, if set.
     """
@@ -70,8 +69,6 @@ def tensorboard_logger(
     Each evaluation writes the losses, the scores and the F1 of each entity type.
 
     :param log_dir: the folder of the event files, best a new one for each training.
-
-    The other parameters are those of :func:`training_logger`.
     """
     log = training_logger(progress_bar, console_output, output_file, log_file)
 
@@ -89,10 +86,9 @@ def tensorboard_logger(
 
         def log_step(info: dict[str, Any] | None) -> None:
             log_to_file(info)
-            if info is None:  # a step without an evaluation
-                return
-            for name, value in _scalars(info).items():
-                writer.add_scalar(name, value, info["step"])
+            if info is not None:
+                for name, value in _scalars(info).items():
+                    writer.add_scalar(name, value, info["step"])
 
         def finalize() -> None:
             finalize_log()

@@ -11,7 +11,7 @@ Needs the packages of the extra ``train``.
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import cache
 from itertools import zip_longest
 from typing import Any
 
@@ -20,8 +20,6 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
 from ..errors import naming
-
-_NAME = "ner_lstm_component.raw_text.v1"
 
 _ANNOTATION = ["NORM", "TAG", "POS", "MORPH", "LEMMA", "HEAD", "DEP", "SENT_START"]
 _ANNOTATION += ["ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID"]
@@ -34,27 +32,25 @@ def raw_text_augmenter(level: float) -> Callable[[Language, Example], Iterator[E
     """`ner_lstm_component.raw_text.v1`: tokenize a share of the examples with spaCy.
 
     :param level: the share, from 0 to 1.
-    :raises ValueError: for another level.
     """
     if not 0 <= level <= 1:
         raise ValueError(f"'level' must be from 0 to 1. Received: {level}")
-    return partial(_augment, level=level)
 
+    def augment(nlp: Language, example: Example) -> Iterator[Example]:
+        if random.random() < level:
+            with naming(example.reference, "The augmenter ner_lstm_component.raw_text.v1"):
+                reference = with_spaces(example.reference)
+                # The reference keeps its tokens and all annotation, which each component aligns.
+                example = Example(nlp.make_doc(reference.text), reference)
+        yield example
 
-def _augment(nlp: Language, example: Example, *, level: float) -> Iterator[Example]:
-    if random.random() < level:
-        with naming(example.reference, f"The augmenter {_NAME}"):
-            reference = with_spaces(example.reference)
-            # The reference keeps its tokens and all annotation, which each component aligns.
-            example = Example(nlp.make_doc(reference.text), reference)
-    yield example
+    return augment
 
 
 def with_spaces(doc: Doc) -> Doc:
-    """Give a Doc without known spaces the spaces of printed text.
+    """Copy a Doc with its annotation, and give the copy the spaces of printed text.
 
-    :return: a new Doc with the annotation, span groups, categories and user data; the Doc
-        itself if its spaces are known.
+    :return: the Doc itself if its spaces are known.
     """
     if not doc.has_unknown_spaces:
         return doc
@@ -66,8 +62,7 @@ def with_spaces(doc: Doc) -> Doc:
         spans = [Span(result, s.start, s.end, s.label, kb_id=s.kb_id, span_id=s.id) for s in group]
         result.spans[key] = SpanGroup(result, name=group.name, attrs=group.attrs, spans=spans)
     result.cats = dict(doc.cats)
-    if doc.user_data:
-        result.user_data.update(_user_data(doc, result))
+    result.user_data.update(_user_data(doc, result))
     return result
 
 

@@ -4,44 +4,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import spacy
 from spacy.tokens import Doc
 from thinc.api import Model, set_dropout_rate
 
 from ner_lstm_component.decoding.crf import Potentials, iob2_allowed, negative_log_likelihood
-from ner_lstm_component.network import architectures
 from ner_lstm_component.network.architectures import (
     Annotated,
     build_keras_lstm_tagger,
     build_tok2vec_keras_lstm_tagger,
 )
-from ner_lstm_component.tensorflow_wrapper.onnx_runtime import OnnxNetwork
 from ner_lstm_component.text.sentences import read_docs
 
 LABELS = 2
 TAGS = 2 * LABELS + 1
 
 
-@pytest.fixture(scope="module")
-def vocab():
-    return spacy.blank("en").vocab
-
-
-def make_model(**changes):
-    settings = {
-        "features": ["LOWER", "SHAPE"],
-        "rows": [50, 20],
-        "embed_width": 6,
-        "width": 10,
-        "hidden_width": 6,
-        "depth": 1,
-        "word_dropout": 0.0,
-        "window": 12,
-        "context": 3,
-        "batch_tokens": 30,
-        "nO": TAGS,
-    }
-    return build_keras_lstm_tagger(**{**settings, **changes})
+COMMON = {"hidden_width": 6, "depth": 1, "window": 12, "context": 3, "batch_tokens": 30, "nO": TAGS}
+FEATURES = {"features": ["LOWER", "SHAPE"], "rows": [50, 20], "word_dropout": 0.0}
+LEXICAL = {**COMMON, **FEATURES, "embed_width": 6, "width": 10}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +32,11 @@ def docs(vocab):
 
 @pytest.fixture(scope="module")
 def model(docs):
-    model = make_model()
+    return initialized(build_keras_lstm_tagger(**LEXICAL), docs)
+
+
+def initialized(model, docs):
+    """Initialize a model, with random transitions and without dropout."""
     model.initialize(X=docs)
     rng = np.random.default_rng(0)
     keras_model = model.layers[1].shims[0].keras_model
@@ -65,10 +49,6 @@ def gradients(model):
     shim = model.layers[1].shims[0]
     found, shim._gradients = {k: v.numpy() for k, v in shim._gradients.items()}, {}
     return found
-
-
-def annotated(docs, targets):
-    return Annotated(read_docs(docs), np.concatenate(targets))
 
 
 def test_shapes(model, docs, vocab):
@@ -97,7 +77,6 @@ def set_windows(monkeypatch, model, **changes):
 
 
 def test_a_long_context_hides_the_cuts(model, vocab, monkeypatch):
-    """Tokens are read as in one window."""
     doc = Doc(vocab, words=[f"w{(n * 7) % 31}" for n in range(300)])
     set_windows(monkeypatch, model, window=160, context=60)
     cut = model.predict([doc]).emissions
@@ -150,34 +129,19 @@ def test_cut_docs_learn_from_every_token_once(model, docs, vocab):
         np.testing.assert_allclose(gradient, expected[name], atol=1e-5, err_msg=name)
 
 
-def test_batches_of_onnx_runtime_are_small(model, docs, monkeypatch):
-    expected = model.predict(docs)
-    loaded = make_model().from_bytes(model.to_bytes())
-    sizes = []
-    predict = OnnxNetwork.predict
-
-    def recorded(self, args, kwargs):
-        sizes.append(args[0].shape[:2])
-        return predict(self, args, kwargs)
-
-    monkeypatch.setattr(OnnxNetwork, "predict", recorded)
-    monkeypatch.setattr(architectures, "_ONNX_TOKENS", 12)
-    found = loaded.predict(docs)
-    assert len(sizes) > 1
-    assert all(n * length <= 12 or n == 1 for n, length in sizes)
-    np.testing.assert_allclose(found.emissions, expected.emissions, atol=1e-5)
-    np.testing.assert_array_equal(found.transitions, expected.transitions)
+WRONG = {"hidden_width": 0, "depth": 0, "window": 6, "batch_tokens": 0}
+WRONG_LEXICAL = {"width": 0, "embed_width": -1, "word_dropout": 1.0, "features": ["lower", "SHAPE"]}
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"window": 4}, {"batch_tokens": 0}, {"width": 0}, {"features": ["lower"]}]
-)
-def test_wrong_settings(wrong):
-    with pytest.raises(ValueError, match="Received"):
-        make_model(**wrong, **({"rows": [3]} if "features" in wrong else {}))
-
-
-# ---------------------------------------------------------------- over other vectors
+@pytest.mark.parametrize(("name", "wrong"), [*WRONG.items(), *WRONG_LEXICAL.items()])
+def test_wrong_settings_are_named(name, wrong):
+    with pytest.raises(ValueError, match=f"(?s){name}.*Received"):
+        build_keras_lstm_tagger(**{**LEXICAL, name: wrong})
+    if name in WRONG:
+        with pytest.raises(ValueError, match=f"{name}.*Received"):
+            build_tok2vec_keras_lstm_tagger(
+                given_vectors(np.zeros((1, 4))), **{**COMMON, name: wrong}
+            )
 
 
 def given_vectors(vectors):
@@ -201,33 +165,11 @@ def over_vectors(docs):
     """A tagger over random vectors, whose width it has to find out."""
     rng = np.random.default_rng(2)
     vectors = rng.normal(0, 1, (sum(map(len, docs)), 4)).astype(np.float32)
-    model = build_tok2vec_keras_lstm_tagger(
-        given_vectors(vectors),
-        hidden_width=5,
-        depth=1,
-        window=12,
-        context=3,
-        batch_tokens=30,
-        nO=TAGS,
-    )
-    model.initialize(X=docs)
-    keras_model = model.layers[1].shims[0].keras_model
-    keras_model.crf.transitions.assign(rng.normal(0, 1, (TAGS + 1, TAGS + 1)))
-    set_dropout_rate(model, 0.0)
-    return model
-
-
-def some_targets(docs):
-    """O, B-x or nothing known, in turn; one Doc without any annotation."""
-    targets = [np.ones((len(doc), TAGS), bool) for doc in docs]
-    for target in targets[:-1]:
-        target[::3, 1:] = False
-        target[1::3] = np.arange(TAGS) == 1
-    return targets
+    return initialized(build_tok2vec_keras_lstm_tagger(given_vectors(vectors), **COMMON), docs)
 
 
 def fused_loss(model, docs, targets):
-    loss, backprop = model.begin_update(annotated(docs, targets))
+    loss, backprop = model.begin_update(Annotated(read_docs(docs), np.concatenate(targets)))
     backprop(0.5)
     return 0.5 * loss
 
@@ -244,7 +186,12 @@ def test_gradient_of_vectors_by_finite_differences(over_vectors, docs, compute_l
     """Tokens that overlapping windows read twice get the sum."""
     model = over_vectors
     tok2vec = model.get_ref("tok2vec")
-    vectors, targets = tok2vec.attrs["vectors"], some_targets(docs)
+    vectors = tok2vec.attrs["vectors"]
+    # O, B-x or nothing known, in turn; one Doc without any annotation.
+    targets = [np.ones((len(doc), TAGS), bool) for doc in docs]
+    for target in targets[:-1]:
+        target[::3, 1:] = False
+        target[1::3] = np.arange(TAGS) == 1
     compute_loss(model, docs, targets)
     gradient = tok2vec.attrs["gradient"]
     assert gradient.shape == vectors.shape
@@ -269,10 +216,3 @@ def test_vectors_of_nothing(over_vectors, vocab):
     Y, backprop = over_vectors.begin_update([Doc(vocab)])
     assert Y.emissions.shape == (0, TAGS)
     assert backprop(Y) == []
-
-
-@pytest.mark.parametrize("wrong", [{"hidden_width": 0}, {"depth": 0}, {"window": 6}])
-def test_wrong_settings_over_vectors(wrong):
-    settings = {"hidden_width": 4, "depth": 1, "window": 12, "context": 3, "batch_tokens": 30}
-    with pytest.raises(ValueError, match="Received"):
-        build_tok2vec_keras_lstm_tagger(given_vectors(np.zeros((1, 4))), **{**settings, **wrong})

@@ -42,7 +42,6 @@ NETWORKS: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
     "parts of speech": (lambda: build_network(LEXICAL, N_LABELS, n_pos=3), IDS[:, :, :4]),
     "vectors": (lambda: build_vector_network(TaggerSettings(4, 2), 6, N_LABELS), VECTORS),
 }
-only_compiled = pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -99,13 +98,12 @@ def test_restored_networks_name_their_weights_otherwise():
 
 @pytest.fixture(scope="module")
 def state():
-    """The saved config and weights of a network."""
     network = build_network(WITH_LEXICON, N_LABELS)
     network(IDS, MASK)
     return saved(network)
 
 
-@only_compiled
+@pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
 @pytest.mark.parametrize("has_id_parts", [True, False])
 @pytest.mark.parametrize("is_standalone", [True, False])
 def test_embeddings_are_not_in_the_graph_unless_it_is_whole(state, is_standalone, has_id_parts):
