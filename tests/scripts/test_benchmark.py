@@ -226,7 +226,6 @@ def test_only_components_that_find_entities_are_loaded(folder, tmp_path):
 
 def test_texts_are_drawn_the_same_each_time(folder):
     texts, words = inputs.read_texts(folder / "data.spacy", 0)
-    assert texts[0] == "Anna Berg lives in Oslo."
     assert words == sum(len(sentence.split()) for sentence in SENTENCES)
     some, again = (inputs.read_texts(folder / "data.spacy", 3)[0] for _ in range(2))
     assert some == again
