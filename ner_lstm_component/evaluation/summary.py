@@ -157,7 +157,8 @@ def _calibration(sentences: Sequence[Sentence]) -> Reliability | None:
     ]
     if not known:
         return None
-    return reliability(*map(np.array, zip(*known, strict=True)))
+    confidences, correct = zip(*known, strict=True)
+    return reliability(np.array(confidences), np.array(correct))
 
 
 def _notes(sentences: Sequence[Sentence]) -> list[str]:
