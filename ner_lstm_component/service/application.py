@@ -24,8 +24,8 @@ from .limits import Limits
 from .metrics import Metrics
 from .models import describe, load_pipeline
 from .pages import pages, swagger_ui
+from .responses import Tagger
 from .schema import openapi_document
-from .tagger import Tagger
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from spacy.tokens import Doc, DocBin
 from ner_lstm_component import logs
 from ner_lstm_component.component import Analysis, Prediction
 from ner_lstm_component.decoding.iob2 import tag_names
-from ner_lstm_component.service import models, server, tagger
+from ner_lstm_component.service import models, responses, server
 from ner_lstm_component.service.limits import Limits
 from ner_lstm_component.service.server import ServerSettings
 
@@ -193,7 +193,7 @@ def serve(
     other = OtherRecognizer(nlp.get_pipe("ner"))
     Language.factory("load_test_ner", func=lambda nlp, name: other)
     nlp.replace_pipe("ner", "load_test_ner")
-    tagger.find_component = lambda nlp: other
+    responses.find_component = lambda nlp: other
     models.find_component = lambda nlp: other
     server.load_pipeline = lambda model: nlp
     server.serve(model, Limits(), ServerSettings({"bind": f"127.0.0.1:{port}", "workers": workers}))
