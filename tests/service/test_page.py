@@ -92,8 +92,8 @@ def submit(page: sync_api.Page, text: str, status: str | None = None) -> None:
 
 
 def expect_status(page: sync_api.Page, text: str) -> None:
-    found, copied = page.get_by_role("status").all()
-    sync_api.expect(copied if "copied" in text else found).to_have_text(text)
+    status = page.get_by_role("status").nth(1 if "copied" in text else 0)
+    sync_api.expect(status).to_have_text(text)
 
 
 def entities(page: sync_api.Page) -> list[list[str]]:
