@@ -76,8 +76,8 @@ def _tagger(vectors: Any, mask: Any, settings: TaggerSettings, n_labels: int) ->
 class BiLSTMCRF(keras.Model):
     """An encoder from features to emissions, with a linear-chain CRF.
 
-    In training the network can also learn parts of speech from the hidden states, which
-    improves the entities (Collobert et al., "Natural Language Processing (Almost) from Scratch", 2011).
+    In training the network can also learn parts of speech from the hidden states, which helps
+    it (Collobert et al., "Natural Language Processing (Almost) from Scratch", 2011).
 
     :param encoder: a model ``[features, mask] → emissions``, whose last layer is ``emissions``.
     :param n_labels: number of entity types.
@@ -120,7 +120,7 @@ class BiLSTMCRF(keras.Model):
     ) -> Any:
         """Compute emissions and transitions, or with targets the scalar loss.
 
-        :param features: ids or vectors of the tokens. *Shape:* ``(batch, time, width)``, right-padded
+        :param features: the tokens' ids or vectors. *Shape:* ``(batch, time, width)``, right-padded
         :param mask: True at positions that hold a token. *Shape:* ``(batch, time)``, bool
         :param targets: True for allowed tags. *Shape:* ``(batch, time, n_tags)``, bool
         :param pos: part-of-speech tags, or -1 if unknown. *Shape:* ``(batch, time)``

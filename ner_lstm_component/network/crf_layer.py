@@ -53,7 +53,8 @@ def crf_loss(
     :param emissions: scores of tags. *Shape:* ``(batch, time, n_tags)``
     :param transitions: scores of pairs of tags. *Shape:* ``(n_tags + 1, n_tags + 1)``
     :param mask: True at positions that hold a token. *Shape:* ``(batch, time)``, bool
-    :param targets: True for tags that the annotation allows. *Shape:* ``(batch, time, n_tags)``, bool
+    :param targets: True for tags that the annotation allows.
+        *Shape:* ``(batch, time, n_tags)``, bool
     """
     dtype = emissions.dtype
     # In float64 exp() does not underflow for a tag whose score is 100 below another.

@@ -20,7 +20,7 @@ _LOWEST = {"hidden_width": 1, "depth": 1, "embed_width": 1, "width": 1, "pos_wei
 
 @dataclass(frozen=True)
 class TaggerSettings:
-    """The settings of a network over word vectors, as in `build_keras_lstm_tagger`."""
+    """Settings of a network over word vectors, as in `architectures.build_keras_lstm_tagger`."""
 
     hidden_width: int
     depth: int
@@ -46,7 +46,7 @@ class TaggerSettings:
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Derive settings from saved weights and n-grams, and return them and the current values."""
+        """Derive settings from saved weights and n-grams, and return them and the given values."""
         # Each layer has two such weights: forward and backward.
         ending = "lstm_cell/recurrent_kernel"
         widths = [shape[0] for name, shape in shapes.items() if name.endswith(ending)]
@@ -56,7 +56,7 @@ class TaggerSettings:
 
 @dataclass(frozen=True)
 class NetworkSettings(TaggerSettings):
-    """The settings of a network over lexical features."""
+    """Settings of a network over lexical features."""
 
     rows: tuple[int, ...]
     embed_width: int
