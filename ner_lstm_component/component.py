@@ -1,11 +1,11 @@
-"""The trainable pipe ``ner_lstm``, as spaCy sees it.
+"""The trainable pipe ``ner_lstm`` for spaCy.
 
-The model (`network.architectures`) turns Docs into the CRF's potentials, `decoding.decoder`
-turns these into tags, and the component writes the tags to ``doc.ents``. For training, `gold`
+The model (`network.architectures`) converts Docs to the CRF's potentials, `decoding.decoder`
+converts these to tags, and the component writes the tags to ``doc.ents``. For training, `gold`
 reads the annotation.
 """
 
-# No postponed annotations here: spaCy reads those of the factory and of initialize().
+# No postponed annotations here: spaCy reads the annotations of the factory and initialize().
 
 import gc
 import logging
@@ -46,7 +46,7 @@ from .text.sentences import split
 
 logger = logging.getLogger(__name__)
 
-# How many Examples are counted at a time: those of a streamed corpus need not fit in memory.
+# The number of Examples counted at a time: a streamed corpus may exceed the memory.
 _COUNTED_AT_ONCE = 512
 
 DEFAULT_CONFIG = Config().from_str(
@@ -89,7 +89,7 @@ def make_ner_lstm(
     confidence: bool,
     threshold: float,
 ) -> "LSTMEntityRecognizer":
-    """The factory ``ner_lstm``: see :class:`LSTMEntityRecognizer`."""
+    """Create an :class:`LSTMEntityRecognizer`, as the factory ``ner_lstm``."""
     component = LSTMEntityRecognizer(
         nlp.vocab, model, name, scorer=scorer, confidence=confidence, threshold=threshold
     )
@@ -98,26 +98,27 @@ def make_ner_lstm(
 
 
 class Probabilities(NamedTuple):
-    """The probabilities that `LSTMEntityRecognizer.probabilities` gives for a Doc."""
+    """The result of `LSTMEntityRecognizer.probabilities` for a Doc."""
 
-    #: Of each tag of ``component.tags`` at each token. *Shape:* ``(n_tokens, n_tags)``
+    #: Probability of each tag in ``component.tags`` at each token. *Shape:* ``(n_tokens, n_tags)``
     tags: NDArray[np.float32]
-    #: Of each entity in ``doc.ents``; NaN for one of an unknown type, or across sentences.
+    #: Probability of each entity in ``doc.ents``, or NaN if it has an unknown type or crosses
+    #: sentences.
     entities: NDArray[np.float64]
 
 
 class LSTMEntityRecognizer(TrainablePipe):
     """A named-entity recognizer with a BiLSTM-CRF, trained and used like spaCy's ``ner``.
 
-    Entities that are on a Doc when the component runs stay, and predictions fit around them.
-    No entity is predicted on tokens blocked by ``Doc.set_ents(blocked=…)``.
+    Entities that a Doc already has are kept, and predictions do not overlap with them. No
+    entity is predicted on tokens blocked with ``Doc.set_ents(blocked=…)``.
 
     The settings :attr:`confidence`, :attr:`threshold` and :attr:`runtime` belong to the
-    config. Setting them in Python also changes the config of each pipeline that holds the
-    component, and saving keeps them. On loading, the config's values win; a component made
-    without a pipeline has no config, and takes over the saved values.
+    config. Setting them in Python also changes the config of each pipeline that contains the
+    component, and saving keeps them. On loading, the config's values take precedence; a component
+    created without a pipeline has no config, and uses the saved values.
 
-    :param model: from Docs to `crf.Potentials`; see `network.architectures`.
+    :param model: a model from `network.architectures`, which maps Docs to `crf.Potentials`.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class LSTMEntityRecognizer(TrainablePipe):
             "confidence": _checked_confidence(confidence),
             "threshold": _checked_threshold(threshold),
         }
-        #: Whether a pipeline's config holds the settings; set by the factory.
+        #: Whether a pipeline's config contains the settings; the factory sets this.
         self.has_config = False
         self.temperature = 1.0
         if confidence:
@@ -165,8 +166,8 @@ class LSTMEntityRecognizer(TrainablePipe):
     def add_label(self, label: str) -> int:
         """Add an entity type before the component is initialized.
 
-        :return: 1 if it is new, else 0.
-        :raises ValueError: for no string, an empty one, or an initialized component.
+        :return: 1 if the label is new, else 0.
+        :raises ValueError: if the label is not a non-empty string, or the component is initialized.
         """
         _check_label(label)
         if label in self.labels:
@@ -194,7 +195,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def confidence(self) -> bool:
-        """Whether predicted entities get their marginal probability, as ``ent._.confidence``."""
+        """Whether predicted entities get their marginal probability in ``ent._.confidence``."""
         return self.cfg["confidence"]
 
     @confidence.setter
@@ -214,7 +215,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def runtime(self) -> str | None:
-        """The runtime that predicts, see `set_runtime`; None without a wrapped network."""
+        """The runtime that predicts, as in `set_runtime`, or None without a wrapped network."""
         return next(runtimes(self.model), None)
 
     @runtime.setter
@@ -224,7 +225,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @property
     def temperature(self) -> float:
-        """The number that divides the CRF's potentials for probabilities; tags do not change."""
+        """The divisor of the CRF's potentials for probabilities; it does not change the tags."""
         return self.cfg["temperature"]
 
     @temperature.setter
@@ -234,24 +235,24 @@ class LSTMEntityRecognizer(TrainablePipe):
         self.cfg["temperature"] = float(value)
 
     def _set(self, name: str, value: Any, *section: str) -> None:
-        """Change a setting, also in the config of each pipeline that holds the component.
+        """Change a setting, also in the config of each pipeline that contains the component.
 
-        All live pipelines are searched, which takes some tenths of a second: spaCy does not
-        tell a component when ``add_pipe(source=…)`` shares it, or when a pipeline is copied.
+        All pipelines in memory are searched, which takes some tenths of a second: spaCy does not
+        notify a component when ``add_pipe(source=…)`` shares it, or when a pipeline is copied.
         """
         self.cfg[name] = value
         for nlp in [one for one in gc.get_objects() if issubclass(type(one), Language)]:
             for pipe_name in [pipe_name for pipe_name, pipe in nlp.components if pipe is self]:
                 config = reduce(getitem, section, nlp.get_pipe_config(pipe_name))
-                if name in config:  # a user's own architecture may lack it
+                if name in config:  # a user's own architecture may lack this setting
                     config[name] = value
 
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
     ) -> "LSTMEntityRecognizer":
-        """Load the component from the bytes of ``to_bytes``.
+        """Load the component from the result of ``to_bytes``.
 
-        :raises ValueError: if the config's settings do not fit the saved weights.
+        :raises ValueError: if the config's settings do not match the saved weights.
         """
         exclude = tuple(exclude)
         model = None if "model" in exclude else srsly.msgpack_loads(bytes_data).get("model")
@@ -260,7 +261,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         return self
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LSTMEntityRecognizer":
-        """Load the component from the folder of ``to_disk``; errors as in :meth:`from_bytes`."""
+        """Load the component from a folder, with the same errors as :meth:`from_bytes`."""
         exclude = tuple(exclude)
         model = None if "model" in exclude else (Path(path) / "model").read_bytes()
         with self._loading(model):
@@ -269,7 +270,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @contextmanager
     def _loading(self, model: bytes | None) -> Iterator[None]:
-        """Load saved settings within the context, then the model; the config's settings win."""
+        """Load saved settings in the context, then the model; the config takes precedence."""
         given = {name: self.cfg[name] for name in ("confidence", "threshold")}
         for name in ("config", "network", "runtime"):
             self.cfg.pop(name, None)
@@ -286,7 +287,7 @@ class LSTMEntityRecognizer(TrainablePipe):
             return
         self.cfg.pop("runtime", None)
         # Version 0.1.0 did not write settings to the config. It saved the config's values with
-        # the settings: where the config still has them, the saved setting holds.
+        # the settings: if the config still has such a value, the saved setting applies.
         saved_with = self.cfg.pop("config", {})
         for name, value in given.items():
             # JSON rounds to nine decimals.
@@ -302,7 +303,7 @@ class LSTMEntityRecognizer(TrainablePipe):
     # -- prediction
 
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
-        """Predict the best IOB2 tags of each Doc, given its existing entities."""
+        """Predict the best IOB2 tags for each Doc, given its existing entities."""
         docs = list(docs)
         if self.confidence or self.threshold > 0:
             return [analysis.prediction for analysis in self.analyse(docs)]
@@ -315,11 +316,11 @@ class LSTMEntityRecognizer(TrainablePipe):
         thresholds: Sequence[float] | None = None,
         probabilities: bool = False,
     ) -> list[Analysis]:
-        """Predict the best IOB2 tags of each Doc with their probabilities, in one pass.
+        """Predict the best IOB2 tags for each Doc with their probabilities, in one pass.
 
-        :param docs: Docs without this component's entities; :meth:`set_annotations` sets them.
-        :param thresholds: one for each Doc, instead of :attr:`threshold`.
-        :param probabilities: whether to give the probability of each tag.
+        :param docs: Docs without this component's entities, which :meth:`set_annotations` sets.
+        :param thresholds: a threshold for each Doc, instead of :attr:`threshold`.
+        :param probabilities: whether to compute the probability of each tag.
         """
         if thresholds is None:
             thresholds = [self.threshold] * len(docs)
@@ -332,7 +333,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         )
 
     def probabilities(self, docs: Iterable[Doc]) -> list[Probabilities]:
-        """Compute the CRF's marginals of tags and of the Docs' entities at the temperature."""
+        """Compute the CRF's marginals for tags and the Docs' entities, at the temperature."""
         docs = list(docs)
         potentials = self._unconstrained(docs)
         index = {label: i for i, label in enumerate(self.labels)}
@@ -358,7 +359,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         return list(map(Probabilities, split(found.tags, _lengths(docs)), by_doc))
 
     def potentials(self, docs: Sequence[Doc]) -> Potentials:
-        """Compute the CRF's potentials; tokens in an existing entity or blocked are certainly O."""
+        """Compute the CRF's potentials, with O forced on tokens blocked or in an entity."""
         potentials = self._unconstrained(docs)
         if not len(potentials.emissions) or not any(doc.has_annotation(ENT_IOB) for doc in docs):
             return potentials
@@ -399,12 +400,12 @@ class LSTMEntityRecognizer(TrainablePipe):
         labels: Sequence[str] | None = None,
         corpus: Callable[[Language], Iterable[Example]] | None = None,
     ) -> None:
-        """Build a new network for the labels given, or found in the examples.
+        """Build a new network for the given labels, or the labels in the examples.
 
-        :param labels: entity types, as :attr:`label_data`; read from the examples by default.
-        :param corpus: for streamed corpora, reads more examples than ``get_examples`` returns:
-            labels, n-gram counts and part-of-speech tags come from these.
-        :raises ValueError: if there are no labels, or for ``corpus`` without ``nlp``.
+        :param labels: entity types, as in :attr:`label_data`; read from the examples by default.
+        :param corpus: for streamed corpora, a reader of more examples than ``get_examples``
+            returns: labels, n-gram counts and part-of-speech tags come from these examples.
+        :raises ValueError: if no label is found, or ``corpus`` is given without ``nlp``.
         """
         validate_get_examples(get_examples, "LSTMEntityRecognizer.initialize")
         get_all = get_examples
@@ -427,7 +428,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         self._set_labels([*self.labels, *labels])
         if not self.labels:
             raise ValueError(Errors.E143.format(name=self.name))
-        self.temperature = 1.0  # A fitted one belongs to the network before.
+        self.temperature = 1.0  # A fitted temperature belongs to the previous network.
         self.model.set_dim("nO", len(self.tags), force=True)
         self._learn_lexicon(get_all)
         sample = [eg.predicted for eg in islice(get_examples(), 10) if len(eg.predicted)]
@@ -435,7 +436,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         self._keep_network_settings()
 
     def _learn_lexicon(self, get_examples: Callable[[], Iterable[Example]]) -> None:
-        """Count n-grams and collect part-of-speech tags, where the network uses them."""
+        """Count n-grams and collect part-of-speech tags if the network uses them."""
         lexicon = self.model.maybe_get_ref("lexicon")
         learns_pos = getattr(self.model.attrs.get("settings"), "pos_weight", 0) > 0
         pos: set[str] = set()
@@ -465,13 +466,13 @@ class LSTMEntityRecognizer(TrainablePipe):
     ) -> dict[str, float]:
         """Learn from a batch of examples.
 
-        The likelihood sums over the tags of tokens without annotation; a Doc without any
+        The likelihood sums over all tags for tokens without annotation; a Doc without any
         annotation has no gradient.
 
-        :param sgd: the optimizer; with None or False the gradient is only accumulated.
-        :param losses: the mean negative log-likelihood of an annotated Doc is added here.
-        :raises ValueError: for an unknown entity type, an example that cannot be aligned, or a
-            loss or gradient that is not finite. The weights are unchanged then.
+        :param sgd: the optimizer, or None or False to only accumulate the gradient.
+        :param losses: a dict to which the annotated Docs' mean negative log-likelihood is added.
+        :raises ValueError: if an entity type is unknown, an example cannot be aligned, or the loss
+            or gradient is not finite. The weights are then unchanged.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -491,10 +492,10 @@ class LSTMEntityRecognizer(TrainablePipe):
         return losses
 
     def get_loss(self, examples: Iterable[Example], scores: Potentials) -> tuple[float, Potentials]:
-        """Compute the loss of the model's output, and its gradient; errors as in :meth:`update`.
+        """Compute the loss and gradient for the model's output, with the errors of :meth:`update`.
 
-        :meth:`update` computes the same loss faster. This method is for those who chain the
-        model: ``scores, backprop = model.begin_update(docs)``, then ``backprop`` of the gradient.
+        :meth:`update` computes the same loss faster. This method is for chained models: call
+        ``scores, backprop = model.begin_update(docs)``, then ``backprop`` with the gradient.
         """
         examples = list(examples)
         validate_examples(examples, "LSTMEntityRecognizer.get_loss")
@@ -507,7 +508,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         return loss * scale, Potentials(emissions, transitions, scores.lengths)
 
     def _annotated(self, examples: Sequence[Example]) -> tuple[Annotated, float]:
-        """Read the annotation of a batch, and the weight of an annotated Doc in the loss."""
+        """Return the annotation of a batch, and the weight of an annotated Doc in the loss."""
         gold = Gold(examples)
         allowed = gold.allowed_tags(self.labels)
         pos = gold.pos(self.cfg["pos"]) if self.cfg.get("pos") else None
@@ -537,5 +538,5 @@ def _lengths(docs: Sequence[Doc]) -> list[int]:
 
 
 def _is_taken(iob: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Tell which tokens are in an entity that is already there, or blocked for entities."""
+    """Return which tokens are in an existing entity or blocked for entities."""
     return (iob == ENT_IN) | (iob == ENT_BEGIN)

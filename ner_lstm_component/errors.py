@@ -1,4 +1,4 @@
-"""Errors that quote the Docs they are about."""
+"""Errors that quote the Docs that cause them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def naming(doc: Doc, action: str) -> Iterator[None]:
     try:
         yield
     except ImportError:
-        raise  # A package is missing: the Doc is not to blame.
+        raise  # A package is missing, which has nothing to do with the Doc.
     except Exception as error:
         raise ValueError(
             f"{action}: the Doc that begins {quote(doc)} cannot be used: {error} "
@@ -34,7 +34,7 @@ def naming(doc: Doc, action: str) -> Iterator[None]:
 
 
 def check_finite(name: str, value: float) -> None:
-    """Raise a FloatingPointError for NaN and infinity; ``name`` is for the message."""
+    """Raise a FloatingPointError for NaN and infinity; the message contains ``name``."""
     if not math.isfinite(value):
         raise FloatingPointError(f"{name} is {value}")
 

@@ -1,9 +1,9 @@
 """The annotation of Examples, on the tokens of their ``predicted`` Docs.
 
-The pipeline's tokenizer and the annotated data may split a text differently. Where both Docs
-have the same characters, white space between tokens aside, all Examples of a batch are aligned
-by character at once. The result is that of ``Example.get_aligned_ner`` and
-``Example.get_aligned``, which would take longer than the network. They align the other Examples.
+The pipeline's tokenizer and the annotated data may split a text differently. Examples whose two
+Docs have the same characters, apart from white space between tokens, are aligned by character,
+for a whole batch at once. ``Example.get_aligned_ner`` and ``Example.get_aligned`` have the same
+results, but would take longer than the network. They align the other Examples.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Gold:
         An entity that continues in the next sentence begins again there, since the network
         reads sentences one by one.
 
-        :return: columns of the emissions, -1 where the annotation is missing or fits no token.
+        :return: columns of the emissions, or -1 if the annotation is missing or matches no token.
             *Shape:* ``(n_tokens,)``
-        :raises ValueError: for an entity type that is not among the labels, or an Example that
-            cannot be aligned; it quotes the Doc.
+        :raises ValueError: if an entity type is not among the labels, or an Example cannot be
+            aligned; the message quotes the Doc.
         """
         index = {label: i for i, label in enumerate(labels)}
         hashes = [get_string_id(label) for label in labels]
@@ -84,14 +84,15 @@ class Gold:
         )
 
     def allowed_tags(self, labels: Sequence[str]) -> NDArray[np.bool_]:
-        """Tell which tags the annotation allows at each token, all where it is missing.
+        """Return which tags the annotation allows at each token.
 
-        :raises ValueError: see :meth:`tags`.
-        :return: *Shape:* ``(n_tokens, 2 * len(labels) + 1)``
+        :raises ValueError: for the same reasons as :meth:`tags`.
+        :return: True for allowed tags; all are allowed without annotation.
+            *Shape:* ``(n_tokens, 2 * len(labels) + 1)``
         """
         columns = self.tags(labels)
         allowed = (columns[:, None] == np.arange(2 * len(labels) + 1)) | (columns[:, None] < 0)
-        # An annotated entity ends where the annotation does, unless its Doc ends there too.
+        # An annotated entity ends with the annotation, unless the Doc ends there too.
         docs = self.text.docs
         doc_of = np.repeat(np.arange(len(docs)), list(map(len, docs)))
         ends = (columns[:-1] > 0) & (columns[1:] < 0) & (doc_of[:-1] == doc_of[1:])
@@ -99,12 +100,12 @@ class Gold:
         return allowed
 
     def pos(self, names: Sequence[str]) -> NDArray[np.int32]:
-        """Return the position in ``names`` of each token's part-of-speech tag, -1 for none."""
+        """Return the position of each token's part-of-speech tag in ``names``, or -1 without it."""
         is_tag = self.values(TAG)[:, None] == np.array(list(map(get_string_id, names)), np.uint64)
         return np.where(is_tag.any(axis=1), is_tag.argmax(axis=1), -1).astype(np.int32)
 
     def values(self, attribute: int) -> NDArray[np.uint64]:
-        """Read an attribute of each token, 0 where it overlaps gold tokens that differ in it."""
+        """Read an attribute of each token, or 0 if the gold tokens that it overlaps differ."""
         values = _attributes(self._references, [attribute])[:, 0]
         if self._overlap is not None:
             values = self._overlap.unanimous(values, np.uint64(0))
@@ -115,7 +116,7 @@ class Gold:
     def _with_others(
         self, values: NDArray, align: Callable[[Example], list], convert: Callable[[Any], int]
     ) -> NDArray:
-        """Insert the values of the Examples that spaCy aligns between those given."""
+        """Insert the values for the Examples that spaCy aligns between the given values."""
         if all(self._by_character):
             return values
         given = iter(split(values, self._lengths))
@@ -131,12 +132,12 @@ class Gold:
 
 
 class Overlap:
-    """The gold tokens that each token overlaps, in Docs of the same characters."""
+    """The gold tokens that each token overlaps, in Docs with the same characters."""
 
     def __init__(self, docs: Sequence[Doc], references: Sequence[Doc]) -> None:
         lengths = _attributes(docs, [LENGTH])[:, 0].astype(np.int64)
         gold_lengths = _attributes(references, [LENGTH])[:, 0].astype(np.int64)
-        # Offsets in the characters of all Docs.
+        # Offsets in the concatenated characters of all Docs.
         self._ends, self._gold_ends = np.cumsum(lengths), np.cumsum(gold_lengths)
         self._starts, self._gold_starts = self._ends - lengths, self._gold_ends - gold_lengths
         self._first = np.searchsorted(self._gold_ends, self._starts, side="right")
@@ -145,7 +146,7 @@ class Overlap:
         self._doc_starts = np.cumsum(doc_lengths) - doc_lengths
 
     def unanimous(self, values: NDArray, otherwise: np.generic | int) -> NDArray:
-        """Return the value shared by all gold tokens that a token overlaps, if they agree."""
+        """Return the value shared by all gold tokens that a token overlaps, or ``otherwise``."""
         if not len(values):
             return values
         changes = np.cumsum(np.append(False, values[1:] != values[:-1]))
@@ -153,13 +154,13 @@ class Overlap:
         return np.where(is_same, values[self._first], otherwise)
 
     def tags(self, gold: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the tags of the tokens, -1 where an entity begins or ends inside one."""
+        """Return the tags of the tokens, or -1 if an entity begins or ends inside the token."""
         label = (gold + 1) // 2
         in_entity = label > 0
         begins = in_entity & ((gold % 2 == 1) | (label != np.append(0, label[:-1])))
         begins[self._doc_starts] = in_entity[self._doc_starts]
         ends = in_entity & np.append(begins[1:] | ~in_entity[1:], True)[: len(gold)]
-        # Entity 0 stands for none.
+        # Entity 0 means that the token is in no entity.
         start = np.append(-1, self._gold_starts[begins])
         end = np.append(-1, self._gold_ends[ends])
         is_whole = np.isin(start, self._starts) & np.isin(end, self._ends)

@@ -1,1 +1,1 @@
-"""The network, from ids or vectors to emissions and transitions, in Keras and in Thinc."""
+"""The network that maps ids or vectors to emissions and transitions, in Keras and Thinc."""

@@ -1,14 +1,14 @@
-"""The registered Thinc models, from Docs to the potentials of the CRF.
+"""The registered Thinc models, which map Docs to the potentials of the CRF.
 
-A model has two layers: one embeds Docs, the other is the wrapped Keras network, which runs on
+A model has two layers: an embedding of Docs, and the wrapped Keras network, which runs on
 padded batches of windows. Constructing a model does not import TensorFlow.
 
-Called with Docs, a model returns `Potentials` and backpropagates their gradient. Called with
-`Annotated` Docs, it returns the loss, which is computed with its gradient in one compiled call;
-backprop then takes a factor for the gradient. Both ways lead to the gradient of the vectors.
+For Docs, a model returns `Potentials` and backpropagates their gradient. For `Annotated` Docs,
+a model returns the loss, which is computed with its gradient in one compiled call; backprop
+then takes a factor for the gradient. Both calls backpropagate to the vectors.
 """
 
-# No postponed annotations here: spaCy reads those of registered functions.
+# No postponed annotations here: spaCy reads the annotations of registered functions.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -40,9 +40,9 @@ from ..text.windows import Batch, Windowing, Windows, pad_windows, split_windows
 from .onnx import export_bilstm_crf
 from .settings import NetworkSettings, TaggerSettings, check_saved
 
-# ONNX Runtime takes more time per token for larger batches, which exceed the processor's cache.
+# ONNX Runtime is slower per token with larger batches, which exceed the processor's cache.
 _ONNX_TOKENS = 1024
-# How many tokens' features are in memory at a time.
+# The number of tokens whose features are in memory at a time.
 _TOKENS_AT_ONCE = 32_768
 
 
@@ -50,9 +50,9 @@ class Annotated(NamedTuple):
     """Docs with their annotation."""
 
     text: Text
-    #: Which tags the annotation allows, all where it is missing. *Shape:* ``(n_tokens, n_tags)``
+    #: Tags that the annotation allows, or all without annotation. *Shape:* ``(n_tokens, n_tags)``
     allowed: NDArray[np.bool_]
-    #: Part-of-speech tags, -1 where unknown; None to learn none. *Shape:* ``(n_tokens,)``
+    #: Part-of-speech tags, or -1 if unknown; None to ignore them. *Shape:* ``(n_tokens,)``
     pos: NDArray[np.int32] | None = None
 
 
@@ -75,23 +75,23 @@ def build_keras_lstm_tagger(
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     """`ner_lstm_component.KerasLSTMTagger.v1`: a BiLSTM-CRF over lexical features.
 
-    :param features: lexical features of a word; see `features.lexical.LexicalFeatures`.
-    :param rows: rows of the embedding table for each feature.
+    :param features: names of a word's lexical features, from `features.lexical.LexicalFeatures`.
+    :param rows: number of rows in the embedding table for each feature.
     :param embed_width: width of a feature's embedding.
     :param width: width of a word's vector, the input of the LSTM.
-    :param hidden_width: LSTM units in each direction.
-    :param depth: bidirectional LSTM layers, from the second on with a residual connection.
+    :param hidden_width: number of LSTM units in each direction.
+    :param depth: number of bidirectional LSTM layers; all but the first have a residual connection.
     :param word_dropout: share of words whose first feature is hidden in training.
     :param window: maximum number of tokens that the network reads at once.
-    :param context: tokens that a window reads on either side of those it tags.
-    :param batch_tokens: tokens, padding included, in a padded batch of several windows.
-    :param ngrams: n-grams whose tags in the training data are features too, each as the
-        offsets of its words from the token; see `features.ngram_tags.TagLexicon`.
+    :param context: number of tokens that a window reads on either side of the tokens it tags.
+    :param batch_tokens: number of tokens, with padding, in a padded batch of several windows.
+    :param ngrams: n-grams whose tags in the training data are features too, each given as the
+        offsets of its words from the token, as in `features.ngram_tags.TagLexicon`.
     :param feature_dropout: share of words for which each other feature is hidden in training.
     :param pos_weight: weight of annotated part-of-speech tags in the training loss.
     :param nO: number of tags, ``2 * n_labels + 1``; the component sets it from its labels.
     :param runtime: what predicts: ``"auto"``, ``"onnx"`` or ``"tensorflow"``.
-    :raises ValueError: for a value out of range, naming the argument.
+    :raises ValueError: if a value is out of range; the message names the argument.
     """
     settings = NetworkSettings(
         hidden_width,
@@ -119,7 +119,7 @@ def build_keras_lstm_tagger(
 def _forward_features(
     model: Model, text: Text, is_train: bool
 ) -> tuple[NDArray[np.int32], Callable[[Any], list]]:
-    """Concatenate the ids of both layers; the lexicon's are the last rows of the table."""
+    """Concatenate the ids of both layers; the lexicon uses the last rows of the table."""
     lexical, lexicon = model.layers
     n_rows = lexical.attrs["table"].n_rows
     ids = [lexical(text, is_train)[0], lexicon(text, is_train)[0] + n_rows]
@@ -140,7 +140,8 @@ def build_tok2vec_keras_lstm_tagger(
 
     Parameters and errors are as in :func:`build_keras_lstm_tagger`.
 
-    :param tok2vec: gives a vector for each token, and is trained too, also by a listener.
+    :param tok2vec: a model that computes a vector for each token; it is trained too, even if it
+        is a listener.
     """
     settings = TaggerSettings(hidden_width, depth)
     windowing = Windowing(window, context, batch_tokens)
@@ -153,14 +154,14 @@ def build_tok2vec_keras_lstm_tagger(
 def _forward_vectors(
     model: Model, text: Text, is_train: bool
 ) -> tuple[NDArray[np.float32], Callable[[Any], list]]:
-    """Concatenate the vectors of all words, in the host's memory."""
+    """Concatenate the vectors of all words in the CPU's memory."""
     ops = model.ops
     by_doc, backprop_by_doc = model.layers[0](text.docs, is_train)
     flat = np.concatenate([ops.to_numpy(array) for array in by_doc])
     ends = np.cumsum([len(doc) for doc in text.docs])[:-1]
 
     def backprop(d_flat: Any) -> Any:
-        # The component cannot check it after passing it on to a shared tok2vec.
+        # The component cannot check this gradient once a shared tok2vec has received it.
         check_finite("the gradient of the word vectors", float(d_flat.sum()))
         by_doc: list[Any] = np.split(d_flat, ends)
         return backprop_by_doc([ops.asarray2f(d_vectors) for d_vectors in by_doc])
@@ -182,7 +183,7 @@ def _tagger(
         imports=[f"{__package__}.bilstm_crf"],
         export=export_bilstm_crf,
     )
-    # Thinc does not serialize objects, so that the config decides, also after loading.
+    # Thinc does not serialize objects, so the config decides, even after loading.
     attrs = {"windowing": windowing, "settings": settings, "n_pos": 0}
     layers = [embedding, network]
     model: Model = Model(name, _forward, init=_init, layers=layers, dims={"nO": nO}, attrs=attrs)
@@ -190,13 +191,13 @@ def _tagger(
 
 
 def _init(model: Model, X: Any = None, Y: Any = None) -> None:
-    """Build a new network for the number of tags in the dimension ``nO``."""
+    """Build a new network for ``nO`` tags, the model's output dimension."""
     import_tensorflow()  # raises an error that says what to install
     embedding, network = model.layers
     settings, n_labels = model.attrs["settings"], (model.get_dim("nO") - 1) // 2
     is_lexical = isinstance(settings, NetworkSettings)
     if not is_lexical:
-        # Not the reference "tok2vec": Language.replace_listeners() replaces the layer.
+        # The reference "tok2vec" may be outdated: Language.replace_listeners() replaces the layer.
         tok2vec = embedding.layers[0]
         tok2vec.initialize(X=X)
         # Listeners to transformers learn the width from their vectors.
@@ -216,11 +217,11 @@ def _init(model: Model, X: Any = None, Y: Any = None) -> None:
 def load_weights(
     name: str, model: Model, data: bytes, saved_settings: dict[str, Any] | None
 ) -> None:
-    """Load the result of ``Model.to_bytes()``, if the config's settings fit the weights.
+    """Load the result of ``Model.to_bytes()``, if the config's settings match the weights.
 
-    :param saved_settings: None for version 0.1.0, which did not save them: they are derived
-        from the weights' shapes.
-    :raises ValueError: for a difference, naming the setting and both values.
+    :param saved_settings: the settings saved with the weights, or None from version 0.1.0, which
+        did not save them. Then they are derived from the weights' shapes.
+    :raises ValueError: if a setting differs; the message names the setting and both values.
     """
     saved = srsly.msgpack_loads(data)
     if "settings" not in model.attrs:  # a user's own architecture
@@ -267,7 +268,7 @@ def _predict(model: Model, text: Text) -> Potentials:
     windowing = model.attrs["windowing"]
     n_tokens = len(text.orths)
     if len(text.lengths) == 1 and n_tokens <= windowing.window:
-        # One short sentence, as in a request: it needs no windows and no padding.
+        # One short sentence, as in a request, needs no windows and no padding.
         features = embedding.predict(text)
         mask = np.empty((1, n_tokens), bool)
         mask.fill(True)  # np.ones() takes three times as long
@@ -288,7 +289,7 @@ def _predict(model: Model, text: Text) -> Potentials:
 
 
 def _empty(model: Model, text: Text) -> Potentials:
-    """Create emissions to be filled in, and the transitions for an empty text."""
+    """Create uninitialized emissions, and the transitions for an empty text."""
     n_tags = model.get_dim("nO")
     emissions = np.empty((len(text.orths), n_tags), np.float32)
     return Potentials(emissions, np.zeros((n_tags + 1, n_tags + 1), np.float32), text.lengths)
@@ -299,7 +300,7 @@ def _inputs(features: NDArray, batch: Batch, **annotation: NDArray) -> ArgsKwarg
 
 
 def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potentials], Any]]:
-    """Compute the potentials in training, with the backward pass."""
+    """Compute the potentials in training, and return the backward pass too."""
     emissions, transitions, _ = empty = _empty(model, text)
     if not len(text.orths):
         return empty, no_gradient
@@ -313,7 +314,7 @@ def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potenti
         callbacks.append(backprop_batch)
 
     def backprop(d: Potentials) -> Any:
-        # All batches share the transitions: their gradient goes back once.
+        # All batches share the transitions, so their gradient is passed back once.
         d_transitions: Any = d.transitions
         d_inputs = []
         for batch, backprop_batch in zip(batches, callbacks, strict=True):
@@ -328,7 +329,7 @@ def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potenti
 def _loss(
     model: Model, annotated: Annotated, is_train: bool
 ) -> tuple[float, Callable[[float], Any]]:
-    """Compute the sum of the windows' negative log-likelihoods, with the backward pass."""
+    """Sum the windows' negative log-likelihoods, and return the backward pass too."""
     text, allowed, pos = annotated
     if not len(text.orths):
         return 0.0, no_gradient
@@ -339,7 +340,7 @@ def _loss(
     for batch in batches:
         # The context of a window counts as not annotated, so that every token counts once.
         annotation = {"targets": allowed[batch.tokens] | ~batch.core[:, :, None]}
-        # Without context, a window may start within an entity, which begins again there.
+        # Without context, a window may start within an entity, which then begins again there.
         annotation["targets"][:, 0, 1::2] |= annotation["targets"][:, 0, 2::2]
         if pos is not None:
             annotation["pos"] = np.where(batch.core, pos[batch.tokens], -1)
@@ -355,7 +356,7 @@ def _loss(
 
 
 def _batches(model: Model, text: Text, allowed: NDArray[np.bool_] | None = None) -> list[Batch]:
-    """Split a text into batches; with an annotation only windows that tag annotated tokens."""
+    """Split a text into batches, but if annotated, only windows that tag annotated tokens."""
     windows = split_windows(text.lengths, model.attrs["windowing"])
     if allowed is not None:
         n_annotated = np.cumsum(np.append(0, ~allowed.all(axis=1)))
@@ -367,7 +368,7 @@ def _batches(model: Model, text: Text, allowed: NDArray[np.bool_] | None = None)
 def _by_token(
     ops: Ops, features: NDArray, batches: Sequence[Batch], d_inputs: Sequence[ArgsKwargs]
 ) -> NDArray[np.float32] | None:
-    """Sum the gradients of each token's vector over overlapping windows; None for ids."""
+    """Sum the gradients of each token's vector over the windows, or return None for ids."""
     if features.dtype.kind != "f":
         return None
     d_features = np.zeros(features.shape, np.float32)
@@ -378,7 +379,7 @@ def _by_token(
 
 
 def _to_host(model: Model, tensors: Any, is_train: bool) -> tuple[Any, Callable]:
-    """Convert outputs to NumPy arrays, since the CRF is decoded in the host's memory."""
+    """Convert outputs to NumPy arrays, since the CRF is decoded on the CPU."""
     if isinstance(tensors, (tuple, list)):
         return tuple(map(np.asarray, tensors)), tuple
     return np.asarray(tensors), lambda d_outputs: d_outputs

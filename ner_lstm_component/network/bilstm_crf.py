@@ -1,10 +1,10 @@
 """The Keras network: hash embeddings → BiLSTM → emissions → CRF.
 
-After Huang, Xu and Yu, "Bidirectional LSTM-CRF Models for Sequence Tagging" (2015), with
+It follows Huang, Xu and Yu, "Bidirectional LSTM-CRF Models for Sequence Tagging" (2015), with
 lexical features of words instead of word embeddings. The encoder, from ids to emissions, is a
-functional model of Keras' own layers, to which `BiLSTMCRF` adds the CRF.
+functional model made of Keras' own layers, to which `BiLSTMCRF` adds the CRF.
 
-This module imports TensorFlow, so it is imported when a network is built or restored.
+This module imports TensorFlow, so it is only imported when a network is built or restored.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ..features.ngram_tags import n_lexicon_rows
 from .crf_layer import FLOAT, LinearChainCRF, crf_loss
 from .settings import NetworkSettings, TaggerSettings
 
-# The rate of the layers as built. The dropout in a spaCy config's [training] replaces it.
+# The layers' initial dropout rate. The dropout in a spaCy config's [training] replaces it.
 _DROPOUT = 0.5
 
 
 def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> BiLSTMCRF:
-    """Build a network over hashed lexical features; see `BiLSTMCRF` for the numbers."""
+    """Build a network over hashed lexical features; `BiLSTMCRF` explains the numbers."""
     n_ngrams = len(settings.ngrams)
     n_features = len(settings.rows) + n_ngrams
     n_rows = sum(settings.rows) + n_lexicon_rows(n_ngrams, 2 * n_labels + 1)
@@ -59,7 +59,7 @@ def build_vector_network(settings: TaggerSettings, width: int, n_labels: int) ->
 
 
 def _tagger(vectors: Any, mask: Any, settings: TaggerSettings, n_labels: int) -> Any:
-    """Word vectors → BiLSTM → emissions."""
+    """Add the layers from word vectors through the BiLSTM to emissions."""
     for number in range(settings.depth):
         dropped = layers.Dropout(_DROPOUT, dtype=FLOAT, name=f"dropout_{number}")(vectors)
         lstm = layers.LSTM(settings.hidden_width, return_sequences=True, dtype=FLOAT, name="lstm")
@@ -76,18 +76,18 @@ def _tagger(vectors: Any, mask: Any, settings: TaggerSettings, n_labels: int) ->
 class BiLSTMCRF(keras.Model):
     """An encoder from features to emissions, with a linear-chain CRF.
 
-    In training it may also learn parts of speech from the hidden states, which helps with
-    entities (Collobert et al., "Natural Language Processing (Almost) from Scratch", 2011).
+    In training the network can also learn parts of speech from the hidden states, which helps
+    it (Collobert et al., "Natural Language Processing (Almost) from Scratch", 2011).
 
-    :param encoder: ``[features, mask] → emissions``, with ``emissions`` as its last layer.
+    :param encoder: a model ``[features, mask] → emissions``, whose last layer is ``emissions``.
     :param n_labels: number of entity types.
     :param word_dropout: share of the words whose first feature is hidden in training, so that
         the network learns to cope with unknown words.
     :param feature_dropout: share of the words for which each other feature is hidden.
     :param n_pos: number of part-of-speech tags to learn.
-    :param pos_weight: weight of their cross-entropy in the loss.
-    :param id_parts: numbers of ids that depend on the word alone and on its context, for
-        prediction to cache each part; None for vectors.
+    :param pos_weight: weight of the part-of-speech tags' cross-entropy in the loss.
+    :param id_parts: the number of ids that depend only on the word, and the number that depend
+        on its context, so that prediction caches each part; or None for vectors.
     """
 
     def __init__(
@@ -118,12 +118,12 @@ class BiLSTMCRF(keras.Model):
     def call(
         self, features: Any, mask: Any, targets: Any = None, pos: Any = None, training: bool = False
     ) -> Any:
-        """Compute emissions and transitions, or with targets the loss, a scalar.
+        """Compute emissions and transitions, or with targets the scalar loss.
 
-        :param features: *Shape:* ``(batch, time, width)``, right-padded
-        :param mask: which positions hold a token. *Shape:* ``(batch, time)``, bool
-        :param targets: which tags are allowed. *Shape:* ``(batch, time, n_tags)``, bool
-        :param pos: part-of-speech tags, -1 where unknown. *Shape:* ``(batch, time)``
+        :param features: the tokens' ids or vectors. *Shape:* ``(batch, time, width)``, right-padded
+        :param mask: True at positions that hold a token. *Shape:* ``(batch, time)``, bool
+        :param targets: True for allowed tags. *Shape:* ``(batch, time, n_tags)``, bool
+        :param pos: part-of-speech tags, or -1 if unknown. *Shape:* ``(batch, time)``
         """
         if training and max(self.word_dropout, self.feature_dropout) > 0:
             features = self._hide(features)
@@ -137,7 +137,7 @@ class BiLSTMCRF(keras.Model):
         return loss + self.pos_weight * _pos_loss(self.pos(states), pos)
 
     def _hide(self, features: Any) -> Any:
-        """Replace ids of random words by 0, a row that stands for hidden words too."""
+        """Replace the ids of random words with 0, a row that also represents hidden words."""
         batch, time, n_ids = (ops.shape(features)[k] for k in range(3))
         chance = keras.random.uniform((batch, time, n_ids // HASHES), dtype=FLOAT, seed=self.hidden)
         is_first = ops.arange(n_ids // HASHES, dtype="int32") == 0
@@ -147,7 +147,7 @@ class BiLSTMCRF(keras.Model):
         return ops.where(ops.repeat(hide, HASHES, axis=2), 0, features)
 
     def build(self, input_shape: Any = None) -> None:
-        """Create the variables outside the encoder, which has its own from the start."""
+        """Create the variables outside the encoder, whose own variables exist already."""
         self.crf.build()
         if self.pos is not None:
             self.pos.build(self.states.output.shape)
@@ -167,7 +167,7 @@ class BiLSTMCRF(keras.Model):
 
 
 def _pos_loss(scores: Any, pos: Any) -> Any:
-    """Compute the sum of the tokens' cross-entropies over part-of-speech tags."""
+    """Sum the tokens' cross-entropies over part-of-speech tags."""
     known = pos >= 0
     by_token = keras.losses.sparse_categorical_crossentropy(
         ops.where(known, pos, 0), scores, from_logits=True

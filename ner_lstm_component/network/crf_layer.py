@@ -12,12 +12,12 @@ from keras import layers, ops
 
 from ..decoding.crf import FORBIDDEN, iob2_allowed
 
-# The dtype of all layers, independent of the user's keras.json and dtype policy: the
-# pipeline's arrays are float32.
+# The dtype of all layers, which does not depend on the user's keras.json and dtype policy:
+# the pipeline's arrays are float32.
 FLOAT = "float32"
-# The emission, in the loss, of a tag that the annotation does not allow.
+# The emission in the loss for a tag that the annotation does not allow.
 _DISALLOWED = -1e4
-# Added to sums over tags, so that they have a logarithm.
+# A term added to sums over tags, so that their logarithm is finite.
 _TINY = 1e-300
 
 
@@ -36,7 +36,7 @@ class LinearChainCRF(layers.Layer):
         self.built = True
 
     def scores(self) -> Any:
-        """Return the transitions, ``FORBIDDEN`` where IOB2 forbids them."""
+        """Return the transitions, with ``FORBIDDEN`` for each that IOB2 forbids."""
         return ops.where(self.allowed, self.transitions, FORBIDDEN)
 
 
@@ -44,19 +44,20 @@ class LinearChainCRF(layers.Layer):
 def crf_loss(
     emissions: tf.Tensor, transitions: tf.Tensor, mask: tf.Tensor, targets: tf.Tensor
 ) -> Any:
-    """Negative log-likelihood of a possibly partial annotation, as in `decoding.crf`.
+    """Compute the negative log-likelihood of a possibly partial annotation, as `decoding.crf` does.
 
-    The gradient is written out as expected counts from one forward-backward pass, over all
-    tag sequences and over those that agree with the annotation at once. That is several times
+    The gradient consists of expected counts from a single forward-backward pass, both over all
+    tag sequences and over the sequences that agree with the annotation. This is several times
     faster than differentiating through the loop.
 
-    :param emissions: *Shape:* ``(batch, time, n_tags)``
-    :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
-    :param mask: which positions hold a token. *Shape:* ``(batch, time)``, bool
-    :param targets: which tags the annotation allows. *Shape:* ``(batch, time, n_tags)``, bool
+    :param emissions: scores of tags. *Shape:* ``(batch, time, n_tags)``
+    :param transitions: scores of pairs of tags. *Shape:* ``(n_tags + 1, n_tags + 1)``
+    :param mask: True at positions that hold a token. *Shape:* ``(batch, time)``, bool
+    :param targets: True for tags that the annotation allows.
+        *Shape:* ``(batch, time, n_tags)``, bool
     """
     dtype = emissions.dtype
-    # float64, in which exp() does not underflow for a tag a hundred below another.
+    # In float64 exp() does not underflow for a tag whose score is 100 below another.
     emissions, transitions = tf.cast(emissions, tf.float64), tf.cast(transitions, tf.float64)
     n_sequences = tf.shape(emissions)[0]
     both = tf.concat([emissions, tf.where(targets, emissions, _DISALLOWED)], axis=0)
@@ -106,9 +107,9 @@ def _recur(
     highest: tf.Tensor,
     forward: bool,
 ) -> tf.Tensor:
-    """Compute alpha (forward) or beta (backward) of right-padded sequences, time first.
+    """Compute alpha (forward) or beta (backward) for right-padded sequences, time first.
 
-    Alpha does not change over padding, so that its last time step belongs to each sequence's
+    Alpha stays constant over padding, so its last time step is the value at each sequence's
     last token. Beta equals ``start`` over padding.
     """
     n_times = tf.shape(emissions)[0]

@@ -1,8 +1,8 @@
-"""`bilstm_crf.BiLSTMCRF` as an ONNX graph, made of its saved Keras config and weights.
+"""`bilstm_crf.BiLSTMCRF` as an ONNX graph, made from its saved Keras config and weights.
 
-The graph computes the emissions, without what only training needs. It is written for the
+The graph computes the emissions, without the parts that only training needs. It supports the
 layers of `bilstm_crf.build_network` and `build_vector_network`; any other layer or setting
-is refused. This module does not import TensorFlow.
+raises an error. This module does not import TensorFlow.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Config = dict[str, Any]
 Weights = Sequence[tuple[str, NDArray]]
 
 _NAME = "ner_lstm_component>BiLSTMCRF"  # in Keras' registry
-# Rows of ids whose product is remembered, for each part: 4 MB for layers of 64 units.
+# The number of rows of ids whose product is cached, for each part: 4 MB for 64 units.
 _REMEMBERED = 16_384
 _INT32 = 6  # TensorProto.DataType
 
-# The settings of Keras' layers that change what they compute, as the graph has them.
+# The values that the graph assumes for settings of Keras' layers that change their results.
 _SETTINGS = {
     "dtype": "float32",
     "mask_zero": False,
@@ -48,10 +48,11 @@ _SETTINGS = {
 def export_bilstm_crf(network: Config, weights: Weights, is_standalone: bool) -> Exported:
     """Express a saved `BiLSTMCRF` in ONNX.
 
+    :param network: the saved Keras config.
     :param weights: path and array of each weight, in Keras' order.
     :param is_standalone: whether the graph must be the whole encoder, as in a file. Otherwise
         `kernels.EmbeddedProduct` may compute the embeddings and the first dense layer.
-    :raises UnsupportedNetwork: for another network, naming the layer that differs.
+    :raises UnsupportedNetwork: for any other network; the message names the layer that differs.
     """
     name = network.get("registered_name") or network["class_name"]
     if name != _NAME:
@@ -74,7 +75,7 @@ def export_bilstm_crf(network: Config, weights: Weights, is_standalone: bool) ->
 
 
 class _Encoder:
-    """Builds the graph of an encoder; ``id_parts`` is None for a graph of the whole encoder."""
+    """A builder of an encoder's graph; without ``id_parts`` the graph is the whole encoder."""
 
     def __init__(self, network: Config, weights: Weights, id_parts: list[int] | None) -> None:
         kind, inputs = network["class_name"], network["config"].get("input_layers")
@@ -122,7 +123,7 @@ class _Encoder:
         raise _refused(name, kind, "there is no ONNX form for it")
 
     def weight(self, name: str, *shape: int | None) -> NDArray:
-        """Take the next weight of a name, such as ``"mix/kernel"``, and check its shape."""
+        """Return the next weight with a name such as ``"mix/kernel"``, and check its shape."""
         for path, array in self._weights:
             # Keras drops some enclosing layers' names when it restores a network, and numbers
             # repeated paths, as in "mix/kernel#2".
@@ -165,7 +166,7 @@ class _Encoder:
         return self.graph.add("Gelu", result, approximate="none")
 
     def _embedding(self, flattened: str) -> tuple[NDArray[np.float32], int, int]:
-        """Return the table of embeddings, the number of features, and that of their hashes."""
+        """Return the embedding table, the number of features, and the number of their hashes."""
         (summed,) = self._read(flattened, "Reshape")
         (grouped,) = self._read(summed, "Sum", axis=3)
         (embedding,) = self._read(grouped, "Reshape")
@@ -181,8 +182,8 @@ class _Encoder:
         return table, n_features, n_hashes
 
     def _embedded(self, table: NDArray, n_features: int, n_hashes: int) -> str:
-        """Concatenate the embeddings of all features, each the sum over its hashes."""
-        # One lookup for each hash takes a quarter of the time of a single lookup and a sum.
+        """Concatenate the embeddings of all features, each of which is a sum over its hashes."""
+        # A lookup for each hash takes a quarter of the time that one lookup and a sum take.
         add, constant = self.graph.add, self.graph.add_constant
         shape = self._integers(0, -1, n_features, n_hashes)
         grouped, vectors = add("Reshape", self._features, shape), constant(table)
@@ -244,7 +245,7 @@ class _Encoder:
 
 
 def _check(name: str, layer: Config, kind: str, **expected: Any) -> None:
-    """Refuse a layer of another class, or with other settings than those expected."""
+    """Raise an error for a layer with another class or other settings than expected."""
     module = layer.get("module") or ""
     if layer["class_name"] != kind or not module.startswith(("keras.layers", "keras.src.ops.")):
         raise _refused(name, f"{module}.{layer['class_name']}", "there is no ONNX form for it")
@@ -257,7 +258,7 @@ def _check(name: str, layer: Config, kind: str, **expected: Any) -> None:
 
 
 def _source(argument: Any) -> str | None:
-    """Return the name of the layer whose output an argument is, None for another argument."""
+    """Return the name of the layer whose output an argument is, or None for other arguments."""
     if not isinstance(argument, dict) or argument.get("class_name") != "__keras_tensor__":
         return None
     name, call, output = argument["config"]["keras_history"]

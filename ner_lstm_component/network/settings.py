@@ -1,7 +1,7 @@
 """The networks' hyperparameters, checked before TensorFlow is needed.
 
-Some determine the weights' shapes (`of_weights`). They are saved with a component, whose config
-must agree with them from then on. The others may be changed in the config of a saved pipeline.
+Some of them determine the weights' shapes (`of_weights`). These are saved with a component,
+whose config must then agree with them. The others can change in a saved pipeline's config.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LOWEST = {"hidden_width": 1, "depth": 1, "embed_width": 1, "width": 1, "pos_wei
 
 @dataclass(frozen=True)
 class TaggerSettings:
-    """Settings of a network over word vectors: see `architectures.build_keras_lstm_tagger`."""
+    """Settings of a network over word vectors, as in `architectures.build_keras_lstm_tagger`."""
 
     hidden_width: int
     depth: int
@@ -34,20 +34,20 @@ class TaggerSettings:
 
     @property
     def of_weights(self) -> dict[str, Any]:
-        """The settings that determine the weights, as JSON has them."""
+        """The settings that determine the weights, converted to JSON's types."""
         settings = srsly.json_loads(srsly.json_dumps(asdict(self)))
         return {name: settings[name] for name in settings if name not in _ONLY_IN_TRAINING}
 
     @property
     def in_training(self) -> dict[str, float]:
-        """The settings that only matter in training."""
+        """The settings that only affect training."""
         return {name: value for name, value in vars(self).items() if name in _ONLY_IN_TRAINING}
 
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Derive settings from saved weights and n-grams, and return the values here as well."""
-        # Two for each layer: forward and backward.
+        """Derive settings from saved weights and n-grams, and return them and the given values."""
+        # Each layer has two such weights: forward and backward.
         ending = "lstm_cell/recurrent_kernel"
         widths = [shape[0] for name, shape in shapes.items() if name.endswith(ending)]
         saved = {"depth": len(widths) // 2, "hidden_width": widths[0]} if widths else {}
@@ -83,7 +83,7 @@ class NetworkSettings(TaggerSettings):
 
 
 def check_saved(name: str, saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Raise a ValueError if settings of the config differ from those of the saved weights."""
+    """Raise a ValueError if the config's settings differ from the saved weights' settings."""
     differing = [
         f"{key}: saved {saved[key]}, given {value}"
         for key, value in given.items()

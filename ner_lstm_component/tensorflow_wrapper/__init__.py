@@ -1,8 +1,8 @@
 """A Keras 3 model as a Thinc model.
 
-Thinc ships a `TensorFlowWrapper` for Keras 2. This one has the same interface for native
-Keras 3: any functional, Sequential or registered subclassed model. Nothing here knows about
-text, and importing it does not import TensorFlow.
+Thinc ships a `TensorFlowWrapper` for Keras 2. This package has the same interface for native
+Keras 3: any functional, Sequential or registered subclassed model. Nothing in it depends on
+text, and importing the package does not import TensorFlow.
 """
 
 from .layer import (

@@ -1,7 +1,7 @@
-"""Thinc's arrays to TensorFlow's tensors, and back.
+"""Conversion between Thinc's arrays and TensorFlow's tensors.
 
-Arrays go through host memory. Thinc's buffers meet DLPack's alignment neither on a CPU nor,
-once sliced, on a GPU, and TensorFlow aborts the process on a misaligned one.
+Arrays go through the CPU's memory. Thinc's buffers lack DLPack's alignment on a CPU and, once
+sliced, on a GPU, and TensorFlow aborts the process on a misaligned buffer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def convert_arguments(model: Model, X: Any, is_train: bool) -> tuple[ArgsKwargs, Callable]:
-    """Arrange a wrapper's input as its network's arguments: the default ``convert_inputs``."""
+    """Arrange a wrapper's input as its network's arguments (default ``convert_inputs``)."""
     ops = model.ops
     if isinstance(X, ArgsKwargs):
         return X, lambda d: to_ops(ops, d)
@@ -35,12 +35,12 @@ def convert_arguments(model: Model, X: Any, is_train: bool) -> tuple[ArgsKwargs,
 
 
 def convert_results(model: Model, tensors: Any, is_train: bool) -> tuple[Any, Callable]:
-    """Convert a network's output to arrays of Thinc's ops: the default ``convert_outputs``."""
+    """Convert a network's output to arrays of Thinc's ops (default ``convert_outputs``)."""
     return to_ops(model.ops, tensors), lambda dY: dY
 
 
 def to_ops(ops: Ops, structure: Any) -> Any:
-    """Convert a structure's tensors or arrays to Thinc's, half precision to float32."""
+    """Convert a structure's tensors or arrays to Thinc's arrays, and half precision to float32."""
 
     def to_array(value: Any) -> Any:
         array: Any = value if isinstance(value, np.ndarray) else value.numpy()
@@ -51,18 +51,18 @@ def to_ops(ops: Ops, structure: Any) -> Any:
 
 
 def _is_tensor_or_array(value: Any) -> bool:
-    # There are no tensors before TensorFlow is imported.
+    # No tensor exists before TensorFlow is imported.
     tf = sys.modules.get("tensorflow")
     return isinstance(value, np.ndarray) or (tf is not None and tf.is_tensor(value))
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """Return an array of NumPy's or CuPy's on the host."""
+    """Return a NumPy or CuPy array as a NumPy array."""
     return array if isinstance(array, np.ndarray) else array.get()
 
 
 def to_floats(ops: Ops, value: Any) -> Any:
-    """Convert a tensor to what Thinc's optimizers take: float32, and not a scalar."""
+    """Convert a tensor for Thinc's optimizers, which take float32 arrays but no scalars."""
     array: Any = np.atleast_1d(value.numpy()).astype(np.float32, copy=False)
     return ops.asarray(array)
 
@@ -79,7 +79,7 @@ def to_tensors(inputs: ArgsKwargs) -> tuple[tuple, dict]:
 
 
 def pair_gradients(outputs: Any, d_outputs: Any) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-    """Return the float outputs that have a gradient, and these gradients."""
+    """Return the float outputs that have a gradient, and their gradients."""
     import tensorflow as tf
 
     # tf.nest keeps None as a leaf, as convert_recursive does.
@@ -93,9 +93,9 @@ def pair_gradients(outputs: Any, d_outputs: Any) -> tuple[list[tf.Tensor], list[
 
 
 def input_gradient(inputs: ArgsKwargs, gradients: Sequence[Any]) -> ArgsKwargs:
-    """Arrange the gradients of float inputs, None for zero, as the call's arguments.
+    """Arrange the gradients of float inputs as the call's arguments.
 
-    Every other argument gets None.
+    A gradient of None means zero. Every argument that is not a float gets None.
     """
     import tensorflow as tf
 

@@ -32,35 +32,35 @@ def TensorFlowWrapper(
 ) -> Model:
     """Wrap a Keras 3 model in a Thinc model.
 
-    A network whose output is a scalar is taken to end in its loss. It runs forward and
+    A scalar output is assumed to be the network's loss. Such a network runs forward and
     backward in one compiled call, and ``backprop`` only scales the gradient.
 
-    :param keras_model: the network, built or not. None leaves the wrapper empty until
+    :param keras_model: the network, built or not. With None the wrapper is empty until
         :func:`set_keras_model` or ``from_bytes`` fills it. A subclassed network must not loop
         in Python over the batch or time axis, whose lengths are unknown when it is traced.
         Regularizers of its layers do not add to the gradient.
     :param convert_inputs: ``(model, X, is_train) -> (ArgsKwargs of tensors or arrays,
         callback from the gradient's ArgsKwargs to dX)``. By default an array is the
-        network's first argument. A list, tuple or dict is one structured argument where the
-        network takes one, as functional models do, else the positional or keyword arguments.
-        ``ArgsKwargs``, for instance with a ``mask``, stays as it is.
+        network's first argument. A list, tuple or dict is one structured argument if the
+        network takes one, as functional models do, or else its positional or keyword
+        arguments. ``ArgsKwargs``, for instance with a ``mask``, is passed on unchanged.
     :param convert_outputs: ``(model, tensors, is_train) -> (Y, callback from dY to the
         tensors' gradient)``. By default every tensor becomes an array of Thinc's ops.
-        ONNX Runtime gives NumPy arrays rather than tensors; ``np.asarray`` takes both.
-    :param optimizer: a Keras optimizer to update the network with, rather than with the Thinc
-        optimizer that ``finish_update`` is called with. Its state is not saved.
+        ONNX Runtime returns NumPy arrays instead of tensors; ``np.asarray`` takes both.
+    :param optimizer: a Keras optimizer that updates the network instead of the Thinc optimizer
+        passed to ``finish_update``. Its state is not saved.
     :param imports: modules that register the network's own classes with Keras. They are
         imported before a saved network is restored.
-    :param runtime: see :func:`set_runtime`.
-    :param export: expresses the network in ONNX. It is called with the saved Keras config, the
-        path and array of each weight, and whether the graph is to stand alone, as in a file.
-        Without it TensorFlow predicts.
+    :param runtime: what predicts, as in :func:`set_runtime`.
+    :param export: a function that expresses the network in ONNX, called with the saved Keras
+        config, the path and array of each weight, and whether the graph must be complete, as
+        in a file. Without this function TensorFlow predicts.
     :return: a Thinc model with one shim. Its gradient ``dX`` has an array for every
         float input, and None for every other input. ``attrs["dropout_rate"]``, set by Thinc's
         ``set_dropout_rate``, replaces the rate of every dropout layer and recurrent cell that
         was built with a rate above zero. It is rounded to hundredths, so that a schedule of
-        rates compiles a bounded number of graphs. None keeps the layers' own rates.
-    :raises ValueError: if ``keras_model`` is not a Keras model, or for an unknown runtime.
+        rates compiles a bounded number of graphs. With None the layers keep their own rates.
+    :raises ValueError: if ``keras_model`` is not a Keras model, or the runtime is unknown.
     """
     shim = TensorFlowShim(keras_model, {"imports": tuple(imports), "export": export}, optimizer)
     shim.runtime = runtime
@@ -92,18 +92,18 @@ def forward(model: Model, X: Any, is_train: bool) -> tuple[Any, Callable]:
 
 
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
-    """Create the variables that a network lacks."""
+    """Create the variables that a network does not have yet, from an example of its input."""
     if X is not None:
         inputs, _ = model.attrs["convert_inputs"](model, X, False)
         _shim(model).build(inputs)
 
 
 def set_keras_model(model: Model, keras_model: keras.Model) -> None:
-    """Put a network into a wrapper, replacing the one that it held.
+    """Put a network into a wrapper, replacing the previous network.
 
     A network built outside of :func:`device_scope` may be rebuilt when it is first used.
 
-    :raises ValueError: if it is not a Keras model.
+    :raises ValueError: if ``keras_model`` is not a Keras model.
     """
     _shim(model).set_model(keras_model)
 
@@ -118,22 +118,22 @@ def device_scope(model: Model) -> contextlib.AbstractContextManager:
 
 
 def weights_changed(model: Model) -> None:
-    """Tell a wrapper of runtime ``"onnx"`` that its Keras variables were assigned to directly.
+    """Notify a wrapper with the runtime ``"onnx"`` that its Keras variables have new values.
 
-    The network is then exported again. Updates, ``use_params`` and loading do this themselves.
+    It exports the network again. Updates, ``use_params`` and loading do not need this call.
     """
     _shim(model).weights_changed()
 
 
 def set_runtime(model: Model, runtime: str) -> Model:
-    """Choose what predicts, for all wrapped networks in a model.
+    """Choose the runtime that predicts, for all wrapped networks in a model.
 
-    :param runtime: ``"auto"``, ``"onnx"`` or ``"tensorflow"``. ``auto`` is ONNX Runtime on a CPU
-        for a network that was only loaded, if it has an ONNX form, and TensorFlow once it is
-        trained or asked for. On a GPU without TensorFlow it is ONNX Runtime on the CPU, with a
-        warning. ``onnx`` always computes on the CPU, with the current weights, and refuses a
-        network that has no ONNX form.
-    :raises ValueError: for another runtime.
+    :param runtime: ``"auto"``, ``"onnx"`` or ``"tensorflow"``. On a CPU, ``auto`` is
+        ONNX Runtime for a network with an ONNX form, until its Keras network is trained or
+        accessed, and then TensorFlow. On a GPU without TensorFlow, ``auto`` is ONNX Runtime on
+        the CPU, with a warning. ``onnx`` always computes on the CPU, with the current weights,
+        and raises an error for a network without an ONNX form.
+    :raises ValueError: if the runtime is unknown.
     """
     for shim in _shims(model):
         shim.runtime = runtime
@@ -146,7 +146,7 @@ def runtimes(model: Model) -> Iterator[str]:
 
 
 def uses_onnx(model: Model) -> bool:
-    """Tell whether a wrapper, in its present state, predicts with ONNX Runtime."""
+    """Return whether a wrapper, in its present state, predicts with ONNX Runtime."""
     try:
         return _shim(model).onnx_network() is not None
     except UnsupportedNetwork:

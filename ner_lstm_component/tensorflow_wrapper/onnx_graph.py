@@ -1,7 +1,7 @@
 """ONNX models as bytes, written without the ``onnx`` package.
 
-A deployment then needs ONNX Runtime alone. The messages are in the wire format of Protocol
-Buffers; the numbers of their fields are those of ``onnx.proto``.
+A deployment then needs only ONNX Runtime. The messages have the wire format of Protocol
+Buffers, with the field numbers from ``onnx.proto``.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-OPSET = 20  # the first with Gelu
+OPSET = 20  # the first version with Gelu
 _IR_VERSION = 9
 _DATA_TYPES = {"float32": 1, "int32": 6, "int64": 7, "bool": 9}
 _FLOAT, _INT, _STRING, _INTS = 1, 2, 3, 7  # AttributeProto.type
 
 _EXTERNAL = 1  # TensorProto.data_location
-_LARGE = 1024  # bytes: ONNX Runtime reads constant shapes early, which must be in the model
+_LARGE = 1024  # bytes; smaller constants, such as shapes, must be in the model itself
 
 
 class Value(NamedTuple):
-    """An input or output."""
+    """An input or output of a graph."""
 
     name: str
     dtype: np.dtype
@@ -30,7 +30,7 @@ class Value(NamedTuple):
 
 
 class Graph:
-    """Collects the nodes of a model. Values are referred to by their names."""
+    """The nodes, constants, inputs and outputs of a model, which refer to values by name."""
 
     def __init__(self) -> None:
         self.inputs: list[Value] = []
@@ -44,24 +44,24 @@ class Graph:
         return name
 
     def add_output(self, name: str, dtype: str, shape: Sequence[int | None]) -> None:
-        """Declare the result of a node an output."""
+        """Declare that the result of a node is an output."""
         self.outputs.append(Value(name, np.dtype(dtype), tuple(shape)))
 
     def add_constant(self, array: NDArray) -> str:
-        """Add an array, and return its name."""
+        """Add an array as a constant, and return its name."""
         name = f"constant_{len(self._constants)}"
         self._constants[name] = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
         return name
 
     @property
     def arrays(self) -> dict[str, NDArray]:
-        """The large constants by name, which the session gets apart from the model."""
+        """The large constants by name, which a session receives separately from the model."""
         return {name: a for name, a in self._constants.items() if a.nbytes >= _LARGE}
 
     def add(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         """Add a node, and return the name of its first output.
 
-        :param inputs: names of values; empty for an optional input that is left out.
+        :param inputs: names of values, or an empty name for an omitted optional input.
         """
         result = f"{op_type}_{len(self._nodes)}"
         fields = [*(_field(1, name) for name in inputs), _field(2, result), _field(4, op_type)]
@@ -70,7 +70,7 @@ class Graph:
         return result
 
     def to_bytes(self, *, with_arrays: bool = False) -> bytes:
-        """Serialize the model, with :attr:`arrays` for a file that stands alone."""
+        """Serialize the model, with :attr:`arrays` if the bytes must be complete, as in a file."""
         fields = [_field(1, node) for node in self._nodes]
         fields.append(_field(2, "network"))
         for name, array in self._constants.items():
@@ -82,7 +82,7 @@ class Graph:
 
 
 def _field(number: int, value: int | str | bytes) -> bytes:
-    """A field of a message: an integer, a string, or another message."""
+    """Encode a field of a message: an integer, a string, or another message."""
     if isinstance(value, int):
         return _varint(number << 3) + _varint(value)
     content = value.encode() if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Networks run by ONNX Runtime: sessions, their threads and their processes."""
+"""Networks in ONNX Runtime: their sessions, threads and processes."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from .onnx_graph import Graph, Value
 THREADS_VARIABLE = "NER_LSTM_THREADS"
 
 # ONNX Runtime sends telemetry from a thread that does not survive a fork: a child process
-# would wait for it when it ends. The variable is read when ONNX Runtime is first imported.
+# would wait for that thread at its end. ONNX Runtime reads the variable when first imported.
 TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
 
 _networks: weakref.WeakSet[OnnxNetwork] = weakref.WeakSet()
 
 
 class UnsupportedNetwork(ValueError):
-    """A network, or a call of one, that has no ONNX form here. The message says why."""
+    """A network or call that cannot be expressed in ONNX; the message says why."""
 
 
 class Exported(NamedTuple):
     """A Keras network as an ONNX graph, and how the graph is called.
 
-    :param graph: takes the first arguments of the network's ``call``.
-    :param arguments: these arguments. Those of type bool are masks, and must be right-padded.
+    :param graph: the graph, a function of the first arguments of the network's ``call``.
+    :param arguments: these arguments. Arguments of type bool are masks, and must be right-padded.
     :param parameters: names of all parameters of ``call``.
-    :param prepare: computes the graph's first input from the first argument, if they differ.
-    :param finish: from the graph's outputs to what ``call`` returns.
+    :param prepare: a function from the first argument to the graph's first input, if they differ.
+    :param finish: a function from the graph's outputs to the result of ``call``.
     """
 
     graph: Graph
@@ -53,7 +53,7 @@ class _Running(NamedTuple):
 
 
 def n_threads() -> int:
-    """Read the number of threads that a network runs on from `THREADS_VARIABLE`; default one."""
+    """Read the number of threads for a network from `THREADS_VARIABLE`, which defaults to 1."""
     given = os.environ.get(THREADS_VARIABLE, "1")
     if not given.isdecimal() or int(given) < 1:
         raise ValueError(
@@ -66,7 +66,7 @@ def n_threads() -> int:
 class OnnxNetwork:
     """A network that ONNX Runtime runs, in any process and any number of threads.
 
-    :param export: creates the graph. A forked process calls it again.
+    :param export: a function that creates the graph. A forked process calls it again.
     :raises UnsupportedNetwork: if the network has no ONNX form.
     :raises ImportError: if ONNX Runtime is not installed.
     """
@@ -79,13 +79,13 @@ class OnnxNetwork:
 
     @property
     def call_parameters(self) -> list[str]:
-        """Names of the parameters of the Keras network's ``call``."""
+        """The names of the parameters of the Keras network's ``call``."""
         return list(self._run().exported.parameters)
 
     def predict(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run the network on the arguments of a call, and return its output as arrays.
 
-        :raises UnsupportedNetwork: for a call that the graph does not cover.
+        :raises UnsupportedNetwork: if the graph does not support the call.
         """
         session, exported, _ = self._run()
         given = _bind(exported, args, kwargs)
@@ -106,7 +106,7 @@ class OnnxNetwork:
         return running
 
     def after_fork(self) -> None:
-        """Abandon the parent's session: its destructor would wait for threads missing here."""
+        """Keep the parent's session unused: its destructor would wait for threads missing here."""
         if self._running is not None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._running))
         self._running = None
@@ -131,13 +131,13 @@ def _start(exported: Exported) -> _Running:
             "The runtime 'onnx' needs ONNX Runtime, which is not installed; "
             "run: pip install onnxruntime"
         ) from error
-    onnxruntime.disable_telemetry_events()  # texts are private, and so is that one is tagged
+    onnxruntime.disable_telemetry_events()  # texts and their use are private
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads()
     options.inter_op_num_threads = 1
     # Threads that wait by spinning take the core from the tokenizer and from each other.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_mem_pattern = False  # which is for calls of one shape
+    options.enable_mem_pattern = False  # only useful if all calls have the same shape
     options.log_severity_level = 3
     # The session refers to these arrays and does not copy them.
     graph = exported.graph

@@ -1,8 +1,8 @@
-"""Thinc's Adam, computed by one compiled loop over the arrays of a variable.
+"""Thinc's Adam, computed with one compiled loop over the arrays of a variable.
 
-Thinc's own step passes over them about ten times. Settings are read from the Thinc optimizer
-at every step, and its state is left as Thinc itself would leave it. So it may serve other
-layers too, or go on without this module.
+Thinc's own step loops over the arrays about ten times. Settings are read from the Thinc optimizer
+at every step, and its state changes as Thinc itself would change it. So other layers can use
+the same optimizer, and training can continue without this module.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MAX_DECAY = 0.9999
 
 
 def is_adam(optimizer: Any) -> bool:
-    """Tell whether an optimizer's step, at this point of its schedules, is Thinc's own Adam."""
+    """Return whether an optimizer's step, at this point in its schedules, is Thinc's own Adam."""
     return (
         type(optimizer) is Optimizer
         and not optimizer.use_radam
@@ -36,11 +36,11 @@ def is_adam(optimizer: Any) -> bool:
 def adam_step(optimizer: Optimizer, key: Key, weights: NDArray, gradient: NDArray) -> None:
     """Update a variable's weights, and the optimizer's state for its key, in place.
 
-    Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
+    Follows Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
 
-    :param weights: float32, contiguous and writable, of any shape.
-    :param gradient: float32, contiguous, of the same shape.
-    :raises ValueError: if the optimizer has arrays of another size for the variable.
+    :param weights: the variable's values, float32, contiguous and writable, of any shape.
+    :param gradient: the gradient, float32, contiguous, with the same shape.
+    :raises ValueError: if the optimizer's arrays for the variable have another size.
     """
     mom1, mom2 = (_own_array(m, key, (weights.size,)) for m in (optimizer.mom1, optimizer.mom2))
     average = None
@@ -63,15 +63,15 @@ def adam_step(optimizer: Optimizer, key: Key, weights: NDArray, gradient: NDArra
         0.0 if optimizer.L2_is_weight_decay else optimizer.L2,
         optimizer.learn_rate * optimizer.L2 if optimizer.L2_is_weight_decay else 0.0,
         optimizer.grad_clip or 0.0,
-        # In the precision of Thinc, which matters so near to one.
+        # Rounded as in Thinc, since rounding matters for a decay close to 1.
         float(1 - np.float32(decay)),
     )
 
 
 def _own_array(arrays: dict[Key, Any], key: Key, shape: tuple[int, ...]) -> NDArray:
-    """Return an optimizer's array for a variable, writable; at first, zeros."""
+    """Return an optimizer's array for a variable, writable and initially zero."""
     known = arrays.get(key)
-    # An optimizer that trained on a GPU has its arrays there.
+    # The arrays of an optimizer used on a GPU are on that GPU.
     array = np.zeros(shape, np.float32) if known is None else get_array_ops(known).to_numpy(known)
     if array.size != math.prod(shape):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The start of TensorFlow, and the device that it computes on: the one that Thinc computes on."""
+"""The start of TensorFlow, and its choice of the device that Thinc computes on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 CPU = "/CPU:0"
 
-# How lines of absl's log begin, before it is initialized and at the level INFO.
+# The beginnings of lines that absl logs before it is initialized and at the level INFO.
 _NOTICES = (b"WARNING: All log messages before absl::InitializeLog()", b"I0000 ")
 
 _start_lock = threading.Lock()
@@ -30,8 +30,8 @@ _started_in: int | None = None
 def import_tensorflow() -> Any:
     """Import TensorFlow, and let its GPU memory grow on demand, to leave some for CuPy.
 
-    :raises RuntimeError: in a fork of a process that used TensorFlow. It lacks TensorFlow's
-        threads, and would wait for them forever.
+    :raises RuntimeError: in a fork of a process that used TensorFlow. The fork lacks
+        TensorFlow's threads, and would wait for them forever.
     :raises ImportError: if TensorFlow is not installed.
     """
     global _started_in
@@ -54,16 +54,16 @@ def import_tensorflow() -> Any:
         raise RuntimeError(
             "TensorFlow was started in the parent of this process and does not survive a "
             "fork. Call multiprocessing.set_start_method('spawn') first, or save the pipeline "
-            "and load it again: one that was only loaded predicts without TensorFlow."
+            "and load it again: a pipeline predicts without TensorFlow until it is trained."
         )
     return tf
 
 
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
-    """Drop the notices of TensorFlow's import on stderr that ignore ``TF_CPP_MIN_LOG_LEVEL``.
+    """Drop the notices that TensorFlow's import writes to stderr despite ``TF_CPP_MIN_LOG_LEVEL``.
 
-    They are shown only if that is 0. Anything else is printed after the import.
+    A level of 0 keeps the notices. Any other output is printed after the import.
     """
     if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
         yield
@@ -96,7 +96,7 @@ def _prepare(tf: Any) -> None:
         except RuntimeError:
             logger.warning(
                 "TensorFlow was initialized before ner_lstm_component could set memory "
-                "growth on %s: it may hold all of the GPU's memory.",
+                "growth on %s: TensorFlow may use all of the GPU's memory.",
                 gpu.name,
             )
 
@@ -104,8 +104,9 @@ def _prepare(tf: Any) -> None:
 def device_name(device_type: str, device_id: int = 0) -> str:
     """Return TensorFlow's name for the device of Thinc's ops.
 
-    :param device_id: ``require_gpu(1)`` and ``model.to_gpu(1)`` leave ``ops.device_id`` at 0 and
-        make GPU 1 CuPy's current device, so 0 means that device.
+    :param device_type: the type of the device, ``"cpu"`` or ``"gpu"``.
+    :param device_id: the number of the GPU, or 0 for CuPy's current device: ``require_gpu(1)`` and
+        ``model.to_gpu(1)`` leave ``ops.device_id`` at 0 and make GPU 1 the current device.
     """
     if device_type != "gpu":
         return CPU
@@ -115,13 +116,13 @@ def device_name(device_type: str, device_id: int = 0) -> str:
 
 
 def are_on(variables: Iterable[Any], device: str) -> bool:
-    """Tell whether all Keras variables are on a device."""
+    """Return whether all Keras variables are on a device."""
     suffix = device.replace("/", "/device:")
     return all(variable.value.device.endswith(suffix) for variable in variables)
 
 
 def check_device(tf: Any, device: str) -> None:
-    """Check that TensorFlow sees a device; it would silently use the CPU otherwise."""
+    """Check that TensorFlow sees a device; otherwise TensorFlow would silently use the CPU."""
     if not device.startswith("/GPU"):
         return
     names = (gpu.name for gpu in tf.config.list_logical_devices("GPU"))
@@ -138,7 +139,7 @@ def check_device(tf: Any, device: str) -> None:
 
 @functools.cache
 def is_installed(package: str) -> bool:
-    """Tell whether a package is installed, without importing it."""
+    """Return whether a package is installed, without importing it."""
     return importlib.util.find_spec(package) is not None
 
 

@@ -1,4 +1,4 @@
-"""A Keras network as bytes: its JSON config, and its weights as plain arrays.
+"""The format of a Keras network as bytes: its JSON config, and its weights as plain arrays.
 
 Nothing is unpickled, and Keras deserializes in safe mode.
 """
@@ -43,10 +43,10 @@ def read_state(data: bytes) -> dict[str, Any]:
 def state_of(
     model: keras.Model, weights: Iterable[tuple[str, Any]], call: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the state of a live network.
+    """Return the state of a network in memory.
 
     :param weights: names and variables, in Keras' order.
-    :param call: what :func:`describe` gave for the call that built it, if one did.
+    :param call: the result of :func:`describe` for the call that built the network, if any.
     :raises ValueError: if Keras cannot serialize the network.
     """
     import keras
@@ -68,10 +68,10 @@ def state_of(
 
 
 def restore(state: dict[str, Any], imports: Sequence[str]) -> keras.Model:
-    """Restore a saved network on the current device.
+    """Rebuild a saved network on the current device.
 
     :param imports: modules that register the network's classes.
-    :raises ValueError: if the weights do not fit the network.
+    :raises ValueError: if the weights do not match the network.
     """
     import keras
 
@@ -96,18 +96,18 @@ def restore(state: dict[str, Any], imports: Sequence[str]) -> keras.Model:
         variable.assign(array)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # computes with copies of its weights
+            layer.finalize_state()  # this layer computes with copies of its weights
     return model
 
 
 def build(model: keras.Model, call: dict[str, Any]) -> None:
-    """Build a network for a call that :func:`describe` described."""
+    """Build a network for a call, given the result of :func:`describe`."""
     args, kwargs = _example(call)
     model(*args, training=False, **kwargs)
 
 
 def describe(structure: Any) -> dict[str, Any]:
-    """Describe the structure of a call in JSON, to build the network from."""
+    """Describe the structure of a call in JSON, so that :func:`build` can repeat the call."""
     import tensorflow as tf
 
     if tf.is_tensor(structure):
@@ -122,7 +122,7 @@ def describe(structure: Any) -> dict[str, Any]:
 
 
 def _example(description: dict[str, Any]) -> Any:
-    """Return zeros in the structure that :func:`describe` described."""
+    """Return zeros in the structure that a result of :func:`describe` describes."""
     import tensorflow as tf
 
     ((kind, content),) = description.items()

@@ -1,4 +1,4 @@
-"""`TensorFlowShim`: a Keras network as Thinc sees it."""
+"""`TensorFlowShim`: the interface of a Keras network for Thinc."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ RUNTIMES = ("auto", "onnx", "tensorflow")
 
 
 class TensorFlowShim(Shim):
-    """Holds a Keras network for Thinc: runs, updates, moves and serializes it.
+    """A shim that runs, updates, moves and serializes a Keras network for Thinc.
 
-    :param model: the network, None for an empty shim.
-    :param config: with ``imports``, modules that register the network's classes, and ``export``,
-        the network's exporter to ONNX; see `layer.TensorFlowWrapper`.
-    :param optimizer: a Keras optimizer that takes the place of Thinc's.
+    :param model: the network, or None for an empty shim.
+    :param config: a dict with ``imports``, the modules that register the network's classes, and
+        ``export``, the network's exporter to ONNX, as for `layer.TensorFlowWrapper`.
+    :param optimizer: a Keras optimizer that replaces Thinc's optimizer.
     """
 
-    dropout_rate: float | None  # of the next training call
+    dropout_rate: float | None  # for the next training call
 
     def __init__(
         self, model: keras.Model | None = None, config: dict | None = None, optimizer: Any = None
@@ -66,20 +66,20 @@ class TensorFlowShim(Shim):
         self._reset()
 
     def _reset(self) -> None:
-        """Forget the network and everything that belongs to it."""
+        """Clear the network and everything that belongs to it."""
         if self._optimizer is not None and self._model is not None:
             # A Keras optimizer is bound to the variables that it first updated.
             self._optimizer = _renewed(self._optimizer)
         self._model = None
-        # What from_bytes read, until the network is first needed: loading a pipeline
-        # then neither imports TensorFlow nor starts its threads, which do not survive
-        # the fork of nlp.pipe(n_process=…).
+        # The state read by from_bytes, until the network is first needed: loading a pipeline
+        # then neither imports TensorFlow nor starts its threads, which are missing in
+        # the forked processes of nlp.pipe(n_process=…).
         self._pending: dict[str, Any] | None = None
-        # The network in ONNX Runtime, with the current weights: see weights_changed().
+        # The network in ONNX Runtime; weights_changed() clears it.
         self._onnx: OnnxNetwork | None = None
         self._build_call: dict[str, Any] | None = None
         self._names: list[str] = []
-        # Whether the live network is known to be on the device.
+        # Whether the network in memory is known to be on the device.
         self._is_placed = True
         self._gradients: dict[str, tf.Tensor] = {}
         self._compiled: dict[CallKind, CompiledCall] = {}
@@ -97,7 +97,7 @@ class TensorFlowShim(Shim):
         return self._pending is None and self._model is None
 
     def set_model(self, keras_model: keras.Model) -> None:
-        """Hold a network, replacing the one before; see `layer.set_keras_model`."""
+        """Replace the network with another, as `layer.set_keras_model` describes."""
         import_tensorflow()
         import keras
 
@@ -112,11 +112,11 @@ class TensorFlowShim(Shim):
 
     @property
     def keras_model(self) -> keras.Model:
-        """The network, restored if it was only loaded, on the wrapper's device.
+        """The network on the wrapper's device, rebuilt if it was loaded and not used yet.
 
         After assigning to its variables directly, call :meth:`weights_changed`.
 
-        :raises ValueError: if there is none, or it cannot be moved to the device.
+        :raises ValueError: if the shim is empty, or the network cannot be moved to the device.
         :raises RuntimeError: from `placement.import_tensorflow` or :meth:`device_scope`.
         """
         if self._model is None or not self._is_placed:
@@ -139,13 +139,13 @@ class TensorFlowShim(Shim):
             model = restore(state, self.cfg.get("imports", ()))
         self._build_call = state["call"]
         self._names = [packed["name"] for packed in state["weights"]]
-        # Last: from here on other threads use the network.
+        # This comes last: other threads use the network from here on.
         self._model = model
         self._pending = None
         self._onnx = None
 
     def _place(self) -> None:
-        """Restore a live network on the wrapper's device if it is on another one."""
+        """Rebuild the network on the wrapper's device if it is on another device."""
         if not are_on(self._model.variables, self.device):
             try:
                 state = self._state_of(self._model)
@@ -164,14 +164,14 @@ class TensorFlowShim(Shim):
 
     @property
     def device(self) -> str:
-        """The device of the network: that of Thinc's current ops when first asked for."""
+        """The network's device: the device of Thinc's current ops at the first access."""
         if self._device is None:
             ops = get_current_ops()
             self._device = device_name(ops.device_type, ops.device_id)
         return self._device
 
     def device_scope(self) -> contextlib.AbstractContextManager:
-        """Return TensorFlow's scope of :attr:`device`; outside of one it prefers a GPU.
+        """Return TensorFlow's scope for :attr:`device`; without a scope TensorFlow prefers a GPU.
 
         :raises RuntimeError: if TensorFlow does not see the device.
         """
@@ -181,7 +181,7 @@ class TensorFlowShim(Shim):
 
     @property
     def call_parameters(self) -> list[str]:
-        """Names of the parameters of the network's ``call``, without any ``**kwargs``."""
+        """The names of the parameters of the network's ``call``, without any ``**kwargs``."""
         if self._model is None:
             try:
                 if (network := self.onnx_network()) is not None:
@@ -192,7 +192,7 @@ class TensorFlowShim(Shim):
         return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
     def build(self, inputs: ArgsKwargs) -> None:
-        """Create the variables that a call on ``inputs`` needs and the network lacks."""
+        """Create the variables for a call on ``inputs`` that the network does not have yet."""
         with self.device_scope():
             self._build(to_tensors(inputs))
 
@@ -203,13 +203,13 @@ class TensorFlowShim(Shim):
                 return
             n_weights = len(model.weights)
             call = describe(structure)
-            build(model, call)  # as when it is restored, so that a failure shows now
+            build(model, call)  # as in restore(), so that a failure shows now
             if len(model.weights) > n_weights:
                 self._build_call = call
 
     @property
     def runtime(self) -> str:
-        """What predicts; see `layer.set_runtime`."""
+        """The runtime that predicts, as in `layer.set_runtime`."""
         return self.cfg.get("runtime", "auto")
 
     @runtime.setter
@@ -221,15 +221,15 @@ class TensorFlowShim(Shim):
         self.cfg = {**self.cfg, "runtime": runtime}
 
     def weights_changed(self) -> None:
-        """Have ``runtime="onnx"`` export the network again; see `layer.weights_changed`."""
+        """Have ``runtime="onnx"`` export the network again, as in `layer.weights_changed`."""
         if self._model is not None:
             self._onnx = None
 
     def onnx_network(self, inputs: ArgsKwargs | None = None) -> OnnxNetwork | None:
-        """Return the network in ONNX Runtime, with the current weights; None for TensorFlow.
+        """Return the network in ONNX Runtime, or None if TensorFlow runs it.
 
-        :param inputs: of a call, to build a network that is not built.
-        :raises UnsupportedNetwork: if it has no ONNX form.
+        :param inputs: a call's arguments, which serve to build a network that is not built yet.
+        :raises UnsupportedNetwork: if the network has no ONNX form.
         """
         if self.runtime == "tensorflow" or self.is_empty:
             return None
@@ -246,12 +246,12 @@ class TensorFlowShim(Shim):
         return self._onnx
 
     def _log_fallback(self, error: UnsupportedNetwork) -> None:
-        # Once for a network: TensorFlow restores it then, and predicts from there on.
+        # Logged once for a network: TensorFlow then rebuilds it, and predicts from then on.
         if self.runtime == "auto":
             logger.info("TensorFlow predicts instead of ONNX Runtime, because of %s.", error)
 
     def _chooses_onnx(self) -> bool:
-        """Whether the runtime ``auto`` is ONNX Runtime; see `layer.set_runtime`."""
+        """Return whether ``auto`` means ONNX Runtime now, as `layer.set_runtime` describes."""
         if self._model is not None:
             return False
         if self.device == CPU:
@@ -270,7 +270,7 @@ class TensorFlowShim(Shim):
         """Run the network in inference mode.
 
         :return: tensors, or arrays from ONNX Runtime.
-        :raises ValueError: with the runtime ``"onnx"``, if the network has no ONNX form.
+        :raises ValueError: if the runtime is ``"onnx"`` and the network has no ONNX form.
         """
         try:
             if (network := self.onnx_network(inputs)) is not None:
@@ -287,8 +287,8 @@ class TensorFlowShim(Shim):
     def begin_update(self, inputs: ArgsKwargs) -> tuple[Any, Callable[[Any], ArgsKwargs]]:
         """Run the network in training mode.
 
-        :return: the output, and a callback from its gradient, where None is zero, to that of
-            the inputs. The callback accumulates the gradients of the variables.
+        :return: the output, and a callback from the output's gradient, in which None is zero, to
+            the inputs' gradient. The callback accumulates the variables' gradients.
         """
         tf = import_tensorflow()
         tensors, compiled = self._prepare(inputs, is_train=True)
@@ -347,8 +347,8 @@ class TensorFlowShim(Shim):
     def _named(self, model: keras.Model) -> list[tuple[str, Any]]:
         """Return the weights with names that are unique within the network.
 
-        A loaded network keeps the names that it was saved with, by which optimizers know its
-        variables. The names that Keras makes up depend on what a process built before.
+        A loaded network keeps its saved names, with which optimizers identify its variables.
+        The names that Keras generates depend on the layers that a process built before.
         """
         weights = model.weights
         if len(self._names) != len(weights):
@@ -372,10 +372,10 @@ class TensorFlowShim(Shim):
             return float(tf.add_n(sums))
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Apply the gradients accumulated since the last call, and forget them.
+        """Apply the gradients accumulated since the last call, and clear them.
 
-        :param optimizer: a Thinc optimizer, which knows each variable by the key
-            ``(shim.id, variable path)``. Not used if the wrapper has a Keras optimizer.
+        :param optimizer: a Thinc optimizer, which identifies each variable with the key
+            ``(shim.id, variable path)``. A wrapper with a Keras optimizer does not use it.
         """
         if not self._gradients:
             return
@@ -408,8 +408,8 @@ class TensorFlowShim(Shim):
 
     @contextlib.contextmanager
     def use_params(self, params: dict) -> Iterator[None]:
-        """Use an optimizer's averages, by ``(shim.id, variable path)``, within the context."""
-        # Layers of Thinc are numbered too: an empty wrapper may share its id with one.
+        """Use an optimizer's averages, with keys ``(shim.id, variable path)``, in the context."""
+        # Thinc's layers are numbered too: an empty wrapper may have the same id as a layer.
         own_params = {name: array for (number, name), array in params.items() if number == self.id}
         if self.is_empty or not own_params:
             yield
@@ -430,7 +430,7 @@ class TensorFlowShim(Shim):
                 variable.assign(array)
 
     def copy(self) -> TensorFlowShim:
-        """Return an independent shim with an equal network and an id of its own."""
+        """Return an independent shim with an equal network and a new id."""
         copied = TensorFlowShim(None, self.cfg, self._optimizer and _renewed(self._optimizer))
         copied._device = self._device
         copied._load(self._state())
@@ -444,8 +444,8 @@ class TensorFlowShim(Shim):
 
         A Keras optimizer loses its state.
 
-        :raises RuntimeError: for a GPU that TensorFlow does not see. If the network was only
-            loaded, it is raised when TensorFlow is first needed.
+        :raises RuntimeError: if TensorFlow does not see the GPU. For a network that is loaded and
+            not used yet, the error comes when TensorFlow is first needed.
         """
         device = device_name(device_type, device_id)
         if self._model is None:
@@ -459,15 +459,15 @@ class TensorFlowShim(Shim):
     def to_bytes(self) -> bytes:
         """Serialize the network.
 
-        What ``adapt()`` teaches lookup and discretization layers is not saved: give those
-        layers their vocabulary or boundaries when creating them.
+        The results of ``adapt()`` for lookup and discretization layers are not saved: give
+        those layers their vocabulary or boundaries when creating them.
         """
         return srsly.msgpack_dumps(self._state())
 
     def from_bytes(self, data: bytes) -> TensorFlowShim:
-        """Take over a network from :meth:`to_bytes`, without importing TensorFlow.
+        """Load a network from the result of :meth:`to_bytes`, without importing TensorFlow.
 
-        :raises ValueError: if the bytes are not such a network.
+        :raises ValueError: if the bytes are not a saved network.
         """
         self._load(read_state(data))
         return self
@@ -475,7 +475,7 @@ class TensorFlowShim(Shim):
     def to_onnx(self) -> bytes:
         """Return the network as an ONNX file.
 
-        :raises ValueError: if there is none, or it has no ONNX form.
+        :raises ValueError: if the shim is empty, or the network has no ONNX form.
         """
         state = self._state()
         if state["config"] is None:
@@ -495,11 +495,11 @@ class TensorFlowShim(Shim):
 
     @property
     def saved_config(self) -> dict[str, Any]:
-        """The Keras config of a network that was only loaded."""
+        """The Keras config of a network that is loaded and not used yet; empty for others."""
         return json.loads(self._pending["config"])["config"] if self._pending else {}
 
     def change_saved_config(self, values: dict[str, Any]) -> None:
-        """Change values in the Keras config of a network that was only loaded."""
+        """Change values in the Keras config of a network that is loaded and not used yet."""
         if self._pending is not None:
             config = json.loads(self._pending["config"])
             config["config"].update(values)
@@ -527,13 +527,13 @@ class TensorFlowShim(Shim):
             return state_of(model, self._named(model), self._build_call)
 
     def _load(self, state: dict[str, Any]) -> None:
-        """Hold a saved network, to be restored when it is first needed."""
+        """Replace the network with a saved one, which is rebuilt when it is first needed."""
         self._reset()
         self._pending = None if state["config"] is None else state
 
 
 def _renewed(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """Return a Keras optimizer of the same settings, for other variables."""
+    """Return a Keras optimizer with the same settings, for other variables."""
     return type(optimizer).from_config(optimizer.get_config())
 
 

@@ -1,6 +1,6 @@
-"""Calls of a Keras network as compiled graphs.
+"""Compiled graphs for the calls of a Keras network.
 
-A graph is traced once for each kind of call, and not again as lengths change.
+A graph is traced once for each kind of call, and not again when lengths change.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ Variables = Sequence[tuple[str, Any]]
 class CompiledCall(NamedTuple):
     """A traced call.
 
-    :param function: from the call's tensors to ``(outputs, gradients)``. The gradients, of the
-        variables and then of the float inputs, are None unless the network ends in its loss.
+    :param function: a function from the call's tensors to ``(outputs, gradients)``. The gradients,
+        for the variables and then the float inputs, are None unless the network ends in its loss.
     """
 
     function: Callable
-    ends_in_loss: bool  # whether the network's output is a scalar, in training
-    variables: Variables  # to differentiate with respect to, with their names
+    ends_in_loss: bool  # whether the network's output is a scalar in training
+    variables: Variables  # names and variables that need a gradient
 
 
 class CallKind(NamedTuple):
-    """What a graph depends on; calls of one kind share it."""
+    """The properties that a graph depends on; calls of the same kind share a graph."""
 
     is_train: bool
-    rate: float | None  # of dropout, None for the layers' own
-    trainable: tuple[bool, ...]  # for each layer
-    specs: tuple[tf.TensorSpec, ...]  # of the tensors, with free axes
+    rate: float | None  # the dropout rate, or None to keep the layers' own rates
+    trainable: tuple[bool, ...]  # whether each layer is trainable
+    specs: tuple[tf.TensorSpec, ...]  # the tensors' specs, with free axes
     layout: str  # the structure of the arguments
     static: tuple  # the arguments that are not tensors
 
@@ -43,7 +43,7 @@ class CallKind(NamedTuple):
 def kind_of_call(
     model: keras.Model, structure: Any, is_train: bool, rate: float | None
 ) -> CallKind:
-    """Find the kind of a call with these positional and keyword arguments."""
+    """Return the kind of a call with these positional and keyword arguments."""
     import tensorflow as tf
 
     leaves = tf.nest.flatten(structure)
@@ -59,7 +59,7 @@ def kind_of_call(
 
 
 def trace(model: keras.Model, structure: Any, kind: CallKind, variables: Variables) -> CompiledCall:
-    """Compile a call of a built network; ``structure`` has the arguments of one such call."""
+    """Compile a call of a built network; ``structure`` holds the arguments of an example call."""
     import tensorflow as tf
 
     leaves = tf.nest.flatten(structure)
@@ -98,7 +98,7 @@ def dense_gradients(
 
 @contextlib.contextmanager
 def _dropout_rate(model: keras.Model, rate: float | None) -> Iterator[None]:
-    """Set the rate of all dropout layers and recurrent cells that have one above zero."""
+    """Set the rate of all dropout layers and recurrent cells whose rate is above zero."""
     if rate is None:
         yield
         return
@@ -106,8 +106,8 @@ def _dropout_rate(model: keras.Model, rate: float | None) -> Iterator[None]:
         (layer, name, vars(layer)[name])
         for layer in model._flatten_layers()
         for name in ("rate", "dropout", "recurrent_dropout")
-        # Not the properties of recurrent layers and attention: they show the rate of a
-        # cell or layer within, where it is set.
+        # vars() excludes the properties of recurrent layers and attention, which show
+        # the rate of an inner cell or layer. The rate is set there.
         if isinstance(vars(layer).get(name), float) and vars(layer)[name] > 0
     ]
     try:
@@ -122,9 +122,9 @@ def _dropout_rate(model: keras.Model, rate: float | None) -> Iterator[None]:
 def _relaxed_specs(model: keras.Model, leaves: list[Any]) -> tuple[tf.TensorSpec, ...]:
     """Describe tensors with all axes free except the widths of features.
 
-    A functional network declares with ``keras.Input`` which axes are free. In others, and where
-    the batch is fixed because a call built the network, the last axis of a float tensor, or of
-    one with three axes or more, is a width that layers were built for.
+    A functional network declares with ``keras.Input`` which axes are free. In other networks, and
+    if the batch is fixed because a call built the network, the last axis is a width that layers
+    were built for, in a float tensor or a tensor with three axes or more.
     """
     import keras
     import tensorflow as tf
