@@ -20,7 +20,7 @@ Model = Annotated[str, typer.Argument(help="A trained pipeline's folder, or an i
 
 
 def _option(help: str, *, default: object = None, **settings: Any) -> Any:
-    """Declare an option; ``--help`` shows ``default`` for one that is None if not given."""
+    """Declare an option; ``--help`` shows ``default`` if the option's own default is None."""
     shown = True if default is None else str(default)
     return typer.Option(help=help, show_default=shown, **settings)
 
@@ -28,7 +28,7 @@ def _option(help: str, *, default: object = None, **settings: Any) -> Any:
 def _show_versions(wanted: bool) -> None:
     if not wanted:
         return
-    # Several distributions ship the modules of TensorFlow and ONNX Runtime.
+    # Several distributions contain the modules of TensorFlow and ONNX Runtime.
     installed = packages_distributions()
     typer.echo(f"ner-lstm-component {__version__}")
     typer.echo(f"spaCy {spacy.__version__}")
@@ -58,7 +58,7 @@ def export(
     """Write the plain network for Keras and ONNX Runtime, its transitions, tags and a sample."""
     try:
         nlp = spacy.load(model)
-    # Damaged files raise any error of the libraries that read them.
+    # Damaged files raise any error from the libraries that read them.
     except Exception as error:
         _fail(
             f"{model}: cannot be loaded; expected the folder of a trained pipeline, or the name "
@@ -130,7 +130,7 @@ def serve(
         logs.configure(file=log_file, level=log_level)
     except (OSError, ValueError) as error:
         _fail(f"logging cannot be set up: {error}")
-    # Imported here, since other commands do not need the extra "serve".
+    # Imported here, because other commands do not need the extra "serve".
     try:
         from .service.limits import Limits
         from .service.server import ServerSettings, address
@@ -160,7 +160,7 @@ def serve(
     settings = ServerSettings(gunicorn, gunicorn_conf, drain_seconds, app)
     try:
         serve_pipeline(model, Limits(max_body, max_texts, max_tokens, max_word, max_scan), settings)
-    except ValueError as error:  # of the pipeline, or of gunicorn's settings
+    except ValueError as error:  # in the pipeline, or in gunicorn's settings
         _fail(str(error))
 
 

@@ -1,8 +1,8 @@
-"""The network alone, as files that Keras and ONNX Runtime open without this package.
+"""The export of the network to files that Keras and ONNX Runtime open without this package.
 
 The network computes emissions from ids of features, or from word vectors. The other files hold
-the transitions, the tags, the settings, and the pipeline's own tags of some sentences, with which
-a reader's decoding can be checked. TensorFlow is not imported until something is exported.
+the transitions, the tags, the settings, and the pipeline's tags for some sentences, with which
+users can check their decoding. TensorFlow is not imported until a network is exported.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ SENTENCES = (
 
 
 def export_network(nlp: Language, folder: Path) -> list[Path]:
-    """Write the network of a pipeline's ``ner_lstm`` and what is needed to use it.
+    """Write the network of a pipeline's ``ner_lstm`` and the data needed to use it.
 
-    :param folder: created if missing; files of these names are replaced.
-    :raises ValueError: if the pipeline has no such component, or it is not initialized, or
-        lacks its vectors, or its network cannot be expressed in these formats.
+    :param folder: the output folder, created if missing; files with the same names are replaced.
+    :return: the paths of the files.
+    :raises ValueError: if the pipeline has no such component, or the component is not initialized
+        or lacks its vectors, or its network cannot be expressed in these formats.
     """
     name, component = _component(nlp)
     wrapper: Any = component.model.layers[1].shims[0]
@@ -74,10 +75,10 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
 
 
 def plain_network(encoder: Any) -> Any:
-    """Copy an encoder with layers only, as Keras' older format, .h5, needs.
+    """Copy an encoder with layers as its only operations, which the older format .h5 requires.
 
-    The sum over a feature's hashes becomes their mean, scaled by their number. That is exact,
-    since the hashes are two.
+    The sum over a feature's hashes becomes their mean, scaled by their number. This is
+    exact, because a feature has two hashes.
     """
     import keras
 
@@ -122,10 +123,10 @@ def _one_sentence(nlp: Language, text: str) -> Doc:
 
 
 def _set_vectors(nlp: Language, name: str, model: Model, docs: Sequence[Doc]) -> None:
-    """Run the components whose vectors a listener reads; without them it reads zeros."""
+    """Run the components whose vectors a listener reads; otherwise the listener reads zeros."""
     before = nlp.pipeline[: nlp.pipe_names.index(name)]
     sources = [pipe for _, pipe in before if name in getattr(pipe, "listening_components", ())]
-    # Listeners of spaCy, to transformers too, name the component they listen to.
+    # spaCy's listeners, also those to transformers, name the component they listen to.
     upstream = [u for node in model.walk() if (u := getattr(node, "upstream_name", None))]
     if upstream and not sources:
         raise ValueError(
@@ -141,7 +142,7 @@ def _set_vectors(nlp: Language, name: str, model: Model, docs: Sequence[Doc]) ->
 def _sample(
     component: LSTMEntityRecognizer, docs: Sequence[Doc], potentials: crf.Potentials
 ) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.int64]]:
-    """Return the features, mask and tags of some sentences, right-padded, the tags with -1."""
+    """Return the right-padded features, mask and tags of Docs; the padding of tags is -1."""
     lengths = np.array([len(doc) for doc in docs])
     mask = np.arange(lengths.max()) < lengths[:, None]
     features = component.model.layers[0].predict(read_docs(docs))

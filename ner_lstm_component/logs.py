@@ -1,7 +1,7 @@
 """The logging of the service, training, evaluation and conversion.
 
 Records are lines of JSON, on stderr and optionally in a rotating file. Figures are passed as
-``extra=fields(…)``. Users' texts are logged at the level DEBUG only.
+``extra=fields(…)``. Users' texts are logged only at the level DEBUG.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def fields(**values: Any) -> dict[str, dict[str, Any]]:
-    """Wrap the figures of a record, for its ``extra``."""
+    """Wrap the figures for a record, to be passed as its ``extra``."""
     return {"fields": values}
 
 
@@ -39,7 +39,7 @@ _ESCAPED = {n: f"\\u{n:04x}" for n in (0x85, 0x2028, 0x2029, *range(0xD800, 0xE0
 
 
 class JSONFormatter(logging.Formatter):
-    """Formats a record, with the :func:`fields` and the id of the request, as a line of JSON."""
+    """A formatter that writes a record, with :func:`fields` and request id, as a line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, timezone.utc)
@@ -59,14 +59,14 @@ class JSONFormatter(logging.Formatter):
 
 
 class SharedRotatingFileHandler(RotatingFileHandler, WatchedFileHandler):
-    """A rotating file that processes share: they lock each write, and reopen a rotated file."""
+    """A handler for a rotating file shared by processes; it locks writes and reopens the file."""
 
     def __init__(self, filename: str | Path, **kwargs: Any) -> None:
         path = Path(filename)
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(f".{path.name}.lock")
         self._lock_file: int | None = os.open(lock, os.O_CREAT | os.O_RDWR)
-        # The file that WatchedFileHandler.reopenIfNeeded() knows: none yet.
+        # WatchedFileHandler.reopenIfNeeded() compares these; no file is open yet.
         self.dev, self.ino = -1, -1
         super().__init__(path, encoding="utf-8", **kwargs)
 
@@ -95,11 +95,13 @@ _handlers: list[logging.Handler] = []
 def configure(
     *, file: str | Path | None = None, level: str | None = None, stderr: bool = True
 ) -> None:
-    """Set up logging for this process, to stderr too by default.
+    """Set up logging for this process.
 
-    :param file: a log file. Defaults to the environment variable ``NER_LSTM_LOG_FILE``, if set.
-    :param level: one of `LEVELS`. Defaults to ``NER_LSTM_LOG_LEVEL``, then to ``info``.
-    :raises ValueError: for another level. A file that cannot be written raises an OSError.
+    :param file: the log file. The default is the variable ``NER_LSTM_LOG_FILE``, if set.
+    :param level: one of `LEVELS`. The default is ``NER_LSTM_LOG_LEVEL``, or ``info`` if not set.
+    :param stderr: whether to log to stderr too.
+    :raises ValueError: if the level is not one of `LEVELS`.
+    :raises OSError: if the file cannot be written.
     """
     file = file or os.environ.get(FILE_VARIABLE)
     level = (level or os.environ.get(LEVEL_VARIABLE) or "info").lower()
@@ -112,7 +114,7 @@ def configure(
         handlers.append(SharedRotatingFileHandler(file, maxBytes=10_000_000, backupCount=5))
     if stderr:
         handlers.append(logging.StreamHandler())
-    # Not by logging.config, which closes all handlers; TensorFlow's would close stderr.
+    # Not with logging.config, which closes all handlers: TensorFlow's handler would close stderr.
     root = logging.getLogger()
     for handler in _handlers:
         root.removeHandler(handler)
@@ -129,7 +131,7 @@ def configure(
 
 @contextmanager
 def recorded(program: str, **settings: Any) -> Iterator[logging.Logger]:
-    """Log a program's start with its settings, and its end or its error, to the logger given."""
+    """Log a program's start with its settings, and its end or its error; yield the logger."""
     logger = logging.getLogger(f"{__package__}.{program}")
     logger.info("Start", extra=fields(**settings))
     start = time.perf_counter()

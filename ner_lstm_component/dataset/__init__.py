@@ -1,8 +1,8 @@
-"""Annotated sentences: read from a CSV or CoNLL file, divided, and made into spaCy Docs.
+"""Annotated sentences: read from a CSV or CoNLL file, split, and converted to spaCy Docs.
 
-`files` unpacks and decodes a file, `rows` finds its tokens, `reader` makes sentences of them,
-`splits` divides those into train, dev and test, and `docs` makes Docs. Nothing that tags text
-may import the package.
+`files` unpacks and decodes a file, `rows` finds its tokens, `reader` groups them into sentences,
+`splits` divides the sentences into train, dev and test, and `docs` converts them to Docs. Code
+that tags text must not import this package.
 """
 
 from .docs import Counts, Sentence, count, to_doc, to_docbin

@@ -1,4 +1,4 @@
-"""Data files to text: archives, compression and encodings."""
+"""The conversion of data files to text: archives, compression and encodings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 AUTO = "auto"
 
-# What a file that holds annotated sentences may be called, alone or in a zip.
+# The suffixes of files with annotated sentences, also inside a zip.
 SUFFIXES = (".csv", ".tsv", ".conll", ".iob", ".iob2", ".bio")
 
 _ZIP, _GZIP, _OLE = b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -19,20 +19,20 @@ _WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
 _WORKBOOK_MEMBERS = ("xl/", "content.xml", "Index/Document.iwa")  # Excel, OpenDocument, Numbers
 _IS_WORKBOOK = (
     "found a workbook of a spreadsheet program; expected a CSV. Open it there, save the sheet as "
-    "'CSV UTF-8' (File > Save As), and give that file."
+    "'CSV UTF-8' (File > Save As), and use that file."
 )
 _MAX_LAYERS = 3
 
 
 class DatasetError(ValueError):
-    """Data that cannot be used. The message names the place, the fault and the way out."""
+    """An error for unusable data. The message names the place, the fault and the solution."""
 
 
 def read_text(path: Path, encoding: str = AUTO) -> tuple[str, str, str]:
-    """Read a text file, which may be compressed by gzip or alone in a zip.
+    """Read a text file, which may be compressed with gzip or be the only data file in a zip.
 
-    :return: the file's name (for a member of a zip, ``path:member``), its text without a byte
-        order mark, and the encoding used.
+    :return: the file's name (``path:member`` if it is in a zip), its text without a byte order
+        mark, and the encoding used.
     :raises DatasetError: if the file is missing, unreadable, a workbook or undecodable.
     """
     try:
@@ -66,18 +66,18 @@ def _unpack(name: str, data: bytes, *, is_zip: bool = False, layer: int = 0) -> 
         raise DatasetError(
             f"{name}: cannot be unpacked ({error}); expected an intact "
             f"{'zip' if is_zip else 'gzip'} without a password. Fetch the file again, or unpack "
-            "it and give the CSV."
+            "it and use the CSV."
         ) from error
     return _unpack(name, data, layer=layer + 1)
 
 
 def _member(name: str, data: bytes) -> tuple[str, bytes]:
-    """The name and content of the only data file in a zip."""
+    """Return the name and content of the only data file in a zip."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         if any(member.startswith(_WORKBOOK_MEMBERS) for member in names):
             raise DatasetError(f"{name}: {_IS_WORKBOOK}")
-        # macOS adds a "._" companion of each file to the zips it makes.
+        # macOS adds a "._" companion for each file to the zips that it makes.
         files = [member for member in names if not member.rpartition("/")[2].startswith("._")]
         found = [m for m in files if m.lower().removesuffix(".gz").endswith(SUFFIXES)]
         workbooks = [member for member in files if member.lower().endswith(_WORKBOOKS)]
@@ -93,13 +93,13 @@ def _member(name: str, data: bytes) -> tuple[str, bytes]:
 
 
 def shorten(names: Sequence[str], most: int = 5) -> str:
-    """Quote the first names, and count the others."""
+    """Quote the first `most` names, and count the others."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + rest
 
 
 def counted(n: int, noun: str) -> str:
-    """A number with its noun: ``1 row``, ``2 rows``."""
+    """Return a number with its noun: ``1 row``, ``2 rows``."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
@@ -111,9 +111,9 @@ def _decode(name: str, data: bytes, encoding: str) -> tuple[str, str]:
         # A byte order mark would become part of the first column's name.
         return data.decode(encoding).removeprefix("\ufeff"), encoding
     except UnicodeDecodeError as error:
-        # error.object, not data: utf-8-sig leaves out the byte order mark.
+        # Not data, because utf-8-sig removes the byte order mark from error.object.
         before = error.object[: error.start].decode(encoding, errors="replace")
-        # Line ends as csv counts them: str.splitlines would also break at U+0085 and others.
+        # Count line ends as csv does: str.splitlines would also split at U+0085 and others.
         line = before.count("\n") + before.count("\r") - before.count("\r\n") + 1
         raise DatasetError(
             f"{name}, line {line}: found the byte 0x{error.object[error.start]:02x}; expected "
@@ -128,7 +128,7 @@ def _decode(name: str, data: bytes, encoding: str) -> tuple[str, str]:
 
 
 def _detect(data: bytes) -> tuple[str, str]:
-    """The encoding of a file, and what its bytes are expected to be."""
+    """Return the encoding of a file, and in words the bytes that are expected."""
     announced = "as the file's byte order mark announces"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16", f"valid UTF-16, {announced}"

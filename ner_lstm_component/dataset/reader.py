@@ -1,4 +1,4 @@
-"""The CSV and CoNLL reader: the sentences of a file, or of a folder that is split already."""
+"""The reader of CSV and CoNLL files: one file, or a folder that is already split."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from .splits import PARTS
 class Source:
     """The content of one file."""
 
-    name: str  # the file's path; for a member of a zip, path:member
-    encoding: str  # the Python name of the encoding that the file was read in
+    name: str  # the file's path, or path:member if the file is in a zip
+    encoding: str  # Python's name for the encoding with which the file was read
     sentences: tuple[Sentence, ...]  # in the order of the file, at least one
-    mended: int  # how many I- tags that continued no entity were changed to B-
-    separator: str  # what separates the columns, in words
-    remarks: tuple[str, ...]  # what the reader left out or removed, for people
+    mended: int  # the number of I- tags changed to B- because they continued no entity
+    separator: str  # the separators of columns, in words
+    remarks: tuple[str, ...]  # messages about the content that the reader left out or removed
 
 
 def read_csv(path: Path, *, encoding: str = AUTO, repair_tags: bool = False) -> Source:
-    """Read the annotated sentences of one file: a table or a CoNLL file; see `rows`.
+    """Read the annotated sentences of one file: a table or a CoNLL file (see `rows`).
 
     A table has the sentence id on every row or only on the first row of each sentence. With
     ids on every row, a sentence begins where the id changes; otherwise, at each id.
 
-    :param path: the file, plain, compressed by gzip, or alone in a zip.
-    :param encoding: a name that Python knows. ``auto`` means UTF-8 where the bytes are valid
-        UTF-8 (with or without a byte order mark), UTF-16 where a byte order mark says so, and
-        cp1252 otherwise.
-    :param repair_tags: read each ``I-`` that continues no entity of its type as ``B-``, as in
-        IOB1, instead of refusing the file.
+    :param path: the file, uncompressed, compressed with gzip, or as the only data file in a zip.
+    :param encoding: Python's name for the encoding. ``auto`` means UTF-16 if the file begins with
+        its byte order mark, UTF-8 if the bytes are valid UTF-8 (with or without a byte order
+        mark), and cp1252 otherwise.
+    :param repair_tags: whether to read each ``I-`` that continues no entity of its type as
+        ``B-``, as in IOB1, instead of refusing the file.
     :raises DatasetError: if the file cannot be read as described. The message names the line.
     """
     name, text, used = read_text(path, encoding)
@@ -59,9 +59,9 @@ def read_folder(
 ) -> dict[str, Source]:
     """Read ``train.csv``, ``dev.csv`` and ``test.csv``, each as :func:`read_csv` does.
 
-    Other suffixes, such as ``.tsv``, ``.conll`` or ``.csv.gz``, are fine too.
+    The files may have other suffixes, such as ``.tsv``, ``.conll`` or ``.csv.gz``.
 
-    :raises DatasetError: if a part has no file or two, or as :func:`read_csv` does.
+    :raises DatasetError: if a part has no file or several files, or if a file cannot be read.
     """
     sources = {}
     for part in PARTS:
@@ -92,14 +92,14 @@ def _remarks(counts: Counter[str], sentences: Sequence[Sentence]) -> tuple[str, 
 
 
 def _group(name: str, rows: Sequence[Row]) -> list[list[Row]]:
-    """The rows of each sentence."""
+    """Group the rows by sentence."""
     if not rows[0].id:
         raise DatasetError(
             f"{name}, line {rows[0].line}: the first row has no sentence id; expected one in "
             f"the column {ID!r} on each sentence's first row. Fill it in."
         )
-    # With ids on first rows only, most rows have none. With ids on every row, most rows repeat
-    # the id of the row before, and a row that lost its id changes nothing for the others.
+    # If only first rows have ids, most rows have no id. If every row has an id, most rows repeat
+    # the id of the row before, and a single row without an id does not affect the others.
     without = sum(not row.id for row in rows)
     same = sum(bool(a.id) and a.id == b.id for a, b in pairwise(rows))
     groups = [[rows[0]]]
@@ -111,7 +111,7 @@ def _group(name: str, rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def _sentence(name: str, rows: Sequence[Row], repair_tags: bool) -> tuple[Sentence, int]:
-    """The sentence of some rows, and how many of its tags were repaired."""
+    """Return the sentence that rows contain, and the number of its repaired tags."""
     tags = [row.tag for row in rows]
     wrong = find_invalid(tags)
     if wrong is not None and not repair_tags:

@@ -1,9 +1,9 @@
-"""The text of a data file to one row per token.
+"""The conversion of a data file's text to one row per token.
 
-A table has a header and the columns ``Sentence #``, ``Word``, ``POS`` (may be absent) and
-``Tag``, in any order, separated by commas, tabs, semicolons or vertical bars. A CoNLL file
-has no header: columns separated by tabs or blanks, the word in the first and the tag in
-the last, and an empty line after each sentence.
+A table has a header and the columns ``Sentence #``, ``Word``, ``POS`` (optional) and ``Tag``,
+in any order, separated by commas, tabs, semicolons or vertical bars. A CoNLL file has no
+header; its columns are separated by tabs or blanks, the word is in the first column and the
+tag in the last, and an empty line follows each sentence.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical ba
 _CONLL = "tabs or blanks, an empty line after each sentence (CoNLL)"
 _HOW_TO_QUOTE = 'Quote a word that holds a quotation mark: " is written """".'
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_TAG_LIKE = re.compile(r"O|[A-Z]-\S+")  # of IOB2, BILOU or IOBES
-# Tabs are not quoted by tools that write a lone quotation mark.
+_TAG_LIKE = re.compile(r"O|[A-Z]-\S+")  # a tag in IOB2, BILOU or IOBES
+# Tools that write a lone quotation mark between tabs do not use quoting.
 _BARE_QUOTE = re.compile(r'(^|\t)"(\t|$)', re.MULTILINE)
-_NUMBER = re.compile(r"(.*\W)?\d+")  # running, or a sentence's id such as "Sentence: 1"
+_NUMBER = re.compile(r"(.*\W)?\d+")  # a row number, or a sentence's id such as "Sentence: 1"
 
 
 class Row(NamedTuple):
-    """A token of a file."""
+    """A token in a file."""
 
-    line: int  # from 1
-    id: str  # of the sentence; empty on a row that continues it
+    line: int  # the line number, from 1
+    id: str  # the sentence's id; empty on a row that continues the sentence
     word: str
     pos: str
     tag: str
 
 
 def read_rows(name: str, text: str) -> tuple[list[Row], str, Counter[str]]:
-    """Read the tokens of a data file; `name` is for messages.
+    """Read the tokens of a data file, which error messages call `name`.
 
-    :return: the rows, what separates their columns, in words, and the counts: of ``words`` and
-        ``tags`` that were stripped of blanks or invisible characters, and of rows left out
-        without content (``empty``) or without a visible word (``invisible``).
-    :raises DatasetError: if the text has neither of the forms above. The message names the line.
+    :return: the rows, the column separators in words, and four counts: ``words`` and ``tags`` from
+        which blanks or invisible characters were stripped, and rows left out because they had
+        no content (``empty``) or no visible word (``invisible``).
+    :raises DatasetError: if the text is in neither format. The message names the line.
     """
     lines = (line for line in io.StringIO(text, newline=None) if not is_invisible(line))
     header = next(lines, "").rstrip("\n")
@@ -70,7 +70,7 @@ def read_rows(name: str, text: str) -> tuple[list[Row], str, Counter[str]]:
         if pending_id:
             row = row._replace(id=row.id or pending_id)
         stripped = _strip(name, row, counts)
-        # A row that is left out passes its sentence id on to the next one.
+        # A row that is left out passes its sentence id on to the next row.
         pending_id = row.id if stripped is None else ""
         if stripped is not None:
             rows.append(stripped)
@@ -85,7 +85,7 @@ def read_rows(name: str, text: str) -> tuple[list[Row], str, Counter[str]]:
 
 
 def _strip(name: str, row: Row, counts: Counter[str]) -> Row | None:
-    """Strip a row's word and tag, and count that; None if the row is left out."""
+    """Strip a row's word and tag, and count changes; return None if the row is left out."""
     if not row.word:
         if not row.pos and not row.tag:
             counts["empty"] += 1
@@ -143,17 +143,17 @@ def _table_rows(name: str, text: str, delimiter: str) -> Iterator[Row]:
         if delimiter in word and _LINE_END.search(word):
             raise DatasetError(
                 f"{name}, line {line}: found a word of several lines, which begins "
-                f"{word[:20]!r}; expected a quotation mark that opens a field to be closed in "
-                f"it. {_HOW_TO_QUOTE}"
+                f"{word[:20]!r}; expected a field that begins with a quotation mark to end with "
+                f"another. {_HOW_TO_QUOTE}"
             )
         pos = strip_invisible(cells.get(POS, ""))
         yield Row(line, strip_invisible(cells[ID]), word, pos, cells[TAG])
 
 
 def _records(name: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not a blank line, with the line it begins on."""
+    """Yield each record that is not a blank line, with the number of its first line."""
     is_quoted = delimiter != "\t" or not _BARE_QUOTE.search(text)
-    # strict: otherwise a quotation mark that is never closed swallows rows silently.
+    # strict=True, because otherwise an unclosed quotation mark silently includes further rows.
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=delimiter,
@@ -205,7 +205,7 @@ def _looks_like_conll(text: str) -> bool:
 
 
 def _fields(line: str) -> list[str]:
-    """The columns of a line; none of a line that ends a sentence."""
+    """Return the columns of a line, or an empty list if the line ends a sentence."""
     if is_invisible(line):
         return []
     line = line.rstrip(" \t\r\n")
@@ -213,7 +213,7 @@ def _fields(line: str) -> list[str]:
 
 
 def _conll_rows(name: str, text: str) -> Iterator[Row]:
-    """Number the sentences of a CoNLL file. The second of three or more columns is ``POS``."""
+    """Yield a CoNLL file's rows, numbering sentences; with 3 or more columns, ``POS`` is second."""
     number, begins, width = 0, True, 0
     for line, content in enumerate(io.StringIO(text, newline=None), 1):
         fields = _fields(content)
@@ -227,7 +227,7 @@ def _conll_rows(name: str, text: str) -> Iterator[Row]:
         if len(fields) != width:
             raise DatasetError(
                 f"{name}, line {line}: found {counted(len(fields), 'column')}; expected {width}, "
-                "as in the first line. Separate the columns by single tabs, or by blanks "
+                "as in the first line. Separate the columns with single tabs, or with blanks "
                 "throughout."
             )
         number += begins

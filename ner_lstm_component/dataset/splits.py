@@ -1,4 +1,4 @@
-"""Annotated sentences to train, dev and test."""
+"""The split of annotated sentences into train, dev and test."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ except ImportError as error:
 
 PARTS = ("train", "dev", "test")
 DEFAULT_SEED = 0
-MAX_SEED = 2**32 - 1  # the largest that NumPy's generator takes
+MAX_SEED = 2**32 - 1  # the largest seed that NumPy's generator accepts
 
-# Public results on the Groningen Meaning Bank file are reported on the test part that
-# these two numbers give: they are part of the data, not a setting.
+# Public results on the Groningen Meaning Bank file are for the test part that these two
+# numbers produce, so they are not configurable.
 _COMMUNITY_SEED, _COMMUNITY_TEST_SHARE = 42, 0.2
 
 
 class Split(str, Enum):
-    """How one file is divided into train, dev and test; see :func:`split_sentences`."""
+    """A way to divide one file into train, dev and test, for :func:`split_sentences`."""
 
     deduplicated = "deduplicated"
     community = "community"
@@ -37,26 +37,26 @@ def split_sentences(
 ) -> dict[str, list[Sentence]]:
     """Divide sentences into ``train``, ``dev`` and ``test``, each in the given order.
 
-    ``deduplicated`` draws 10 % of the distinct texts as dev, 10 % as test, and puts all
-    sentences with the same words into the same part. ``community`` draws 20 % of the
-    sentence ids as test, the same for every seed, and 10 % of the others as dev; a text may
-    occur in several of its parts.
+    ``deduplicated`` draws 10 % of the distinct texts as dev and 10 % as test, and puts all
+    sentences with the same words into the same part. ``community`` draws 20 % of the sentence
+    ids as test, the same for every seed, and 10 % of the others as dev; a text may occur in
+    several parts.
 
-    :param sentences: at least 3 distinct texts, or ids for ``community``.
-    :param seed: of the random draw, 0 to 2³² - 1.
-    :raises DatasetError: if there are too few sentences, or on a wrong argument.
+    :param sentences: the sentences, with at least 3 distinct texts, or ids for ``community``.
+    :param seed: the seed for the random draw, from 0 to 2³² - 1.
+    :raises DatasetError: if there are too few sentences, or an argument is wrong.
     """
     if not 0 <= seed <= MAX_SEED:
         raise DatasetError(f"seed: found {seed}; expected a number from 0 to {MAX_SEED}.")
     keys: list[tuple[str, ...]]
-    sizes: tuple[float, float]  # of test and dev
+    sizes: tuple[float, float]  # the sizes of test and dev
     if split == Split.deduplicated:
         keys, what = [sentence.words for sentence in sentences], "distinct texts"
-        distinct = list(dict.fromkeys(keys))  # in a fixed order: the draw depends on it
+        distinct = list(dict.fromkeys(keys))  # ordered, because the draw depends on the order
         test_seed, sizes = seed, (max(1, round(len(distinct) / 10)),) * 2
     elif split == Split.community:
         keys, what = [(sentence.id,) for sentence in sentences], "sentence ids"
-        # Sorted as strings ("Sentence: 10" before "Sentence: 2"): the draw depends on it.
+        # Sorted as strings ("Sentence: 10" before "Sentence: 2"); the draw depends on the order.
         distinct = sorted(set(keys))
         test_seed, sizes = _COMMUNITY_SEED, (_COMMUNITY_TEST_SHARE, 0.1)
     else:

@@ -1,5 +1,6 @@
-"""How good a pipeline's entities are, and where they fail: what ``scripts/evaluate.py`` shows.
+"""The evaluation of a pipeline's entities and errors, which ``scripts/evaluate.py`` runs.
 
 In the order of the data: ``predictions`` → ``alignment`` → ``scores`` (with ``resampling``),
-``errors`` → ``summary`` → ``pictures``, ``report``. Nothing that tags text may import it.
+``errors`` → ``summary`` → ``pictures``, ``report``. Code that tags text must not import this
+package.
 """

@@ -1,11 +1,11 @@
-"""Pairing of gold and predicted entities.
+"""The pairing of gold and predicted entities.
 
 Within a sentence, each gold entity is paired with at most one predicted entity, and each
-predicted one with at most one gold entity. Only entities that share a token can be paired.
+predicted entity with at most one gold entity. Only entities that share a token can be paired.
 Candidates are taken in this order: the same tokens first, then the same type, then more shared
 tokens, then from left to right. Entities left over are missed (gold) or spurious (predicted).
-So an entity that is found exactly never counts against another one, and the result does not
-depend on the order in which entities are listed.
+So an entity that is found exactly never counts against another entity, and the order in which
+entities are listed does not change the result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 
 class Entity(NamedTuple):
-    """An entity on the tokens of the gold annotation; `end` is one past its last token."""
+    """An entity on the tokens of the gold annotation; `end` is the index after its last token."""
 
     start: int
     end: int
@@ -25,7 +25,7 @@ class Entity(NamedTuple):
 
 
 class Outcome(Enum):
-    """The result for an entity; the value is its name in reports."""
+    """The result for an entity; reports show the value."""
 
     CORRECT = "correct"
     TYPE = "wrong type"
@@ -36,14 +36,14 @@ class Outcome(Enum):
 
 
 class Pair(NamedTuple):
-    """A gold entity and the predicted one aligned with it; one of them may be None."""
+    """A gold entity and the predicted entity aligned with it; either may be None."""
 
     gold: Entity | None
     predicted: Entity | None
 
     @property
     def outcome(self) -> Outcome:
-        """How the prediction compares with the gold entity."""
+        """The result of comparing the predicted entity with the gold entity."""
         gold, predicted = self
         if predicted is None:
             return Outcome.MISSED
@@ -56,9 +56,9 @@ class Pair(NamedTuple):
 
 
 def align(gold: Sequence[Entity], predicted: Sequence[Entity]) -> list[Pair]:
-    """Pair the entities of one sentence by the rule above.
+    """Pair the entities of one sentence by the rules above.
 
-    :return: each entity in exactly one pair, in the order of the text.
+    :return: the pairs in the order of the text; each entity is in exactly one pair.
     """
     candidates = []
     for i, g in enumerate(gold):

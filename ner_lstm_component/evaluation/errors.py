@@ -1,4 +1,4 @@
-"""The errors worth reading: costly ones, confident ones, and likely errors of the annotation."""
+"""The errors worth reading: costly errors, confident errors, likely errors in the annotation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..decoding.iob2 import OUTSIDE
 from .alignment import Outcome, Pair
 from .predictions import Sentence
 
-# The annotation of words that overlap an entity with other boundaries.
+# The reading of words that overlap an entity with other boundaries.
 PART = "part of another entity"
 
-# An annotation is suspect if the model's reading is annotated in this share of other places with
-# the same words, if there are so many, and if the model is this confident (where it says).
+# An annotation is suspect if this share of the other places with the same words has the model's
+# reading, at least this many places exist, and the confidence is at least this high or unknown.
 SUSPECT_SHARE = 0.8
 SUSPECT_PLACES = 4
 SUSPECT_CONFIDENCE = 0.8
@@ -22,38 +22,38 @@ SUSPECT_CONFIDENCE = 0.8
 
 @dataclass(frozen=True)
 class Mistake:
-    """An error in its sentence."""
+    """An error and the sentence that contains it."""
 
     sentence: Sentence
     pair: Pair
-    evidence: str = ""  # that the annotation is wrong instead
+    evidence: str = ""  # why the annotation may be wrong instead
 
     @property
     def confidence(self) -> float | None:
-        """The model's confidence in the predicted entity, if there are both."""
+        """The model's confidence in the predicted entity, or None if unknown."""
         return self.pair.predicted.confidence if self.pair.predicted else None
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words of the predicted entity, or of the missed one."""
+        """The words of the predicted entity, or of the missed gold entity."""
         ent = self.pair.predicted or self.pair.gold
-        assert ent is not None  # a pair has one of the two
+        assert ent is not None  # a pair has at least one entity
         return self.sentence.words[ent.start : ent.end]
 
 
 @dataclass(frozen=True)
 class ErrorGroup:
-    """Errors of one kind, with the types in the data and in the predictions."""
+    """Errors with the same outcome, the same type in the data and the same predicted type."""
 
     outcome: Outcome
     gold: str | None
     predicted: str | None
-    gain: float  # in micro F1, if all of them were corrected
+    gain: float  # in micro F1, if all these errors were corrected
     mistakes: list[Mistake]
 
 
 def mistakes_of(sentences: Iterable[Sentence]) -> list[Mistake]:
-    """All errors, in the order of the data."""
+    """Return all errors, in the order of the data."""
     return [
         Mistake(sentence, pair)
         for sentence in sentences
@@ -65,7 +65,7 @@ def mistakes_of(sentences: Iterable[Sentence]) -> list[Mistake]:
 def costly_groups(sentences: Sequence[Sentence]) -> list[ErrorGroup]:
     """Group errors by outcome and types, the most costly first.
 
-    A confused entity costs most: it is a false positive and a false negative.
+    A confused entity costs most: it is both a false positive and a false negative.
     """
     groups: dict[tuple[Outcome, str | None, str | None], list[Mistake]] = defaultdict(list)
     for mistake in mistakes_of(sentences):
@@ -84,7 +84,7 @@ def costly_groups(sentences: Sequence[Sentence]) -> list[ErrorGroup]:
 
 
 def most_confident(sentences: Iterable[Sentence], n: int) -> list[Mistake]:
-    """The errors with the highest confidence; none if the model gives no confidences."""
+    """Return the `n` errors with the highest confidence, without those of unknown confidence."""
     known = [mistake for mistake in mistakes_of(sentences) if mistake.confidence is not None]
     return sorted(known, key=lambda mistake: -(mistake.confidence or 0))[:n]
 
@@ -92,9 +92,9 @@ def most_confident(sentences: Iterable[Sentence], n: int) -> list[Mistake]:
 def suspect_annotations(
     sentences: Sequence[Sentence], training: Sequence[Sentence], n: int
 ) -> list[Mistake]:
-    """Errors where the same words are annotated elsewhere as the model has predicted them here.
+    """Return errors where most other places with the same words have the model's reading.
 
-    :return: the best supported errors first, one for each text and reading.
+    :return: at most `n` errors, one for each text and reading, the best supported first.
     """
     doubted = [
         mistake
@@ -106,7 +106,7 @@ def suspect_annotations(
     for mistake in doubted:
         words = mistake.words
         reading = mistake.pair.predicted.label if mistake.pair.predicted else OUTSIDE
-        # The place of the error is among the places, with another reading.
+        # The error's own place is counted too, with another reading.
         others = counts[words].total() - 1
         agree = counts[words][reading]
         if others >= SUSPECT_PLACES and agree >= SUSPECT_SHARE * others:
@@ -121,10 +121,10 @@ def suspect_annotations(
 def readings(
     texts: Collection[tuple[str, ...]], sentences: Iterable[Sentence]
 ) -> dict[tuple[str, ...], Counter[str]]:
-    """Count the annotations of some texts, each a sequence of words, wherever they occur.
+    """Count the annotations of each text, a sequence of words, in all its places.
 
-    :return: for each text, type → number of places, with ``O`` where it is outside of
-        entities, and `PART` where it overlaps an entity with other boundaries.
+    :return: for each text, type → number of places. The type is ``O`` if the text is outside
+        of entities, and `PART` if it overlaps an entity with other boundaries.
     """
     by_first_word: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for text in texts:

@@ -1,7 +1,7 @@
-"""The pictures of an evaluation; their titles and captions are in the report's template.
+"""The pictures of an evaluation; the report's template has their headings and captions.
 
-Colours are those of Okabe and Ito (2008), which people with any common form of colour-blindness
-can tell apart; series differ in their markers too.
+The colours are those of Okabe and Ito (2008), which people with any common form of
+colour-blindness can tell apart; series differ in their markers too.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def draw_all(
     log: Sequence[LogStep] | None = None,
     comparison: Comparison | None = None,
 ) -> dict[str, bytes]:
-    """Draw every picture that there is data for.
+    """Draw every picture for which data is given.
 
-    :return: name → PNG.
+    :return: name of the picture → PNG.
     """
     tags, entities, about = evaluation.tags, evaluation.entities, _about(evaluation)
     figures = {
@@ -64,7 +64,7 @@ def draw_all(
 
 
 def draw_types(evaluation: Evaluation) -> Figure:
-    """Precision, recall and F1 of each type and overall, as bars with intervals."""
+    """Draw precision, recall and F1 for each type and overall, as bars with intervals."""
     scores = _all_and_types(evaluation)
     figure, ax = _bars(
         [f"{name}\n{score.gold:,}" for name, score in scores.items()],
@@ -75,7 +75,7 @@ def draw_types(evaluation: Evaluation) -> Figure:
 
 
 def draw_confusion(confusion: pd.DataFrame, title: str, *, normalized: bool = False) -> Figure:
-    """A confusion matrix with its numbers, in counts or in percent of each row."""
+    """Draw a confusion matrix with its numbers, as counts or as percentages of each row."""
     values = confusion.to_numpy(float)
     if normalized:
         values = 100 * values / np.maximum(values.sum(axis=1, keepdims=True), 1)
@@ -100,7 +100,7 @@ def draw_confusion(confusion: pd.DataFrame, title: str, *, normalized: bool = Fa
 
 
 def draw_groups(scores: Mapping[str, Score], title: str, xlabel: str) -> Figure:
-    """F1 of groups of sentences or entities, with intervals."""
+    """Draw F1 for groups of sentences or entities, with intervals."""
     names = [f"{name}\n{score.gold:,}" for name, score in scores.items()]
     figure, ax = _bars(names, [("", "f1", BLUE, list(scores.values()))])
     for place, score in enumerate(scores.values()):
@@ -111,7 +111,7 @@ def draw_groups(scores: Mapping[str, Score], title: str, xlabel: str) -> Figure:
 
 
 def draw_reliability(bins: Reliability, title: str) -> Figure:
-    """Accuracy against confidence, in bins of equal size."""
+    """Draw accuracy against confidence, in bins of equal size."""
     figure, ax = _figure(5.2, 5.0)
     ax.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, label="ideal")
     percent = 100 * bins.confidence, 100 * bins.accuracy
@@ -127,7 +127,7 @@ def draw_reliability(bins: Reliability, title: str) -> Figure:
 
 
 def draw_comparison(comparison: Comparison) -> Figure:
-    """F1 of two pipelines, for each type and overall."""
+    """Draw the F1 of two pipelines, for each type and overall."""
     names, bars = ["all", *comparison.types], []
     for color, evaluation in ((BLUE, comparison.first), (ORANGE, comparison.second)):
         scores = _all_and_types(evaluation)
@@ -138,8 +138,8 @@ def draw_comparison(comparison: Comparison) -> Figure:
 
 
 def draw_learning_curve(log: Sequence[LogStep], title: str) -> Figure:
-    """Scores on the dev part and loss, by step."""
-    # The score of an untrained network would squeeze the others into a line.
+    """Draw the scores on the dev part and the loss at each step."""
+    # With the score of the untrained network, the other scores would look like a flat line.
     trained = [entry for entry in log if entry.step] or list(log)
     steps = [entry.step for entry in trained]
     scores = pd.DataFrame([entry.scores for entry in trained], index=steps).dropna(axis=1)
@@ -165,7 +165,7 @@ def draw_learning_curve(log: Sequence[LogStep], title: str) -> Figure:
         known = losses[name].dropna()
         lower.plot(known.index, known, color=GREY, linestyle=style, marker=".", label=name)
     if (losses > 0).any(axis=None):
-        # The first loss is often ten times the next one.
+        # The first loss is often ten times the second.
         lower.set_yscale("log")
     lower.set(xlabel="step", ylabel="loss")
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -206,7 +206,7 @@ def _bars(
 ) -> tuple[Figure, Axes]:
     """Draw series of scores in percent side by side, with their intervals.
 
-    :param series: label, measure, color and the score for each name, if there is one.
+    :param series: label, measure, color, and for each name its score, or None if it has no score.
     """
     figure, ax = _figure(max(6.0, 1.6 + 0.95 * len(names)), 4.4)
     width = 0.78 / len(series)
@@ -217,7 +217,7 @@ def _bars(
         ax.bar(places, heights, width * 0.92, color=color, label=label)
         ax.vlines(places, *(100 * np.reshape(known, (-1, 2)).T), color="black", linewidth=1)
     if len(series) > 1:
-        ax.axvline(0.5, color=GREY, linewidth=0.8)  # between all and the types
+        ax.axvline(0.5, color=GREY, linewidth=0.8)  # between "all" and the types
         ncols = 3 if len(series) == 3 else 1  # names of pipelines may be long
         figure.legend(loc="outside lower center", ncols=ncols, frameon=False)
     ax.set_xticks(range(len(names)), names)

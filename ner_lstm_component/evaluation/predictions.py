@@ -1,4 +1,4 @@
-"""The pipeline's entities and the annotated ones, on the same tokens."""
+"""Predicted and annotated entities, on the same tokens."""
 
 from __future__ import annotations
 
@@ -41,30 +41,30 @@ class Sentence:
         return [ent for ent in self.gold if ent[:3] in predicted]
 
     def text(self, entity: Entity) -> str:
-        """The words of an entity."""
+        """Return the words of an entity, joined with spaces."""
         return " ".join(self.words[entity.start : entity.end])
 
 
 def predict(nlp: Language, examples: Sequence[Example]) -> Iterator[Doc]:
-    """Tag the ``predicted`` Docs of examples, and yield each, so that progress can be shown."""
+    """Tag the ``predicted`` Docs of examples, and yield each Doc, so that progress can be shown."""
     for example, doc in zip(examples, nlp.pipe(eg.predicted for eg in examples), strict=True):
         example.predicted = doc
         yield doc
 
 
 def sets_entities(nlp: Language) -> bool:
-    """Whether a component declares that it assigns ``doc.ents``."""
+    """Return whether a component declares that it assigns ``doc.ents``."""
     return any("doc.ents" in nlp.get_pipe_meta(name).assigns for name in nlp.pipe_names)
 
 
 def confidences(nlp: Language, docs: Sequence[Doc]) -> list[NDArray[np.float64]] | None:
-    """Read the probability of each entity from ``Span._.confidence``, or have it computed.
+    """Read each entity's probability from ``Span._.confidence``, or let a component compute it.
 
-    :return: an array for each Doc, with NaN for entities without a confidence; None if no
-        component of the pipeline gives probabilities, such as with spaCy's own ``ner``.
+    :return: an array for each Doc, with NaN for entities without a confidence; or None if no
+        component of the pipeline computes probabilities (spaCy's own ``ner`` does not).
     """
     if Span.has_extension(CONFIDENCE):
-        # None, where an entity has no confidence, becomes NaN.
+        # The None of an entity without a confidence becomes NaN.
         found = [np.array([ent._.get(CONFIDENCE) for ent in doc.ents], float) for doc in docs]
         if any(not np.isnan(values).all() for values in found):
             return found
@@ -84,15 +84,15 @@ def sentences_of(
     scorer does. Entities that cover no gold token, or tokens without annotation, are left out:
     they are neither right nor wrong.
 
-    :param examples: with tagged ``predicted`` Docs.
-    :param confidences: see :func:`confidences`.
+    :param examples: examples whose ``predicted`` Docs are tagged.
+    :param confidences: the confidences of the entities, as :func:`confidences` returns them.
     """
     known = confidences if confidences is not None else [None] * len(examples)
     return [_sentence(eg, values) for eg, values in zip(examples, known, strict=True)]
 
 
 def gold_sentences(docs: Iterable[Doc]) -> list[Sentence]:
-    """Make sentences of annotated Docs, such as the training part, without predictions."""
+    """Convert annotated Docs, such as the training part, to sentences without predictions."""
     return [
         Sentence(
             words=tuple(token.text for token in doc),

@@ -1,4 +1,4 @@
-"""How well the confidence of entities is calibrated: of a hundred at 0.9, ninety are right."""
+"""The calibration of confidence: ideally, 90 of 100 entities with confidence 0.9 are correct."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 
 class Reliability(NamedTuple):
-    """Bins of entities, the least confident first. *Shape:* ``(n_bins,)`` each.
+    """Bins of entities, the least confident first. Each array has the shape ``(n_bins,)``.
 
-    :param confidence: the mean confidence of a bin's entities.
-    :param accuracy: the share of correct ones.
+    :param size: the number of entities in each bin.
+
+    :param confidence: the mean confidence of each bin's entities.
+    :param accuracy: the share of correct entities in each bin.
     """
 
     size: NDArray[np.int64]
@@ -35,9 +37,9 @@ def reliability(
 ) -> Reliability:
     """Sort entities by confidence into bins of equal mass.
 
-    :param confidence: of each predicted entity. *Shape:* ``(n_entities,)``
-    :param correct: whether it is correct. *Shape:* ``(n_entities,)``
-    :raises ValueError: without entities.
+    :param confidence: the confidence of each predicted entity. *Shape:* ``(n_entities,)``
+    :param correct: whether each entity is correct. *Shape:* ``(n_entities,)``
+    :raises ValueError: if there are no entities.
     """
     if len(confidence) == 0:
         raise ValueError("There is no entity with a confidence, so there is nothing to bin.")

@@ -1,4 +1,4 @@
-"""An evaluation as JSON, Markdown and HTML; both reports show ``report_sections.jinja``."""
+"""An evaluation as JSON, Markdown and HTML; both reports include ``report_sections.jinja``."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from .scores import MEASURES, Score
 from .summary import Comparison, Difference, Evaluation
 
 METRICS, MARKDOWN, HTML = "metrics.json", "report.md", "report.html"
-PICTURES = "report_files"  # the pictures of the Markdown report; replaced as a whole
+PICTURES = "report_files"  # the pictures of the Markdown report; a new report replaces them all
 
-# Tokens of a long document that are shown on either side of an error.
+# The number of tokens shown on either side of an error in a long document.
 CONTEXT = 40
 
-# Tints that dark text stays legible on, after Okabe and Ito.
+# Tints of Okabe and Ito's colours on which dark text is legible.
 _TINTS = ("#9AD0F5", "#F7CF86", "#8FD9BF", "#F3E999", "#F2B8D4", "#F0A882", "#C9C9F5", "#D0D0D0")
 
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -45,11 +45,11 @@ def write_report(
     folder: Path,
     comparison: Comparison | None = None,
 ) -> list[Path]:
-    """Write `METRICS`, `MARKDOWN` with its pictures, and `HTML`; each is replaced in one move.
+    """Write `METRICS`, `MARKDOWN` with its pictures, and `HTML`, each replaced in one step.
 
-    :param pictures: name → PNG, from :func:`pictures.draw_all`.
+    :param pictures: the PNG of each picture by name, from :func:`pictures.draw_all`.
     :return: the paths of the three files.
-    :raises OSError: if something cannot be written.
+    :raises OSError: if a file cannot be written.
     """
     metrics = json.dumps(as_json(evaluation, comparison), indent=2, ensure_ascii=False) + "\n"
     names = (MARKDOWN, HTML)
@@ -70,7 +70,7 @@ def write_report(
 
 
 def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dict[str, Any]:
-    """The figures, from 0 to 1; ``ents_…`` are named as by spaCy's scorer."""
+    """Return the figures, from 0 to 1, for JSON; ``ents_…`` are the names of spaCy's scorer."""
     micro, types, calibration = evaluation.micro, evaluation.types, evaluation.calibration
     names = ("model", "micro", "macro", "types")
     metrics: dict[str, Any] = {
@@ -115,7 +115,7 @@ def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
 
 
 def _plain(value: Any) -> Any:
-    """Turn a matrix, an array or a dataclass into what JSON has."""
+    """Convert a matrix, an array or a dataclass to lists and dicts for JSON."""
     if isinstance(value, pd.DataFrame):
         names = {"rows": list(value.index), "columns": list(value.columns)}
         return {**names, "counts": value.to_numpy().tolist()}
@@ -155,7 +155,7 @@ def render(
 
 
 def escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Escape text so that Markdown shows it unchanged."""
     return _MARKDOWN_SPECIAL.sub(r"\\\1", text)
 
 
@@ -211,7 +211,7 @@ def _within(bounds: tuple[float, float] | None, sign: str = "") -> str:
 
 
 def window(mistake: Mistake) -> Sentence:
-    """The part of a document around an error; of overlapping entities, the first is kept."""
+    """Return the part of a document around an error, with the first of overlapping entities."""
     sentence, around = mistake.sentence, [ent for ent in mistake.pair if ent is not None]
     start = max(0, min(ent.start for ent in around) - CONTEXT)
     end = min(len(sentence.words), max(ent.end for ent in around) + CONTEXT)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_CHUNK = 500  # shuffles computed at once; affects only memory
+_CHUNK = 500  # shuffles computed together; only memory use depends on it
 
 Statistic = Callable[[NDArray[Any]], NDArray[np.float64]]
 
@@ -20,7 +20,8 @@ def resample(
 
     Equal seeds draw the same sentences, so the resamples of two systems are paired.
 
-    :return: *Shape:* ``(n_resamples, …)`` from ``(n_sentences, …)``
+    :param counts: the counts of each sentence. *Shape:* ``(n_sentences, …)``
+    :return: the summed counts. *Shape:* ``(n_resamples, …)``
     """
     n = len(counts)
     flat = counts.reshape(n, -1).astype(np.float64)
@@ -31,7 +32,7 @@ def resample(
 
 
 def interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float] | None:
-    """The percentile interval of a resampled statistic; None if it was never defined."""
+    """Return the percentile interval of a resampled statistic, or None if all values are NaN."""
     values = values[~np.isnan(values)]
     if not len(values):
         return None
@@ -46,14 +47,14 @@ def approximate_randomization(
     n_shuffles: int = 10_000,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """Test whether two systems differ, by exchanging their answers to random sentences.
+    """Test whether two systems differ, by exchanging their answers for random sentences.
 
     Approximate randomization (Noreen, 1989; for precision, recall and F1: Yeh, 2000, "More
     accurate tests for the statistical significance of result differences"), stratified by
     sentence. The p-value is two-sided and never 0: (1 + n_as_large) / (1 + n_shuffles).
 
-    :param first: counts of each sentence, as in `second`. *Shape:* ``(n_sentences, …)``
-    :param statistic: from summed counts to measures: ``(n, …)`` → ``(n, n_measures)``.
+    :param first: the first system's counts, like `second`. *Shape:* ``(n_sentences, …)``
+    :param statistic: computes measures from summed counts: ``(n, …)`` → ``(n, n_measures)``.
     :return: a p-value for each measure. *Shape:* ``(n_measures,)``
     :raises ValueError: if the shapes differ.
     """
@@ -65,7 +66,7 @@ def approximate_randomization(
     sums = np.stack([first.sum(0), second.sum(0)])
     observed = np.abs(np.subtract(*statistic(sums)))
     changes = (second - first).reshape(len(first), -1)
-    # Where both gave the same answer, exchanging it changes nothing.
+    # If both systems have the same counts for a sentence, exchanging them changes nothing.
     changes = changes[changes.any(axis=1)].astype(np.float64)
     rng = np.random.default_rng(seed)
     as_large = np.zeros(observed.shape)
@@ -74,6 +75,6 @@ def approximate_randomization(
         exchanged = rng.integers(2, size=(n, len(changes))).astype(np.float64) @ changes
         moved = np.rint(exchanged).astype(np.int64).reshape(n, *sums.shape[1:])
         difference = np.abs(statistic(sums[0] + moved) - statistic(sums[1] - moved))
-        # With a tolerance, because equal differences may differ in the last bit.
+        # The tolerance is needed because rounding may change the last bit of equal differences.
         as_large += (difference >= observed - 1e-12).sum(0)
     return (1 + as_large) / (1 + n_shuffles)

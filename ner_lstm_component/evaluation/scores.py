@@ -1,7 +1,7 @@
-"""Precision, recall and F1, overall, by type and by groups of the data; confusion matrices.
+"""Precision, recall and F1, overall, by type and by group of the data; confusion matrices.
 
-Counts are integers in the last axis of an array, in the order correct, gold, predicted. To add
-up sentences, types or resamples is to sum over another axis.
+The last axis of an array of counts holds integers, in the order correct, gold, predicted. Sums
+over the other axes add up sentences, types or resamples.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .resampling import Statistic, interval, resample
 MEASURES = ("precision", "recall", "f1")
 
 # The relaxed schemes of SemEval-2013, task 9.1 (Segura-Bedmar et al.): the credit for a pair.
-# Unpaired entities get none.
+# Unpaired entities get no credit.
 RELAXED: dict[str, dict[Outcome, float]] = {
     "exact": {Outcome.CORRECT: 1, Outcome.TYPE: 1},
     "partial": {Outcome.CORRECT: 1, Outcome.TYPE: 1, Outcome.BOUNDARY: 0.5, Outcome.BOTH: 0.5},
     "type": {Outcome.CORRECT: 1, Outcome.BOUNDARY: 1},
 }
 
-# Upper ends of the groups of sentence lengths, in tokens; the last group has none.
+# Upper limits of the groups of sentence lengths, in tokens; the last group has no limit.
 LENGTHS = (10, 15, 20, 25, 30, 40)
 
 # The last row and column of a confusion matrix of entities.
@@ -40,9 +40,9 @@ FAMILIARITY = ("seen with this type", "seen with another type", "never seen")
 
 @dataclass(frozen=True)
 class Score:
-    """Precision, recall and F1, and the counts behind them.
+    """Precision, recall and F1, and the counts from which they are computed.
 
-    :param intervals: measure → its bootstrap interval, None if it was never defined.
+    :param intervals: the bootstrap interval of each measure, or None if it is always undefined.
     """
 
     precision: float
@@ -55,7 +55,7 @@ class Score:
 
 
 def labels_of(sentences: Sequence[Sentence]) -> list[str]:
-    """All gold and predicted entity types, the most frequent in the data first."""
+    """Return all gold and predicted entity types, the most frequent in the data first."""
     counts = Counter({ent.label: 0 for sentence in sentences for ent in sentence.predicted})
     counts.update(ent.label for sentence in sentences for ent in sentence.gold)
     return sorted(counts, key=lambda label: (-counts[label], label))
@@ -66,9 +66,9 @@ def strict_counts(
     groups: Sequence[str],
     group_of: Callable[[Sentence, Entity], str] = lambda _, ent: ent.label,
 ) -> NDArray[np.int64]:
-    """Count for each sentence and type, or other group; only the same tokens and type are correct.
+    """Count entities by sentence and type or other group; correct means the same tokens and type.
 
-    :return: *Shape:* ``(n_sentences, n_groups, 3)``
+    :return: the counts. *Shape:* ``(n_sentences, n_groups, 3)``
     """
     index = {group: k for k, group in enumerate(groups)}
     counts = np.zeros((len(sentences), len(groups), 3), np.int64)
@@ -82,10 +82,10 @@ def strict_counts(
 def measures(counts: NDArray[np.number]) -> NDArray[np.float64]:
     """Compute precision, recall and F1.
 
-    A quotient without a denominator is 0, as in seqeval and spaCy. Without any gold or predicted
-    entity, all three are NaN.
+    A quotient with the denominator 0 is 0, as in seqeval and spaCy. If there is neither a gold nor
+    a predicted entity, all three measures are NaN.
 
-    :return: in the order of `MEASURES`. *Shape:* ``(…, 3)``, as that of `counts`
+    :return: the measures in the order of `MEASURES`. *Shape:* ``(…, 3)``, the same as `counts`
     """
     correct, gold, predicted = np.moveaxis(counts, -1, 0)
     ratios = ((correct, predicted), (correct, gold), (2 * correct, gold + predicted))
@@ -103,10 +103,11 @@ def score(
     resampled: NDArray[np.int64] | None = None,
     statistic: Statistic = measures,
 ) -> Score:
-    """Make the score of some counts.
+    """Compute a score from counts.
 
-    :param counts: *Shape:* ``(3,)``, or ``(n_labels, 3)`` for `macro`
-    :param resampled: the same counts resampled, for intervals. *Shape:* ``(n_resamples, …)``
+    :param counts: the summed counts. *Shape:* ``(3,)``, or ``(n_labels, 3)`` for `macro`
+    :param resampled: resamples of these counts, for intervals. *Shape:* ``(n_resamples, …)``
+    :param statistic: computes the measures from the counts: `measures` or `macro`.
     """
     precision, recall, f1 = np.nan_to_num(statistic(counts)).tolist()
     correct, gold, predicted = (int(count) for count in counts.reshape(-1, 3).sum(0))
@@ -117,7 +118,7 @@ def score(
 
 
 def relaxed_score(pairs: Sequence[Pair], credits: dict[Outcome, float]) -> Score:
-    """Score with credit for near misses; `credits` is a value of `RELAXED`."""
+    """Compute a score with credit for near misses; `credits` is a value of `RELAXED`."""
     values = [credits.get(pair.outcome, 0) for pair in pairs]
     gold = sum(pair.gold is not None for pair in pairs)
     predicted = sum(pair.predicted is not None for pair in pairs)
@@ -126,7 +127,7 @@ def relaxed_score(pairs: Sequence[Pair], credits: dict[Outcome, float]) -> Score
 
 
 def by_length(sentences: Sequence[Sentence]) -> dict[str, Score]:
-    """Score sentences grouped by their length; empty groups are left out."""
+    """Score groups of sentences by length; empty groups are left out."""
     names = [f"{low + 1}–{high}" for low, high in zip((0, *LENGTHS), LENGTHS, strict=False)]
     names.append(f"over {LENGTHS[-1]}")
     groups = np.searchsorted(LENGTHS, [len(sentence.words) for sentence in sentences])
@@ -135,7 +136,7 @@ def by_length(sentences: Sequence[Sentence]) -> dict[str, Score]:
 
 
 def by_familiarity(sentences: Sequence[Sentence], training: Sequence[Sentence]) -> dict[str, Score]:
-    """Score entities grouped by whether they occur in the training data with their type."""
+    """Score groups of entities by whether the training data has their words with their type."""
     known: dict[str, set[str]] = defaultdict(set)
     for sentence in training:
         for ent in sentence.gold:
@@ -158,7 +159,7 @@ def _group_scores(groups: dict[str, NDArray[np.int64]]) -> dict[str, Score]:
 
 
 def tags_of(n_tokens: int, entities: Iterable[Entity]) -> list[str]:
-    """The IOB2 tags of entities; of overlapping ones, the first is kept."""
+    """Return the IOB2 tags of entities; the first of overlapping entities is kept."""
     tags = [OUTSIDE] * n_tokens
     for start, end, label, _ in entities:
         if all(tag == OUTSIDE for tag in tags[start:end]):
@@ -179,8 +180,8 @@ def tag_confusion(sentences: Sequence[Sentence], labels: Sequence[str]) -> pd.Da
 def entity_confusion(sentences: Sequence[Sentence], labels: Sequence[str]) -> pd.DataFrame:
     """Compare the types of aligned entities.
 
-    The last column counts missed gold entities, the last row spurious predicted ones. The
-    diagonal holds entities of the right type, with any boundaries.
+    The last column counts missed gold entities, and the last row spurious predicted entities.
+    The diagonal counts entities with the right type and any boundaries.
     """
     pairs = [
         (gold.label if gold else SPURIOUS, predicted.label if predicted else MISSED)

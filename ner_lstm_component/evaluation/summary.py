@@ -1,4 +1,4 @@
-"""Everything that is reported about a pipeline on some data, computed once."""
+"""All results that a report shows about a pipeline on some data, computed once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .reliability import Reliability, reliability
 from .resampling import approximate_randomization, interval, resample
 from .scores import MEASURES, RELAXED, Score
 
-N_SHOWN = 20  # errors of each list in a report
+N_SHOWN = 20  # the length of each list of errors in a report
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Evaluation:
     :param labels: entity types, the most frequent first.
     :param micro: the strict score over all entities, as spaCy and seqeval compute it.
     :param macro: the mean of the types' scores.
-    :param relaxed: scores with credit for near misses, see `scores.RELAXED`.
-    :param familiarity: None without training data.
-    :param calibration: None if no predicted entity has a confidence.
-    :param notes: what a reader should know before the figures.
+    :param relaxed: the scores with credit for near misses, by the names in `scores.RELAXED`.
+    :param familiarity: scores by occurrence in training data, or None if none was given.
+    :param calibration: bins by confidence, or None if no predicted entity has a confidence.
+    :param notes: remarks that a reader should know before reading the figures.
     """
 
     model: str
@@ -58,7 +58,7 @@ class Difference:
     """The difference between two pipelines, second minus first.
 
     :param bounds: the interval of the paired bootstrap.
-    :param p_value: by approximate randomization; None where it was not tested.
+    :param p_value: the p-value from approximate randomization, or None if not tested.
     """
 
     value: float
@@ -70,9 +70,9 @@ class Difference:
 class Comparison:
     """Two pipelines on the same data.
 
-    :param overall: ``micro`` and ``macro`` → measure → difference.
-    :param types: type → difference in F1.
-    :param n_shuffles: how often the test exchanged answers.
+    :param overall: the differences by average (``micro`` or ``macro``) and measure.
+    :param types: the difference in F1 for each type.
+    :param n_shuffles: the number of random exchanges in the test.
     """
 
     first: Evaluation
@@ -89,7 +89,7 @@ def summarize(
     *,
     training: Sequence[Sentence] | None = None,
 ) -> Evaluation:
-    """Compute everything that a report shows; with `training` data, also by familiarity."""
+    """Compute all results that a report shows; `training` data adds the scores by familiarity."""
     labels = scores.labels_of(sentences)
     counts = scores.strict_counts(sentences, labels)
     drawn = resample(counts)
@@ -124,13 +124,14 @@ def compare(
 ) -> Comparison:
     """Compare two pipelines on the same data, and test whether they differ.
 
-    :param first: its evaluation, and the sentences that were evaluated; likewise `second`.
+    :param first: the first pipeline's evaluation and the evaluated sentences.
+    :param second: the same for the second pipeline.
     """
     labels = scores.labels_of([*first[1], *second[1]])
     counts = [scores.strict_counts(sentences, labels) for _, sentences in (first, second)]
 
     def statistic(summed: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Micro measures, macro measures and the F1 of each type, as columns."""
+        """Return micro measures, macro measures and the F1 of each type, as columns."""
         averages = np.nan_to_num([scores.measures(summed.sum(-2)), scores.macro(summed)])
         types = scores.measures(summed)[..., MEASURES.index("f1")]
         return np.concatenate([*averages, types], axis=-1)
@@ -139,7 +140,7 @@ def compare(
     spread = statistic(resample(counts[1])) - statistic(resample(counts[0]))
     p_values = approximate_randomization(counts[0], counts[1], statistic, n_shuffles).tolist()
     n = len(MEASURES)
-    # Tests of many types would find differences by chance.
+    # Testing many types would find differences by chance.
     p_values[2 * n :] = [None] * len(labels)
     values = zip((two - one).tolist(), spread.T, p_values, strict=True)
     found = [Difference(value, interval(sample), p) for value, sample, p in values]

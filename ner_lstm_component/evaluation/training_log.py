@@ -1,4 +1,4 @@
-"""The log of a training: JSON lines of ``spacy.ConsoleLogger.v3``, one per evaluation."""
+"""The training log of ``spacy.ConsoleLogger.v3``, with a line of JSON for each evaluation."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ class LogStep(NamedTuple):
     """One evaluation during training."""
 
     step: int
-    losses: dict[str, float]  # of each component, summed since the last evaluation
+    losses: dict[str, float]  # for each component, summed since the last evaluation
     scores: dict[str, float]  # on the dev part, in percent
     score: float  # the weighted score that selects the best pipeline, from 0 to 1
 
 
 def read_training_log(path: Path) -> list[LogStep]:
-    """Read the evaluations of a training.
+    """Read the evaluations from a training log.
 
-    :raises ValueError: if the file is not such a log, naming the line, or has no evaluation.
-    :raises OSError: if it cannot be read.
+    :raises ValueError: if a line is not an evaluation, or the file has none. The message names the
+        line.
+    :raises OSError: if the file cannot be read.
     """
     steps = []
     with path.open(encoding="utf-8") as file:

@@ -1,7 +1,7 @@
-"""Training batches that shrink with the data.
+"""Training batches that are smaller for small data.
 
-Batches suited to large data make few steps an epoch on a few hundred sentences, which the
-network has then memorized before the first evaluation. Smaller batches make more steps.
+With batches that suit large data, an epoch of a few hundred sentences has few steps, and the
+network memorizes the sentences before the first evaluation. Smaller batches give more steps.
 """
 
 # No postponed annotations here: spaCy reads those of registered functions.
@@ -15,13 +15,13 @@ from spacy.training.batchers import minibatch_by_padded_size
 def make_batcher(
     size: int, batches: int, buffer: int
 ) -> Callable[[Iterable[Example]], Iterable[list[Example]]]:
-    """`ner_lstm_component.batch_by_padded.v1`: spaCy's, but with smaller batches for small data.
+    """`ner_lstm_component.batch_by_padded.v1`: spaCy's batcher, with small batches for small data.
 
     :param size: maximum number of tokens in a batch, padding included. Streamed data
         (``max_epochs = -1``), whose length is unknown, always gets this size.
-    :param batches: minimum number of batches in an epoch; small data gets smaller ones for it.
-    :param buffer: how many examples are sorted by length together.
-    :raises ValueError: for a number below 1.
+    :param batches: minimum number of batches in an epoch, for which batches are made smaller.
+    :param buffer: the number of examples that are sorted by length together.
+    :raises ValueError: if an argument is below 1.
     """
     for name, value in (("size", size), ("batches", batches), ("buffer", buffer)):
         if value < 1:

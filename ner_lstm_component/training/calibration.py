@@ -1,7 +1,7 @@
 """The temperature that calibrates the confidence of entities.
 
 Networks trained to fit their data tend to be overconfident. Dividing the CRF's potentials by
-one number, fitted to held-out data, corrects that without changing an entity (Guo, Pleiss,
+one number, fitted to held-out data, corrects this without changing any entity (Guo, Pleiss,
 Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017).
 """
 
@@ -21,19 +21,19 @@ from ..component import LSTMEntityRecognizer
 from ..decoding import crf
 from ..decoding.iob2 import entity_spans
 
-# The interval that is searched, and how often it is narrowed: to about a hundredth.
+# The search interval, and the number of steps that narrow it to about a hundredth.
 _LOWEST, _HIGHEST, _STEPS = 0.25, 8.0, 12
 
 
 def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]) -> float:
-    """Find the temperature at which the component's confidence fits annotated examples best.
+    """Find the temperature that calibrates the component best on annotated examples.
 
     A golden-section search minimizes the cross-entropy between the probabilities of predicted
-    entities and whether these are correct.
+    entities and their correctness.
 
-    :param examples: held-out examples, whose ``predicted`` Docs have the annotation of the
-        components before this one.
-    :return: the temperature, which is not set; the present one if no entity is predicted.
+    :param examples: held-out examples, whose ``predicted`` Docs have the annotation from the
+        components before `component`.
+    :return: the temperature, which is not set; the current temperature if no entity is predicted.
     """
     potentials = component.potentials([eg.predicted for eg in examples])
     spans = entity_spans(crf.viterbi(*potentials))
@@ -49,7 +49,7 @@ def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]
     low, high = np.log(_LOWEST), np.log(_HIGHEST)
     golden = (np.sqrt(5) - 1) / 2
     for _ in range(_STEPS):
-        # One of the two was computed in the step before; rounding finds it in the cache.
+        # One of the two values was computed in the step before; rounded, it is found in the cache.
         left, right = high - golden * (high - low), low + golden * (high - low)
         if cross_entropy(round(left, 9)) < cross_entropy(round(right, 9)):
             high = right
@@ -61,7 +61,7 @@ def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]
 def _are_correct(
     spans: NDArray[np.int64], labels: Sequence[str], examples: Sequence[Example]
 ) -> NDArray[np.bool_]:
-    """Tell which spans, as offsets in the tokens of all predicted Docs, are annotated entities."""
+    """Return which spans (offsets in the tokens of all predicted Docs) are annotated entities."""
     gold = [annotated(eg.reference) for eg in examples]
     tokens = [(k, token) for k, eg in enumerate(examples) for token in eg.predicted]
     correct = []
@@ -92,9 +92,10 @@ def calibrate(nlp: Language, examples: Iterable[Example], name: str = "ner_lstm"
 def make_calibration(path: str | Path, name: str = "ner_lstm") -> Callable[[Language], Language]:
     """`ner_lstm_component.calibration.v1`: calibrate each pipeline that training saves.
 
-    For ``[training.before_to_disk]`` of a config.
+    A config uses it in ``[training.before_to_disk]``.
 
-    :param path: annotated held-out Docs, such as ``${paths.dev}``.
+    :param path: the file or folder of annotated held-out Docs, such as ``${paths.dev}``.
+    :param name: the component's name in the pipeline.
     """
 
     def before_to_disk(nlp: Language) -> Language:

@@ -1,4 +1,4 @@
-"""Loggers for ``spacy train`` beyond spaCy's own for the console: our log, and TensorBoard."""
+"""Loggers for ``spacy train`` that extend spaCy's console logger: a log file, and TensorBoard."""
 
 # No postponed annotations here: spaCy reads those of registered functions.
 
@@ -23,9 +23,9 @@ def training_logger(
     output_file: str | Path | None = None,
     log_file: str | Path | None = None,
 ) -> Logger:
-    """`ner_lstm_component.Logger.v1`: ``spacy.ConsoleLogger.v3`` with a log.
+    """`ner_lstm_component.Logger.v1`: ``spacy.ConsoleLogger.v3`` with a log file.
 
-    Start and settings, each evaluation, and the end or the error are logged; see `logs`.
+    It logs the start with the settings, each evaluation, and the end or the error (see `logs`).
 
     The other parameters are those of spaCy's logger.
 
@@ -49,7 +49,7 @@ def training_logger(
 
         def finalize() -> None:
             finalize_console()
-            # spaCy calls it in a finally clause: there may be an error that ends the training.
+            # spaCy calls finalize in a finally clause, where an error may be ending the training.
             run.__exit__(*sys.exc_info())
 
         return log_step, finalize
@@ -68,12 +68,12 @@ def tensorboard_logger(
 
     Each evaluation writes the losses, the scores and the F1 of each entity type.
 
-    :param log_dir: the folder of the event files, best a new one for each training.
+    :param log_dir: the folder for the event files; each training should have a new folder.
     """
     log = training_logger(progress_bar, console_output, output_file, log_file)
 
     def set_up(nlp: Language, stdout: IO, stderr: IO) -> tuple[LogStep, Callable[[], None]]:
-        # Imported here, since spaCy imports all loggers to list their names.
+        # Imported here, because spaCy imports all loggers to list their names.
         try:
             from tensorboardX import SummaryWriter
         except ImportError as error:
@@ -100,7 +100,7 @@ def tensorboard_logger(
 
 
 def _scalars(info: dict[str, Any]) -> dict[str, float]:
-    """Flatten the figures of an evaluation; scores are from 0 to 1."""
+    """Flatten the figures from an evaluation; scores are from 0 to 1."""
     scores = info["other_scores"]
     scalars = {"score": info["score"]}
     scalars |= {f"loss/{name}": value for name, value in info["losses"].items()}

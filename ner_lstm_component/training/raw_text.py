@@ -1,10 +1,10 @@
-"""From a corpus of tokens to printed text, and to spaCy's tokens.
+"""The conversion of a corpus of tokens to printed text, and to spaCy's tokens.
 
 Such a corpus lacks the spaces, and its tokens differ from those of spaCy: "al-Qaida" is one
-there and three here. A model trained only on the one is worse on the other. The augmenter shows
-both in training; `with_spaces` gives the printed text for evaluation.
+token in the corpus and three in spaCy. A model trained on only one kind of tokens is worse on
+the other. The augmenter uses both in training; `with_spaces` restores the text for evaluation.
 
-Needs the packages of the extra ``train``.
+The module needs the packages of the extra ``train``.
 """
 
 # No postponed annotations here: spaCy reads those of registered functions.
@@ -31,7 +31,7 @@ _CLITICS = frozenset(["n't", "'s", "'re", "'ve", "'ll", "'m", "'d"])
 def raw_text_augmenter(level: float) -> Callable[[Language, Example], Iterator[Example]]:
     """`ner_lstm_component.raw_text.v1`: tokenize a share of the examples with spaCy.
 
-    :param level: the share, from 0 to 1.
+    :param level: the share of examples, from 0 to 1.
     """
     if not 0 <= level <= 1:
         raise ValueError(f"'level' must be from 0 to 1. Received: {level}")
@@ -40,7 +40,7 @@ def raw_text_augmenter(level: float) -> Callable[[Language, Example], Iterator[E
         if random.random() < level:
             with naming(example.reference, "The augmenter ner_lstm_component.raw_text.v1"):
                 reference = with_spaces(example.reference)
-                # The reference keeps its tokens and all annotation, which each component aligns.
+                # The reference keeps its tokens and annotation, which each component aligns.
                 example = Example(nlp.make_doc(reference.text), reference)
         yield example
 
@@ -79,7 +79,7 @@ def _user_data(doc: Doc, result: Doc) -> Iterator[tuple[Any, Any]]:
 
 
 def spaces_in_print(words: Sequence[str], lang: str) -> list[bool]:
-    """Tell which words of a sentence a space follows in print, by the Moses detokenizer."""
+    """Return whether each word is followed by a space in print, with the Moses detokenizer."""
     text = _detokenizer(lang).detokenize(list(words), unescape=False)
     spaces = []
     end = 0

@@ -1,4 +1,4 @@
-"""Initialization from a streamed corpus.
+"""The initialization of components with a streamed corpus.
 
 spaCy initializes components with the first 100 examples of a streamed corpus
 (``max_epochs = -1``). These are too few to count n-grams, and may lack entity types.
@@ -18,12 +18,12 @@ Corpus = Callable[[Language], Iterable[Example]]
 def make_stream_sample(corpus: Corpus, max_epochs: int, limit: int) -> Corpus | None:
     """`ner_lstm_component.stream_sample.v1`: the first examples of a streamed corpus.
 
-    :param corpus: reads the training corpus: ``${corpora.train}``.
+    :param corpus: the reader of the training corpus: ``${corpora.train}``.
     :param max_epochs: ``${training.max_epochs}``, which is -1 if the corpus is streamed.
     :param limit: maximum number of examples.
-    :return: the argument ``corpus`` of `component.LSTMEntityRecognizer.initialize`: None for a
-        corpus that is not streamed, since spaCy initializes with all of it.
-    :raises ValueError: for a limit below 1.
+    :return: the argument ``corpus`` for `component.LSTMEntityRecognizer.initialize`, or None if the
+        corpus is not streamed, because spaCy then initializes with all examples.
+    :raises ValueError: if the limit is below 1.
     """
     if limit < 1:
         raise ValueError(f"'limit' must be at least 1. Received: limit={limit}")
