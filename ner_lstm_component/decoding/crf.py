@@ -27,7 +27,7 @@ _DISALLOWED = -1e4
 
 
 class Potentials(NamedTuple):
-    """The scores that the network computes for some Docs, or a loss's gradient with respect to them.
+    """The network's scores for some Docs, or the gradient of a loss with respect to them.
 
     :param emissions: *Shape:* ``(n_tokens, n_tags)``
     :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
