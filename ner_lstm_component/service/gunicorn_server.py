@@ -88,7 +88,7 @@ class GunicornServer(Application):
         return self._create(lambda: bool(self._is_stopping[0]))
 
     def _delay_shutdown(self) -> None:
-        """Delay the handling of the first SIGTERM in the master process; a second ends the delay."""
+        """Delay the first SIGTERM in the master process; a second SIGTERM ends the delay."""
         process, seconds = os.getpid(), self._settings.drain_seconds
         handler: Any = signal.getsignal(signal.SIGTERM)
 
