@@ -85,7 +85,7 @@ def viterbi(emissions: Floats, transitions: Floats, lengths: Ints) -> Ints:
 
 
 def _by_time(lengths: Ints) -> tuple[Ints, list[int]]:
-    """Return the first tokens of sequences, the longest first, and how many have a token at each time."""
+    """Return the first tokens of sequences, the longest first, and their number at each time."""
     order = np.argsort(-lengths, kind="stable")
     first = (np.cumsum(lengths) - lengths)[order]
     times = np.arange(lengths.max(initial=0))
@@ -195,8 +195,8 @@ class NgramTable:
         terms by kind; stand-ins for the words before and after a sentence.
     :param index: the start of each bucket of hashes with the same high half, followed by the end
         of the last bucket; and the low halves of the hashes.
-    :param levels: the levels of the hashes in the index, uint8 or uint16. *Shape:* ``(n, n_levels)``
-    :param first_rows: numbers that are added to the levels to make ids. *Shape:* ``(n_kinds, n_levels)``
+    :param levels: the levels of the indexed hashes, uint8 or uint16. *Shape:* ``(n, n_levels)``
+    :param first_rows: numbers to add to levels to make ids. *Shape:* ``(n_kinds, n_levels)``
     """
 
     def __init__(
