@@ -37,7 +37,7 @@ class Predictions(NamedTuple):
     """The entities of a pipeline, compared with the annotation.
 
     :param confidence: The confidences of entities, if set. *Shape:* ``(n_entities,)``
-    :param correct: Whether each is annotated with the same span and type. *Shape:* ``(n_entities,)``
+    :param correct: Whether the same span and type are annotated. *Shape:* ``(n_entities,)``
     :param others: Number of entities without confidence, set by other components.
     :param others_correct: Number of the others that are annotated.
     :param gold: Number of annotated entities.
