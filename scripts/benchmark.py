@@ -7,7 +7,7 @@
 Each system runs in its own process. In every round the systems work one after the other, so
 that whatever slows the machine down slows all of them down. Ratios are computed round by round.
 Results go to docs/results/performance.json; the tables and the picture of docs/performance.md
-are made from that file. The parts are in benchmarks/.
+are made from that file. The measurements are in benchmarks/.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Name = Enum("Name", {name: name for name in TITLES}, type=str)  # type: ignore[m
 
 
 class Clock(str, Enum):
-    """How time is measured where one process does all of the work."""
+    """The clock for measurements in which a single process does all of the work."""
 
     wall = "wall"
     cpu = "cpu"
@@ -206,7 +206,7 @@ def write_results(results: Mapping[str, Any], path: Path) -> None:
 
 
 def machine_now() -> dict[str, Any]:
-    """Describe the machine, and how busy it is."""
+    """Return a description of the machine, and of how busy it is."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -30,16 +30,16 @@ app = typer.Typer(add_completion=False)
 
 
 class CalibrationError(ValueError):
-    """The report is not possible. The message says why, and what to do."""
+    """An error that prevents the report. The message says why, and what to do."""
 
 
 class Predictions(NamedTuple):
     """The entities of a pipeline, compared with the annotation.
 
-    :param confidence: Of the entities that have one. *Shape:* ``(n_entities,)``
-    :param correct: Whether they are annotated with this span and type. *Shape:* ``(n_entities,)``
+    :param confidence: The confidences of entities, if set. *Shape:* ``(n_entities,)``
+    :param correct: Whether the same span and type are annotated. *Shape:* ``(n_entities,)``
     :param others: Number of entities without confidence, set by other components.
-    :param others_correct: Number of those that are annotated.
+    :param others_correct: Number of the others that are annotated.
     :param gold: Number of annotated entities.
     """
 
@@ -87,7 +87,7 @@ def main(
 def load(model: Path, data: Path, component: str) -> tuple[Language, list[Example]]:
     """Load the pipeline and the annotated Docs.
 
-    :raises CalibrationError: If one cannot be read, or lacks the component or entities.
+    :raises CalibrationError: If a file cannot be read, or the component or entities are missing.
     """
     try:
         nlp = spacy.load(model)

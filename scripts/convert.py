@@ -173,11 +173,11 @@ def _report(source: Source, repair: bool) -> None:
 
 
 def write_bins(bins: dict[str, DocBin], folder: Path) -> None:
-    """Write a ``.spacy`` file for each part. If one fails, none is changed.
+    """Write a ``.spacy`` file for each part. If writing fails, no file is changed.
 
     :param bins: The Docs of each part.
     :param folder: Created if it is missing.
-    :raises DatasetError: If something cannot be written.
+    :raises DatasetError: If a file cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -34,8 +34,8 @@ app = typer.Typer(add_completion=False)
 class Block(NamedTuple):
     """A layer in the drawing.
 
-    :param kind: Its class.
-    :param text: Its name or purpose.
+    :param kind: The layer's class.
+    :param text: The layer's name or purpose.
     :param shape: The shape of its output, without the batch.
     :param weights: The number of its weights.
     """

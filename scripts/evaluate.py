@@ -26,7 +26,7 @@ app = typer.Typer(add_completion=False)
 
 
 class EvaluationError(ValueError):
-    """The evaluation is not possible. The message says why, and what to do."""
+    """An error that prevents the evaluation. The message says why, and what to do."""
 
 
 @app.command()
@@ -161,9 +161,9 @@ def evaluate(
 
 
 def load_pipeline(model: str, gpu_id: int) -> Language:
-    """Load the pipeline of a path or name.
+    """Load the pipeline with a path or name.
 
-    :raises EvaluationError: If there is none, or no such GPU.
+    :raises EvaluationError: If the pipeline or the GPU is not available.
     """
     try:
         if gpu_id >= 0:
@@ -180,7 +180,7 @@ def load_pipeline(model: str, gpu_id: int) -> Language:
 def read_examples(nlp: Language, data: Path) -> list[Example]:
     """Read the annotated Docs of a ``.spacy`` file, each with a Doc for the pipeline to tag.
 
-    :raises EvaluationError: If it cannot be read, or holds no entity.
+    :raises EvaluationError: If the file cannot be read, or contains no entity.
     """
     check_is_docbin(data)
     try:
@@ -201,7 +201,7 @@ def read_examples(nlp: Language, data: Path) -> list[Example]:
 def check_is_docbin(path: Path) -> None:
     """Refuse a path that cannot be a DocBin.
 
-    :raises EvaluationError: It says why.
+    :raises EvaluationError: If the path is not a ``.spacy`` file.
     """
     if not path.is_file():
         raise EvaluationError(f"{path}: no such file; expected a .spacy file (DocBin)")

@@ -274,7 +274,7 @@ def _by_system(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def check_data(data: Path) -> None:
-    """Refuse a folder that lacks a part before hours are spent on it."""
+    """Raise an error if a part of the data is missing, before the training starts."""
     missing = [part for part in PARTS if not (data / f"{part}.spacy").is_file()]
     if missing:
         names = ", ".join(f"{part}.spacy" for part in missing)

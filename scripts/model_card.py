@@ -1,6 +1,6 @@
 """Write a trained pipeline's model card, the README.md that ``spacy package`` includes.
 
-The meaning of the entity types is added to its meta.json, where the service's page finds it.
+The meaning of the entity types is added to meta.json, from which the service's page reads it.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ def card(meta: dict[str, Any], metrics: dict[str, Any], dataset: str, split: str
     """Return the model card as Markdown.
 
     :param meta: The pipeline's ``meta.json``.
-    :param metrics: Its ``metrics.json``.
-    :param dataset: The file or folder of its training data.
+    :param metrics: The pipeline's ``metrics.json``.
+    :param dataset: The file or folder of the training data.
     :param split: How the data was split.
     :raises KeyError: If one of the files lacks a value.
     """

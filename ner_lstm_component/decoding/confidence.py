@@ -1,7 +1,7 @@
 """``Span._.confidence``: the probability of a predicted entity.
 
-The values are stored in ``Doc.user_data``, as those of other extensions: ``Doc.to_bytes`` and
-``DocBin(store_user_data=True)`` include them.
+The values are stored in ``Doc.user_data`` like the values of other extensions: ``Doc.to_bytes``
+and ``DocBin(store_user_data=True)`` include them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ CONFIDENCE = "confidence"
 def register_extension() -> None:
     """Register ``Span._.confidence``, which is None for spans without a value.
 
-    A component with ``confidence = true`` does this itself. Call it to read stored confidences
-    without such a component. An existing extension of that name is kept.
+    A component with ``confidence = true`` does this itself. Call this function to read stored
+    values without such a component. An existing extension with that name is kept.
 
     :raises ValueError: if the existing extension is a getter or a method, which stores no values.
     """
@@ -35,8 +35,8 @@ def register_extension() -> None:
 def set_confidence(doc: Doc, entities: Iterable[tuple[int, int]], values: Iterable[float]) -> None:
     """Store the probabilities of a Doc's entities.
 
-    :param entities: first token and end (one past the last token) of each entity.
-    :raises ValueError: see :func:`register_extension`.
+    :param entities: the first token and end (one past the last token) of each entity.
+    :raises ValueError: if the extension is a getter or a method, which stores no values.
     """
     register_extension()
     for (start, end), value in zip(entities, values, strict=True):

@@ -4,7 +4,7 @@ The score of a tag sequence is the sum of its emissions and of the transitions b
 neighbouring tags, with a boundary before the first tag and after the last. All transitions are
 one matrix of shape ``(n_tags + 1, n_tags + 1)``, whose last row and column are the boundary:
 ``transitions[i, j]`` scores tag *j* after tag *i*, ``transitions[-1, j]`` a sequence that starts
-with *j*, ``transitions[i, -1]`` one that ends with *i*.
+with *j*, and ``transitions[i, -1]`` a sequence that ends with *i*.
 
 The sequences of a batch are concatenated in one array of emissions, with a list of their lengths.
 """
@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from .. import kernels
 from ..kernels.numpy_kernels import forward_backward
 
-# The score of what IOB2 forbids. No emission or temperature makes up for it.
+# The score of tags and transitions that IOB2 forbids, at any temperature.
 FORBIDDEN = -np.inf
-# The score of a disallowed tag if no valid tag sequence agrees with an annotation: the loss stays
-# finite.
+# The score of a disallowed tag if no valid tag sequence agrees with an annotation, so that the
+# loss stays finite.
 _DISALLOWED = -1e4
 
 
 class Potentials(NamedTuple):
-    """The scores that the network computes for some Docs, or the gradient of a loss by them.
+    """The network's scores for some Docs, or the gradient of a loss with respect to them.
 
     :param emissions: *Shape:* ``(n_tokens, n_tags)``
     :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
@@ -42,8 +42,9 @@ class Potentials(NamedTuple):
 class Marginals(NamedTuple):
     """Probabilities under the CRF.
 
-    :param spans: of each requested span, from 0 to 1. *Shape:* ``(n_spans,)``
-    :param tags: of each tag, or None if not requested. *Shape:* ``(n_tokens, n_tags)``
+    :param spans: the probability of each requested span, from 0 to 1. *Shape:* ``(n_spans,)``
+    :param tags: the probability of each tag, or None if not requested.
+        *Shape:* ``(n_tokens, n_tags)``
     """
 
     spans: NDArray[np.float64]
@@ -51,7 +52,7 @@ class Marginals(NamedTuple):
 
 
 class LossAndGradient(NamedTuple):
-    """The sum of the sequences' losses, and its gradient by the potentials."""
+    """The sum of the sequences' losses, and its gradient with respect to the potentials."""
 
     loss: float
     emissions: NDArray[np.float32]
@@ -96,12 +97,12 @@ def marginals(
 ) -> Marginals:
     """Compute the probability that each span is an entity of its type, with exactly its bounds.
 
-    This is the share of the tag sequences that contain the entity (Culotta and McCallum, 2004),
-    by the forward-backward algorithm (Rabiner, 1989, III.A).
+    It is the share of the tag sequences that contain the entity (Culotta and McCallum, 2004). The
+    forward-backward algorithm computes it (Rabiner, 1989, III.A).
 
-    :param spans: first token, end (one past the last token) and label of each span, which must
+    :param spans: the first token, end (one past the last token) and label of each span, which must
         not cross sequences. *Shape:* ``(n_spans, 3)``
-    :param temperature: divisor of all scores.
+    :param temperature: the number by which all scores are divided.
     :param with_tags: whether to return the probabilities of tags too.
     """
     emissions, transitions, lengths = potentials
@@ -125,8 +126,8 @@ def negative_log_likelihood(
     the tags of unannotated tokens (Tsuboi et al., 2008). The gradient is the difference between
     the expected counts in all sequences and in those that agree.
 
-    :param allowed: which tags the annotation allows at each token: one where it is known, all
-        where it is missing. *Shape:* ``(n_tokens, n_tags)``
+    :param allowed: which tags the annotation allows for each token: a single tag if the token is
+        annotated, otherwise all. *Shape:* ``(n_tokens, n_tags)``
     """
     lengths = _int64(lengths)[np.asarray(lengths) > 0]
     scores, matrix = emissions.astype(np.float64), transitions.astype(np.float64)

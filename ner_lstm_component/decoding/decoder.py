@@ -16,9 +16,9 @@ from .iob2 import entity_spans
 class Prediction(NamedTuple):
     """The predicted tags of a Doc.
 
-    :param tags: the best IOB2 tags, columns of the emissions (see `iob2.tag_names`),
-        without the entities below the threshold. *Shape:* ``(n_tokens,)``
-    :param confidence: the probability of each entity; None if it was not asked for.
+    :param tags: the numbers of the best IOB2 tags (see `iob2.tag_names`), without the entities
+        below the threshold. *Shape:* ``(n_tokens,)``
+    :param confidence: the probability of each entity, or None if it was not requested.
         *Shape:* ``(n_entities,)``
     """
 
@@ -27,7 +27,7 @@ class Prediction(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """A prediction with its confidences, and the probabilities of all tags if requested."""
+    """A prediction with its confidences, and the probabilities of all tags or None."""
 
     prediction: Prediction
     probabilities: NDArray[np.float32] | None
@@ -54,10 +54,10 @@ def analyse(
     temperature: float,
     with_tags: bool,
 ) -> list[Analysis]:
-    """Decode the best tags of each Doc, and drop the entities below its threshold.
+    """Decode the best tags of each Doc, and drop the entities below the Doc's threshold.
 
-    :param thresholds: the probability that an entity needs, for each Doc.
-    :param temperature: divides the potentials for the probabilities.
+    :param thresholds: the minimum probability of an entity, for each Doc.
+    :param temperature: the number by which all scores are divided to compute probabilities.
     """
     tags = crf.viterbi(*potentials)
     spans = entity_spans(tags)

@@ -2,8 +2,8 @@
 
 In IOB2 (Ramshaw and Marcus, 1995; Tjong Kim Sang and Veenstra, 1999), an entity begins with
 ``B-TYPE`` and continues with ``I-TYPE``, and all other words are ``O``. The number of ``O`` is 0,
-that of ``B-`` for the *k*-th label ``2k + 1``, and that of ``I-`` ``2k + 2``, here and in the
-kernels alone.
+and the *k*-th label has ``2k + 1`` for ``B-`` and ``2k + 2`` for ``I-``. Only this module and the
+kernels rely on these numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .. import kernels
 
 OUTSIDE = "O"
-# White space within a type belongs to it, white space around it does not.
+# White space within a type is part of the type, but white space around it is not.
 _TAG = re.compile(r"O|[BI]-\S(?:.*\S)?", re.DOTALL)
 
 # Values of spaCy's ENT_IOB attribute.
@@ -42,9 +42,9 @@ def find_invalid(tags: Sequence[str]) -> int | None:
 
 
 def repair(tags: Sequence[str]) -> tuple[list[str], int]:
-    """Replace each ``I-`` of a sentence that continues no entity of its type by ``B-``.
+    """Replace each ``I-`` of a sentence that continues no entity of its type with ``B-``.
 
-    :return: the repaired tags, and how many were changed.
+    :return: the repaired tags, and the number of changed tags.
     """
     invalid = set(_invalid(tags))
     return [f"B-{tag[2:]}" if i in invalid else tag for i, tag in enumerate(tags)], len(invalid)
@@ -59,7 +59,7 @@ def _invalid(tags: Sequence[str]) -> Iterator[int]:
 def tag_of_bilou(tag: str, labels: dict[str, int]) -> int:
     """Convert a BILOU tag of spaCy's ``Example`` to a tag number.
 
-    :raises KeyError: with the type, if it is not in ``labels``.
+    :raises KeyError: if the type is not in ``labels``; its argument is the type.
     """
     if tag == OUTSIDE:
         return 0
@@ -67,7 +67,7 @@ def tag_of_bilou(tag: str, labels: dict[str, int]) -> int:
 
 
 def begin_entity(columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Replace each ``I-`` by the ``B-`` of its type."""
+    """Replace each ``I-`` with the ``B-`` of its type."""
     return np.where((columns > 0) & (columns % 2 == 0), columns - 1, columns)
 
 
@@ -76,9 +76,9 @@ def tags_of_entities(
 ) -> NDArray[np.int64]:
     """Convert ENT_IOB and ENT_TYPE to tag numbers, the inverse of :func:`entity_arrays`.
 
-    :param label_hashes: hash of each label in the string store.
-    :return: tag numbers, -1 if the annotation is missing. *Shape:* ``(n_tokens,)``
-    :raises KeyError: with the hash of a type that is not a label.
+    :param label_hashes: the hash of each label in the string store.
+    :return: tag numbers, or -1 if the annotation is missing. *Shape:* ``(n_tokens,)``
+    :raises KeyError: if a type is not a label; its argument is the type's hash.
     """
     is_label = types[:, None] == np.array(label_hashes, np.uint64)
     in_entity = types != 0
@@ -105,7 +105,7 @@ def _entity_table(label_hashes: tuple[int, ...]) -> NDArray[np.uint64]:
 def entity_spans(tag_ids: NDArray[np.integer]) -> NDArray[np.int64]:
     """Find the entities of valid IOB2 tags, of one sequence or of several.
 
-    :return: first token, end (one past the last token) and label of each entity, in order.
+    :return: the first token, end (one past the last token) and label of each entity, in order.
         *Shape:* ``(n_entities, 3)``
     """
     return kernels.entity_spans(np.ascontiguousarray(tag_ids, np.int64))

@@ -1,13 +1,13 @@
-"""Cross-fitting: in training, n-grams are looked up in counts without the document at hand.
+"""Cross-fitting: in training, n-grams are looked up in counts without their own document.
 
 Counts that include a training document reveal its tags. Documents are therefore assigned to
 folds, and each is looked up in the counts of the other folds (target encoding, Micci-Barreca,
-2001, with cross-fitting as in stacking, Wolpert, 1992). To leave out only the document itself
-would reveal its tags too: a word with balanced counts would always lack one of the right tag.
+2001, with cross-fitting as in stacking, Wolpert, 1992). Leaving out only the document itself
+would reveal its tags too: if two tags had equal counts, the right tag would always be one lower.
 
 The fold of a token is found by majority vote: each n-gram votes for the folds in which it was
-counted, for most n-grams a single one. This stores no text, and works for documents that were
-loaded, cut, merged or augmented.
+counted, and most were counted in a single fold. This stores no text, and works for documents that
+were loaded, cut, merged or augmented.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from spacy.tokens import Doc
 
 FOLDS = 10
 
-# Tokens on either side whose n-grams vote. Fewer have too few votes in an altered sentence, and
-# more include the votes of the other part where an augmenter joined two sentences.
+# The number of tokens on either side whose n-grams vote. With fewer, an altered sentence has too
+# few votes; with more, the parts of a sentence that an augmenter joined vote for each other.
 _WINDOW = 8
-# Sets of folds are numbers with a bit for each fold; the rows are their members.
+# A set of folds is a number with a bit for each fold. Row i contains the members of set i.
 _MEMBERS = (np.arange(2**FOLDS)[:, None] >> np.arange(FOLDS) & 1).astype(np.int32)
 
 
@@ -46,8 +46,8 @@ class HeldOutLevels(NamedTuple):
     ) -> HeldOutLevels:
         """Compress the levels of n-grams.
 
-        :param counted: whether an n-gram was counted in a fold. *Shape:* ``(FOLDS, n)``
-        :param held_out: its levels without that fold. *Shape:* ``(FOLDS, n, width)``
+        :param counted: whether each n-gram was counted in each fold. *Shape:* ``(FOLDS, n)``
+        :param held_out: the n-grams' levels without each fold. *Shape:* ``(FOLDS, n, width)``
         """
         folds = (counted << np.arange(FOLDS)[:, None]).sum(axis=0)
         levels = held_out[counted]
@@ -79,11 +79,11 @@ class HeldOutLevels(NamedTuple):
 
 
 def _inflate(data: bytes, size: int) -> bytes:
-    """Decompress to a known size, so that damaged data cannot fill the memory."""
+    """Decompress data to a known size, so that damaged data cannot fill the memory."""
     inflater = zlib.decompressobj()
     inflated = inflater.decompress(data, size + 1)
     if len(inflated) != size or not inflater.eof:
-        raise ValueError(f"Held-out counts of {size} bytes are expected.")
+        raise ValueError(f"Held-out counts must have {size} bytes.")
     return inflated
 
 
@@ -107,9 +107,9 @@ def vote_folds(
 
     :param folds: the set of folds of each token's n-grams. *Shape:* ``(n_tokens, n_kinds)``
     :param lengths: the sentences' lengths in tokens.
-    :param assigned: see :func:`assigned_folds`. It breaks ties, so that the result is exact for
-        an unchanged document, all of whose n-grams vote for its fold.
-    :return: *Shape:* ``(n_tokens,)``
+    :param assigned: the fold of each token's document by :func:`assigned_folds`. It breaks ties,
+        so that the result is exact for an unchanged document.
+    :return: the fold of each token. *Shape:* ``(n_tokens,)``
     """
     votes = np.zeros((len(folds) + 1, FOLDS), np.int32)
     np.cumsum(_MEMBERS[folds].sum(axis=1), axis=0, out=votes[1:])

@@ -34,9 +34,9 @@ def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[Text, ND
     :param names: features: ``ORTH``, ``LOWER``, ``SHAPE``, or ``PREFIXn``, ``SUFFIXn`` for the
         first or last *n* characters.
     :param rows: number of rows of the embedding table for each feature.
-    :return: a layer to ids below ``sum(rows)``, int32, the ids of a feature next to each other.
+    :return: a layer that returns ids below ``sum(rows)``, with a feature's ids next to each other.
         *Shape:* ``(n_tokens, len(names) * HASHES)``
-    :raises ValueError: for an unknown feature, or if the lists do not match.
+    :raises ValueError: if a feature is unknown, or the lists do not match.
     """
     return Model(
         "lexical_features",
@@ -53,12 +53,12 @@ def _forward(
 
 
 def no_gradient(d_features: Any) -> list:
-    """Return no gradient: text has none."""
+    """Return no gradient, because text has none."""
     return []
 
 
 def words_of(orths: Sequence[int], docs: Sequence[Doc]) -> list[str]:
-    """Look up the words of hashes in the vocabularies of their Docs, which may differ."""
+    """Look up the words with some hashes in the vocabularies of their Docs, which may differ."""
     first = docs[0].vocab.strings
     stores = {id(doc.vocab): doc.vocab.strings for doc in docs}.values()
     if len(stores) == 1:
@@ -66,12 +66,12 @@ def words_of(orths: Sequence[int], docs: Sequence[Doc]) -> list[str]:
     return [next((strings for strings in stores if orth in strings), first)[orth] for orth in orths]
 
 
-# The forms of a word that are features, or parts of which are.
+# The forms of a word from which features are made.
 _FORMS: dict[str, Callable[[str], str]] = {"ORTH": str, "LOWER": str.lower, "SHAPE": word_shape}
 
 
 def _parse_feature(name: str) -> tuple[str, int]:
-    """Return the form of a feature, and the number of its first characters; see `feature_ids`."""
+    """Return a feature's form and its number of characters, as `kernels.feature_ids` takes them."""
     if name in _FORMS:
         return name, 0
     affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
@@ -84,12 +84,12 @@ def _parse_feature(name: str) -> tuple[str, int]:
 
 
 class FeatureTable:
-    """Compute the ids of words, and cache them; a full cache is emptied."""
+    """A function that computes the ids of words and caches them; a full cache is cleared."""
 
     def __init__(self, names: Sequence[str], rows: Sequence[int]) -> None:
         if len(names) != len(rows) or not names or min(rows) < 1:
             raise ValueError(
-                "'features' and 'rows' must be lists of one length, with at least one feature "
+                "'features' and 'rows' must be lists of the same length, with at least one feature "
                 f"and positive rows. Received: features={list(names)}, rows={list(rows)}"
             )
         self.names = tuple(names)
@@ -123,7 +123,7 @@ class FeatureTable:
             try:
                 return self._look_up(text)
             except BaseException:
-                self._index.clear()  # It may have words without ids.
+                self._index.clear()  # The index may contain words without ids.
                 raise
 
     def _look_up(self, text: Text) -> NDArray[np.int32]:

@@ -1,13 +1,13 @@
 """Statistics of the training data as features: how often each n-gram had which tag.
 
-A network learns the use of a word from many small steps, and that of a rare name hardly at all.
-Counting learns it at once. For each word and n-gram of the training data, the lexicon knows the
-most frequent tag of its token, how frequent the n-gram was and how large that tag's share, and
-gives them to the network as additional features, small integers like the lexical ones.
+A network learns the use of a word in many small steps, and hardly learns rare names at all.
+Counting learns them at once. For each word and n-gram of the training data, the lexicon stores
+its most frequent tag, the frequency of the n-gram and the share of that tag. The network reads
+them as additional features, which are small integers like the lexical features.
 
-In training, a document is looked up in counts without it, as unseen text will be; see
-`held_out`. N-grams do not cross sentences. They are stored as hashes of 32 bits: about one in
-some thousand collides in a lexicon of a million.
+In training, a document is looked up in counts that leave it out, as they will leave out unseen
+text (see `held_out`). N-grams do not cross sentences. They are stored as hashes of 32 bits: in a
+lexicon of a million n-grams, about one in some thousand collides.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _COUNT_BINS = np.array([2, 3, 6, 21])
 _SHARE_BINS = np.array([0.45, 0.7, 0.9, 0.999])
 _MAX_OFFSET = 8
 
-# Ids of an n-gram: by count and by share.
+# The number of ids of an n-gram: one for its count, and one for its share.
 PER_NGRAM = 2
 
 # Format 3 lacks the held-out counts.
@@ -68,7 +68,7 @@ def _rows(n_tags: int) -> tuple[int, int]:
 
 
 def hash_index(keys: NDArray[np.uint32]) -> HashIndex:
-    """Index ascending, unique hashes in buckets by their high half; see :class:`NgramTable`."""
+    """Index ascending, unique hashes in buckets by their high half, for :class:`NgramTable`."""
     bounds = np.arange(2**16 + 1, dtype=np.uint64) << np.uint64(16)
     return np.searchsorted(keys, bounds).astype(np.int32), keys.astype(np.uint16)
 
@@ -76,8 +76,8 @@ def hash_index(keys: NDArray[np.uint32]) -> HashIndex:
 class TagLexicon(Shim):
     """The lexicon as part of a Thinc model: counted once, and saved with the model.
 
-    :param ngrams: kinds of n-grams, each as its words' offsets from the token.
-    :raises ValueError: see :func:`check_ngrams`.
+    :param ngrams: kinds of n-grams, each given by the offsets of its words from the token.
+    :raises ValueError: if :func:`check_ngrams` does not allow an n-gram.
     """
 
     def __init__(self, ngrams: Sequence[Sequence[int]]) -> None:
@@ -96,7 +96,7 @@ class TagLexicon(Shim):
         levels: NDArray[np.unsignedinteger],
         held_out: HeldOutLevels | None,
     ) -> None:
-        """Set the n-grams' hashes and levels; version 0.1 has no held-out levels."""
+        """Set the n-grams' hashes and levels; models of version 0.1 have no held-out levels."""
         self.n_tags = n_tags
         self._index = index
         self._levels = levels
@@ -119,9 +119,9 @@ class TagLexicon(Shim):
     def learn(
         self, batches: Iterable[tuple[Sequence[Doc], NDArray[np.int64]]], n_tags: int
     ) -> None:
-        """Replace the counts by those of annotated Docs.
+        """Replace the counts with counts of annotated Docs.
 
-        :param batches: Docs, and the tags of all their tokens, -1 if unknown.
+        :param batches: Docs, and the tag number of each token, or -1 if the tag is unknown.
         """
         keys = [np.zeros((0, len(self.ngrams)), np.uint32)]
         tags, folds = [np.zeros(0, np.int16)], [np.zeros(0, np.int8)]
@@ -149,7 +149,7 @@ class TagLexicon(Shim):
     # -- looking up
 
     def ids(self, text: Text, is_train: bool = False) -> NDArray[np.int32]:
-        """Look up the ids of all tokens, two for each kind of n-gram.
+        """Look up the ids of all tokens, with two ids for each kind of n-gram.
 
         :param is_train: whether to look tokens up in counts without their own documents.
         :return: *Shape:* ``(n_tokens, PER_NGRAM * len(ngrams))``
@@ -170,7 +170,7 @@ class TagLexicon(Shim):
         return ids
 
     def _training_tables(self) -> tuple[NgramTable, list[NgramTable]]:
-        """Create tables of the sets of folds, as two bytes, and of the levels without each fold."""
+        """Create a table of the sets of folds (two bytes each), and one of levels for each fold."""
         if self._held_out is None:
             logger.warning(
                 "This pipeline's n-gram counts were saved by an older version, without held-out "
@@ -240,11 +240,11 @@ class TagLexicon(Shim):
         )
 
     def from_bytes(self, data: bytes) -> TagLexicon:
-        """Load the lexicon from what :meth:`to_bytes` returned, in version 0.1 too.
+        """Load the lexicon from the result of :meth:`to_bytes`, also of version 0.1.
 
         Held-out levels stay compressed, and are checked only when training needs them.
 
-        :raises ValueError: if the data is damaged, or has other n-grams.
+        :raises ValueError: if the data is damaged, or contains other kinds of n-grams.
         """
         expected = [list(offsets) for offsets in self.ngrams]
         try:
@@ -269,7 +269,7 @@ class TagLexicon(Shim):
 def _read_state(
     state: dict[str, Any],
 ) -> tuple[int, HashIndex, NDArray[np.unsignedinteger], HeldOutLevels | None]:
-    """Read what :meth:`TagLexicon._set` takes. Valid indices keep lookups within memory."""
+    """Read and check the arguments of :meth:`TagLexicon._set`, so that lookups stay in memory."""
     n_tags = state["n_tags"]
     starts, rests = np.frombuffer(state["starts"], "<i4"), np.frombuffer(state["rests"], "<u2")
     levels = np.frombuffer(state["levels"], _level_type(n_tags)).reshape(-1, PER_NGRAM)
@@ -300,22 +300,22 @@ def lexicon_of(model: Model) -> TagLexicon:
 
 
 def _level_type(n_tags: int) -> str:
-    """Return the type of saved levels."""
+    """Return the NumPy type of saved levels."""
     return "<u1" if max(_rows(n_tags)) <= 256 else "<u2"
 
 
 def _check_levels(levels: NDArray[np.unsignedinteger], n_tags: int) -> None:
-    """Raise an error for levels beyond their rows of the embedding table."""
+    """Raise a ValueError if a level has no row in the embedding table."""
     # max(axis=0) would be thirty times slower.
     if any(column.max(initial=0) >= n for column, n in zip(levels.T, _rows(n_tags), strict=True)):
         raise ValueError(f"Levels are out of range for {n_tags} tags.")
 
 
 def _levels(counts: NDArray[np.float32]) -> NDArray[np.unsignedinteger]:
-    """Combine the most frequent tag of n-grams with the bin of its count, and of its share.
+    """Combine n-grams' most frequent tags with the bins of the count and of the share.
 
-    :param counts: *Shape:* ``(n, n_tags)``
-    :return: 0 if nothing was counted. *Shape:* ``(n, PER_NGRAM)``
+    :param counts: how often each n-gram had each tag. *Shape:* ``(n, n_tags)``
+    :return: the levels, or 0 if nothing was counted. *Shape:* ``(n, PER_NGRAM)``
     """
     total = counts.sum(axis=1)
     best = counts.argmax(axis=1)
@@ -329,7 +329,7 @@ def _levels(counts: NDArray[np.float32]) -> NDArray[np.unsignedinteger]:
 def _hash_parameters(
     ngrams: Sequence[Sequence[int]], offsets: Sequence[int]
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Return each kind's factors by offset, and its term; other kinds do not change them."""
+    """Return each kind's factors by offset, and its term, which do not depend on other kinds."""
     factors = np.zeros((len(ngrams), len(offsets)), np.uint64)
     terms = np.zeros(len(ngrams), np.uint64)
     for kind, ngram in enumerate(ngrams):

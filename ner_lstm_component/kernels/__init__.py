@@ -1,7 +1,7 @@
 """The inner loops over tokens, for which Python is too slow.
 
 Cython compiles them if there is a C compiler. Otherwise `numpy_kernels`, which documents them,
-gives the same results several times slower, and `EmbeddedProduct` and `adam` are None.
+computes the same results several times slower, and `EmbeddedProduct` and `adam` are None.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EmbeddedProduct: Any = None
 adam: Any = None
 IS_COMPILED = False
 
-if not TYPE_CHECKING:  # for which the modules in Cython have no types
+if not TYPE_CHECKING:  # because the Cython modules have no types
     try:
         from . import crf, embedding, lexical, ngrams, optimizer, sentences
     except ImportError as error:

@@ -46,7 +46,7 @@ MULTIVERSION static void exponentials(const float *scores, float highest, double
         results[k] = 0.0;
 }
 
-/* result[j] = max over i of scores[i] + matrix[i, j], a matrix of n padded rows. */
+/* result[j] = max over i of scores[i] + matrix[i, j], with n padded rows in the matrix. */
 MULTIVERSION static void max_plus(const double *scores, const double *matrix, double *result,
                                   ptrdiff_t n, ptrdiff_t width)
 {
@@ -63,7 +63,7 @@ MULTIVERSION static void max_plus(const double *scores, const double *matrix, do
     }
 }
 
-/* result = weights @ matrix, a matrix of n padded rows. */
+/* result = weights @ matrix, with n padded rows in the matrix. */
 MULTIVERSION static void sum_product(const double *weights, const double *matrix, double *result,
                                      ptrdiff_t n, ptrdiff_t width)
 {

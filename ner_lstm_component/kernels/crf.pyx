@@ -25,7 +25,7 @@ cdef extern from "crf.h" nogil:
 
 
 cdef inline Py_ssize_t padded(Py_ssize_t n_tags) noexcept nogil:
-    """The width of a row of tags, the boundary being the last one."""
+    """Return the width of a padded row of tags, including the boundary."""
     return (n_tags + LANES) // LANES * LANES
 
 
@@ -45,8 +45,8 @@ def viterbi(
     if longest == 0:
         return tags
     cdef int64_t[::1] best = tags
-    # By time, the score of the best path to each tag without the tag's emission. Doubles: sums
-    # of floats are nearly exact in them, however long the sequence.
+    # By time, the score of the best path to each tag without the tag's emission. In doubles,
+    # sums of floats are nearly exact, however long the sequence.
     cdef double[::1] scratch = np.empty((longest + n_tags + 3) * width)
     cdef double *paths = &scratch[0]
     cdef double *score = paths + (longest + 1) * width
@@ -83,8 +83,8 @@ def viterbi(
 
 
 # Scaled sums neither underflow nor overflow as long as the span of a token's emissions plus
-# that of the transitions, divided by the temperature, stays below WIDEST_SPAN: every tag can
-# be followed by O or by the begin of an entity. Otherwise NumPy sums logarithms.
+# that of the transitions, divided by the temperature, stays below WIDEST_SPAN, because
+# O or the begin of an entity can follow every tag. Otherwise NumPy sums logarithms.
 cdef double WIDEST_SPAN = 300.0
 cdef double SMALLEST_SCALE = 1e-200
 
@@ -143,8 +143,8 @@ cdef struct ForwardBackward:
     Py_ssize_t width  # of a padded row
     double inverse_temperature
     double span  # from the lowest allowed transition to the highest
-    # Potentials, the exponentials of scores: of transitions, of the same transposed, and of
-    # emissions by time and tag. The boundary is the last tag, with emissions of 0.
+    # The exponentials of transitions, of transposed transitions, and of emissions by time and
+    # tag. The boundary is the last tag, with emissions of 0.
     double *transitions
     double *transposed
     double *emissions
@@ -192,7 +192,7 @@ cdef void prepare(
 cdef bint forward_backward(
     ForwardBackward *sums, const float *scores, Py_ssize_t length
 ) noexcept nogil:
-    """Sum over all tag sequences. Returns whether scaled sums could do it."""
+    """Sum over all tag sequences, and return whether scaled sums were possible."""
     cdef Py_ssize_t n_tags = sums.n_tags, width = sums.width, time, j
     cdef float highest, lowest
     cdef double total, inverse
@@ -262,7 +262,7 @@ cdef double span_probability(
                     * sums.backward[end * width + j]
                 )
         after /= sums.scales[end]
-    # Rounding may exceed 1.
+    # Rounding may raise the probability above 1.
     return min(probability * after / sums.total, 1.0)
 
 

@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 # cython: cdivision=True
-"""Rows of ids: their numbers, and what a dense layer computes from their embeddings."""
+"""Numbers for rows of ids, and a dense layer on their embeddings."""
 
 from threading import Lock
 
@@ -26,14 +26,14 @@ cdef extern from "embedding.h" nogil:
 
 cdef enum:
     BLOCK = 32  # rows whose places in memory are fetched together
-    SMALLEST = 64  # rows that there is room for at first
+    SMALLEST = 64  # the number of rows for which memory is allocated first
 
 
 cdef class RowIndex:
     cdef readonly Py_ssize_t width
     cdef Py_ssize_t _n_rows
     cdef int32_t[:, ::1] _rows
-    # An open-addressing hash table: the number of a row plus 1, or 0 in a free slot.
+    # An open-addressing hash table, with a row's number plus 1, or 0 in a free slot.
     cdef int32_t[::1] _slots
 
     def __init__(self, Py_ssize_t width):
@@ -68,7 +68,7 @@ cdef class RowIndex:
     cdef int number_all(
         self, const int32_t *rows, Py_ssize_t stride, Py_ssize_t n, int64_t *numbers
     ) except -1:
-        """Number n rows that are a stride apart."""
+        """Assign numbers to n rows, each a stride after the previous row."""
         cdef uint64_t[BLOCK] hashes
         cdef Py_ssize_t first = 0, count, i
         cdef int32_t taken
@@ -96,7 +96,7 @@ cdef class RowIndex:
         return self._slots[slot] - 1
 
     cdef Py_ssize_t _find(self, const int32_t *row, uint64_t hashed) noexcept:
-        """The slot of a row, or the free one where it belongs."""
+        """Return the slot of a row, or the free slot for a new row."""
         cdef Py_ssize_t slot = self._slot(hashed), size = self.width * sizeof(int32_t)
         while self._slots[slot] and memcmp(&self._rows[self._slots[slot] - 1, 0], row, size):
             slot = self._slot(slot + 1)
@@ -127,31 +127,31 @@ cdef class RowIndex:
 
 
 cdef class EmbeddedProduct:
-    """Compute a dense layer on embedded ids, and cache the products of parts of the id row.
+    """A dense layer on embedded ids that caches the products of parts of the id row.
 
     The result is ``bias + x @ kernel``, where *x* concatenates the sums of each group's
     embeddings. This is a sum over parts of the id row, and most parts occur repeatedly: the same
     word has the same ids.
 
     :param table: embeddings. *Shape:* ``(n_rows, width)``
-    :param kernel: *Shape:* ``(n_groups * width, units)``
+    :param kernel: the layer's weights. *Shape:* ``(n_groups * width, units)``
     :param group: number of ids in a group.
     :param parts: number of ids in each part of a row, a multiple of ``group``.
-    :param capacity: number of cached rows of each part; a full cache is emptied.
-    :raises ValueError: if the parts do not fit the kernel, or for ids outside the table.
+    :param capacity: number of cached rows of each part; a full cache is cleared.
+    :raises ValueError: if the parts do not match the kernel, or ids are outside the table.
     """
 
     cdef tuple _parts
     cdef Py_ssize_t _capacity, _group
     cdef const float[:, ::1] _table
     cdef const float[:, ::1] _kernel
-    # The bias counts for the first part; that of the others is 0.
+    # The first part has the layer's bias, and the other parts have a bias of 0.
     cdef float[:, ::1] _biases
     # The cached rows of each part, and their products.
     cdef list _indices
     cdef float[:, :, ::1] _products
     cdef float[::1] _x
-    # Numbers of the rows that are looked up at once.
+    # The numbers of the rows that are looked up together.
     cdef int64_t[::1] _numbers
     cdef object _lock
 
@@ -167,7 +167,7 @@ cdef class EmbeddedProduct:
         self._indices = [RowIndex(part) for part in parts]
         self._biases = np.zeros((len(parts), len(bias)), np.float32)
         np.asarray(self._biases)[0] = bias
-        # The operating system provides memory for what is written only.
+        # The operating system provides memory only for the parts that are written.
         self._products = np.empty((len(parts), capacity, len(bias)), np.float32)
         self._x = np.empty(len(kernel), np.float32)
         self._numbers = np.empty(len(parts) * max(1, capacity // 8), np.int64)
@@ -197,7 +197,7 @@ cdef class EmbeddedProduct:
         self, Py_ssize_t k, const int32_t *rows, Py_ssize_t stride, Py_ssize_t n,
         Py_ssize_t first, int64_t *numbers,
     ) except -1:
-        """Number the rows of a part that begins at an id, and store the products of new ones."""
+        """Number the rows of a part that begins at an id, and store the products of new rows."""
         cdef RowIndex index = self._indices[k]
         cdef Py_ssize_t known, row
         if index._n_rows + n > self._capacity:
@@ -210,7 +210,7 @@ cdef class EmbeddedProduct:
                     self._compute(k, rows + row * stride, index.width, first, known)
                     known += 1
         except BaseException:
-            index.clear()  # It has rows without products.
+            index.clear()  # The index contains rows without products.
             raise
         return 0
 

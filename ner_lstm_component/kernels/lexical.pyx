@@ -32,7 +32,7 @@ def feature_ids(list forms, list labels, const int64_t[:, ::1] features):
 
 
 cdef uint64_t murmur2(const char *text, Py_ssize_t size, uint64_t seed) noexcept:
-    """MurmurHash64A."""
+    """Return the MurmurHash64A of some bytes."""
     cdef uint64_t factor = 0xC6A4A7935BD1E995, hashed = seed ^ (<uint64_t>size * factor), block
     cdef Py_ssize_t place = 0, i
     while size - place >= 8:
@@ -50,7 +50,7 @@ cdef uint64_t murmur2(const char *text, Py_ssize_t size, uint64_t seed) noexcept
 
 
 cdef uint64_t murmur3(uint64_t key) noexcept:
-    """The first 64 bits of MurmurHash3_x64_128 of a key of 64 bits with seed 0, as in Thinc."""
+    """Return the first 64 bits of MurmurHash3_x64_128 of a key of 64 bits with seed 0, as in Thinc."""
     cdef uint64_t first = key * <uint64_t>0x87C37B91114253D5, second = 8
     first = ((first << 31) | (first >> 33)) * <uint64_t>0x4CF5AD432745937F
     first = (first ^ 8) + second

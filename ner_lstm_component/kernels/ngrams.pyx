@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 # cython: cdivision=True
-"""Hashes of n-grams, and the lookup by hash."""
+"""Hashing n-grams, and looking hashes up."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 cdef extern from "simd.h" nogil:
     void prefetch(const void *address)
 
-# Keys whose places in memory are fetched together.
+# The number of keys whose memory is fetched together.
 cdef enum:
     BLOCK = 32
 
@@ -21,7 +21,7 @@ cdef class NgramTable:
     cdef uint64_t _before, _after
     cdef const int32_t[::1] _starts
     cdef const uint16_t[::1] _rests
-    # The bytes of levels, which are numbers of one byte or two.
+    # The bytes of levels, each with one byte or two.
     cdef const uint8_t[:, ::1] _levels
     cdef bint _is_two_bytes
     cdef const int32_t[:, ::1] _first_rows

@@ -1,4 +1,4 @@
-"""The kernels in NumPy: their documentation, and the fallback without a compiler.
+"""The kernels in NumPy, which document all kernels, and replace them without a compiler.
 
 Arrays must be C-contiguous and of the annotated types.
 """
@@ -17,7 +17,7 @@ Hashes = NDArray[np.uint64]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-# Tokens whose sums are held at once.
+# The number of tokens whose sums are in memory at once.
 _BLOCK_TOKENS = 16_384
 # Smaller products of exponentials may have lost terms to underflow.
 _SMALLEST = 1e-200
@@ -26,10 +26,12 @@ _SMALLEST = 1e-200
 def sentence_lengths(
     attributes: Hashes, doc_lengths: Ints, terminators: Hashes, opening: Hashes, quote: int
 ) -> Ints:
-    """Find sentences by their annotation or their punctuation, see `sentences.read_docs`.
+    """Find sentences by their annotation or their punctuation, like `sentences.read_docs`.
 
     :param attributes: ORTH, IS_PUNCT, IS_LOWER and SENT_START. *Shape:* ``(n_tokens, 4)``
-    :param terminators: ORTH of what ends a sentence, ascending, as that of opening brackets.
+    :param terminators: ORTH of the marks that end a sentence, in ascending order.
+    :param opening: ORTH of opening brackets and quotes, in ascending order.
+    :param quote: ORTH of the straight quote.
     """
     starts: list[int] = []
     first = 0
@@ -60,7 +62,7 @@ def sentence_lengths(
 
 
 def viterbi(emissions: Floats, transitions: Floats, lengths: Ints) -> Ints:
-    """Find the best tags, see `crf.viterbi`."""
+    """Find the best tags, like `crf.viterbi`."""
     tags = np.empty(len(emissions), np.int64)
     first, active = _by_time(lengths)
     # In doubles, sums of floats are nearly exact, however long the sequence.
@@ -83,7 +85,7 @@ def viterbi(emissions: Floats, transitions: Floats, lengths: Ints) -> Ints:
 
 
 def _by_time(lengths: Ints) -> tuple[Ints, list[int]]:
-    """Return the first tokens of sequences, the longest first, and how many run at each time."""
+    """Return the first tokens of sequences, the longest first, and their number at each time."""
     order = np.argsort(-lengths, kind="stable")
     first = (np.cumsum(lengths) - lengths)[order]
     times = np.arange(lengths.max(initial=0))
@@ -98,7 +100,7 @@ def marginals(
     with_tags: bool,
     temperature: float,
 ) -> tuple[Doubles, Floats | None]:
-    """Compute the probabilities of spans in order, and of tags, see `crf.marginals`."""
+    """Compute the probabilities of spans in ascending order, and of tags, like `crf.marginals`."""
     of_spans = np.zeros(len(spans))
     of_tags = np.empty(emissions.shape, np.float32) if with_tags else None
     matrix = transitions.astype(np.float64) / temperature
@@ -139,8 +141,8 @@ def forward_backward(
     The backward pass is the forward pass of the reversed sequence with the transitions
     transposed, so a time step computes both.
 
-    :return: the forward and backward variables by token and tag, of which only the former
-        include its emission; and each sequence's log partition.
+    :return: the forward variables by token and tag, which include the token's emission, the
+        backward variables, which do not, and the log partition of each sequence.
     """
     arriving = np.empty((2, *emissions.shape))
     if len(emissions) == 0:
@@ -175,7 +177,7 @@ def _log_sum(scores: Doubles) -> Doubles:
 
 
 def entity_spans(tags: Ints) -> Ints:
-    """Find the entities of IOB2 tags, see `iob2.entity_spans`."""
+    """Find the entities of IOB2 tags, like `iob2.entity_spans`."""
     is_inside = (tags > 0) & (tags % 2 == 0)
     start = np.flatnonzero(tags % 2)
     borders = np.append(np.flatnonzero(~is_inside), len(tags))
@@ -184,17 +186,17 @@ def entity_spans(tags: Ints) -> Ints:
 
 
 class NgramTable:
-    """Hash the n-grams around tokens, and look up the levels of known ones.
+    """A table that hashes the n-grams around tokens, and contains the levels of known n-grams.
 
     Multilinear hashing (Dietzfelbinger, 1996; Lemire and Kaser, 2014) takes the high bits of a
     sum of the words, each multiplied by a factor.
 
     :param hashing: offsets of words from the token; factors by kind of n-gram and offset, or 0;
         terms by kind; stand-ins for the words before and after a sentence.
-    :param index: where each bucket of hashes with the same high half starts, and their end;
-        the low halves.
-    :param levels: of the hashes in the index, uint8 or uint16. *Shape:* ``(n, n_levels)``
-    :param first_rows: added to levels. *Shape:* ``(n_kinds, n_levels)``
+    :param index: the start of each bucket of hashes with the same high half, followed by the end
+        of the last bucket; and the low halves of the hashes.
+    :param levels: the levels of the indexed hashes, uint8 or uint16. *Shape:* ``(n, n_levels)``
+    :param first_rows: numbers to add to levels to make ids. *Shape:* ``(n_kinds, n_levels)``
     """
 
     def __init__(
@@ -223,11 +225,11 @@ class NgramTable:
         return (hashes >> np.uint64(32)).astype(np.uint32)
 
     def ids(self, keys: NDArray[np.uint32]) -> NDArray[np.int32]:
-        """Look hashes up. Unknown ones have level 0. *Shape:* ``(n_tokens, first_rows.size)``."""
+        """Look hashes up; unknown hashes have level 0. *Shape:* ``(n_tokens, first_rows.size)``."""
         bucket, rest = keys >> np.uint32(16), keys.astype(np.uint16)
         low, end = (self._starts[bucket + np.uint32(k)].astype(np.int64) for k in (0, 1))
         padded, high = np.append(self._rests, np.uint16(0)), end
-        # A binary search in all buckets at once.
+        # Search all buckets at once, by bisection.
         for _ in range(int((high - low).max(initial=0)).bit_length()):
             middle = (low + high) // 2
             is_less = (middle < high) & (padded[middle] < rest)
@@ -243,9 +245,10 @@ def feature_ids(
 ) -> NDArray[np.int32]:
     """Hash features of words to two ids each, with spaCy's ``get_string_id`` and Thinc's hash.
 
-    :param forms: strings of all words, form by form.
-    :param features: each one's form, number of first characters (of last ones if negative, all
-        if 0), number of rows and first row. *Shape:* ``(n_features, 4)``
+    :param forms: the strings of all words for each form.
+    :param labels: a prefix for each feature, hashed with its value.
+    :param features: the form, number of characters (from the end if negative, or all if 0),
+        number of rows and first row of each feature. *Shape:* ``(n_features, 4)``
     """
     values = []
     for word in zip(*forms, strict=True):
@@ -257,7 +260,7 @@ def feature_ids(
 
 
 class RowIndex:
-    """Number rows of integers in the order of their first occurrence, until it is cleared."""
+    """An index that numbers rows of integers in the order of their first occurrence."""
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -267,11 +270,11 @@ class RowIndex:
         return len(self._numbers)
 
     def clear(self) -> None:
-        """Forget all rows."""
+        """Remove all rows."""
         self._numbers.clear()
 
     def add(self, rows: NDArray[np.int32]) -> tuple[Ints, list[int]]:
-        """Return the numbers of rows of shape ``(n, width)``, and the positions of new ones."""
+        """Return the numbers of rows of shape ``(n, width)``, and the positions of new rows."""
         if rows.shape[1] != self.width:
             raise ValueError(f"Rows of {self.width} numbers expected. Received: {rows.shape[1]}")
         numbers, new = np.empty(len(rows), np.int64), []

@@ -16,10 +16,10 @@ def adam(
     float[::1] average, double b1, double b2, double eps, double rate, double l2, double decay,
     double clip, double step,
 ):
-    """Update the weights of a variable, its moments and its average in place, as Thinc's Adam.
+    """Update the weights of a variable, its moments and its average in place, like Thinc's Adam.
 
     The gradient becomes ``gradient + l2 * weights``, scaled down to the norm ``clip`` unless
-    that is 0. The weights lose a share ``decay``, and the average, which may be None, moves
+    ``clip`` is 0. The weights lose a share ``decay``, and the average, which may be None, moves
     towards them by a share ``step``.
 
     :raises ValueError: if the arrays differ in size.

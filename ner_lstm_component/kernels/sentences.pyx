@@ -25,7 +25,7 @@ def sentence_lengths(
             is_annotated = is_quoted = False
             for token in range(first + 1, end):
                 is_annotated = is_annotated or attributes[token, 3] != 0
-            # The end of a sentence that closing punctuation may still extend.
+            # The end of the last sentence, if closing punctuation may still extend it.
             sentence_end = -1
             for token in range(first, end):
                 orth, is_punct = attributes[token, 0], attributes[token, 1]

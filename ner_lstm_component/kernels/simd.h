@@ -1,5 +1,5 @@
-/* What the loops of all kernels share: compilation for several instruction sets, of which the
-   widest that the processor has is chosen when a module is loaded, and prefetching. */
+/* Macros for the loops of all kernels: prefetching, and compilation for several instruction sets,
+   from which the processor's widest is chosen when a module is loaded. */
 
 #include <stddef.h>
 #include <stdint.h>

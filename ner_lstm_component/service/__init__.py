@@ -1,4 +1,4 @@
-"""The HTTP service: a module for each concern, put together by `application`."""
+"""The HTTP service. `application` combines the other modules."""
 
 # The defaults of `ner-lstm serve`.
 HOST, PORT = "127.0.0.1", 5000

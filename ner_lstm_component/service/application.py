@@ -41,14 +41,15 @@ def create_app(
 ) -> Flask:
     """Create the application. This loads the pipeline and tags a first text with it.
 
-    :param model: a loaded pipeline, the path of one, or the name of an installed one. Defaults to
+    :param model: a loaded pipeline, a pipeline's path, or an installed package's name. Defaults to
         the environment variable ``NER_LSTM_MODEL``, then to the package ``en_ner_lstm`` if it is
         installed, then to ``training/model-best``.
-    :param client_timeout: seconds for a client to send its body, and to receive its answer.
-    :param proxies: the number of proxies in front whose ``X-Forwarded-*`` headers count.
-    :param cors_origins: origins whose pages may use the service, without credentials; ``*`` for
-        all.
-    :param is_stopping: returns whether the server has begun to stop, for ``/readyz``.
+    :param limits: the maximum size of a request, or None for the default limits.
+    :param client_timeout: the seconds a client has to send its body, and to receive its answer.
+    :param proxies: the number of trusted proxies that set ``X-Forwarded-*`` headers.
+    :param cors_origins: origins whose pages may use the service without credentials; ``*`` allows
+        all origins.
+    :param is_stopping: a function for ``/readyz`` that returns whether the server is stopping.
     :raises .models.ModelError: if the pipeline is missing, or cannot be loaded or run.
     """
     limits = limits or Limits()
@@ -61,7 +62,7 @@ def create_app(
 
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    # Werkzeug truncates a body without a length here. One more byte shows that it was too long.
+    # Werkzeug cuts a body without a length at this size. One more byte shows that it is too long.
     app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes + 1
     metrics, deadlines = Metrics(), Deadlines(client_timeout)
     requests.register(app, metrics, deadlines)
@@ -70,7 +71,7 @@ def create_app(
     app.register_blueprint(pages)
     app.register_blueprint(swagger_ui)
     if cors_origins:
-        # flask_cors takes an origin for a regular expression if it looks like one.
+        # flask_cors treats an origin that looks like a regular expression as one.
         origins = [".*" if one == "*" else re.escape(one) + r"\Z" for one in cors_origins]
         CORS(app, origins=origins, expose_headers=requests.HEADER)
     if proxies:

@@ -15,7 +15,7 @@ from .limits import Limits, TooLarge
 from .problems import InvalidBody
 from .schema import PredictRequest
 
-# The WSGI variable with gunicorn's connection.
+# The WSGI variable that contains gunicorn's connection.
 CONNECTION = "gunicorn.socket"
 
 
@@ -54,7 +54,7 @@ def _read(limits: Limits, deadlines: Deadlines) -> bytes:
     problem = ""
     try:
         body = request.get_data(cache=False)
-    # Servers raise exceptions of their own for a body that is cut off or malformed.
+    # Each server raises its own exceptions if a body is cut off or malformed.
     except Exception:
         body, problem = b"", "it is malformed, or was cut off"
     in_time = deadlines.forget(connection)
@@ -70,7 +70,7 @@ def _read(limits: Limits, deadlines: Deadlines) -> bytes:
 
 
 def _check_encoding(body: bytes) -> bytes:
-    """Return a body that is valid UTF-8, without its byte order mark."""
+    """Return the body without a byte order mark, or raise a 400 if it is not UTF-8."""
     encoding = json.detect_encoding(body)
     if encoding == "utf-8-sig":
         return body.removeprefix(codecs.BOM_UTF8)

@@ -1,4 +1,4 @@
-"""Deadlines for clients, so that a stalled connection does not occupy a thread for ever."""
+"""Deadlines for clients, so that stalled connections do not block threads forever."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import time
 
 
 class Deadlines:
-    """Shuts down connections whose clients take too long, which wakes the waiting threads.
+    """A thread that shuts down the connections of slow clients, which wakes the waiting threads.
 
-    A socket's own timeout starts again with every byte. Servers that read bodies before they call
-    the application have no connection to pass: None.
+    A socket's own timeout starts again with every byte. The connection is None if the server reads
+    bodies before it calls the application.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -23,7 +23,7 @@ class Deadlines:
         self._thread: threading.Thread | None = None
 
     def watch(self, connection: socket.socket | None, how: int) -> None:
-        """Start or restart a connection's deadline; ``how`` is as for ``socket.shutdown()``."""
+        """Start or restart a connection's deadline; ``how`` is passed to ``socket.shutdown()``."""
         if connection is None:
             return
         deadline = time.monotonic() + self.seconds
@@ -35,7 +35,7 @@ class Deadlines:
                 self._thread.start()
 
     def forget(self, connection: socket.socket | None) -> bool:
-        """Cancel a connection's deadline, and return whether it had not yet passed."""
+        """Cancel a connection's deadline, and return whether it was met."""
         with self._lock:
             return self._watched.pop(id(connection), None) is not None or connection is None
 
@@ -47,6 +47,6 @@ class Deadlines:
                 for key, (connection, deadline, how) in list(self._watched.items()):
                     if deadline < now:
                         del self._watched[key]
-                        # The method of a TLS socket would go on in plain text.
+                        # A TLS socket's own method would continue in plain text.
                         with contextlib.suppress(OSError):
                             socket.socket.shutdown(connection, how)

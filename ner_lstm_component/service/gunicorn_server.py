@@ -25,15 +25,16 @@ from .server import ServerSettings, address
 class GunicornServer(Application):
     """gunicorn with the defaults of this package.
 
-    Options of ``ner-lstm serve`` override ``GUNICORN_CMD_ARGS``, which overrides the file.
+    Options of ``ner-lstm serve`` override ``GUNICORN_CMD_ARGS``, which overrides gunicorn's
+    configuration file.
 
-    :param create: creates the application in a worker, given ``is_stopping``.
+    :param create: a function that creates a worker's application from ``is_stopping``.
     """
 
     def __init__(self, create: Callable[..., Flask], settings: ServerSettings) -> None:
         self._create = create
         self._settings = settings
-        # Whether SIGTERM has arrived, in anonymous memory that the forked workers share.
+        # Whether SIGTERM has arrived, stored in memory that the forked workers share.
         self._is_stopping = mmap.mmap(-1, 1)
         super().__init__("ner-lstm", prog="ner-lstm serve")
 
@@ -50,7 +51,7 @@ class GunicornServer(Application):
             logger_class=_Logger,
             loglevel=logging.getLevelName(level).lower(),
             control_socket_disable=True,
-            # Forwarded headers count only with --proxies.
+            # Forwarded headers are used only with --proxies.
             secure_scheme_headers={},
             forwarder_headers="",
         )
@@ -87,7 +88,7 @@ class GunicornServer(Application):
         return self._create(lambda: bool(self._is_stopping[0]))
 
     def _delay_shutdown(self) -> None:
-        """Handle SIGTERM before gunicorn does, in the master process. A second one is immediate."""
+        """Delay the first SIGTERM in the master process; a second SIGTERM ends the delay."""
         process, seconds = os.getpid(), self._settings.drain_seconds
         handler: Any = signal.getsignal(signal.SIGTERM)
 
@@ -95,7 +96,7 @@ class GunicornServer(Application):
             handler(signal.SIGTERM, None)
 
         def terminate(*_: Any) -> None:
-            # A worker has inherited this handler until it sets its own.
+            # A worker inherits this handler, and uses it until it sets its own.
             if os.getpid() != process or self._is_stopping[0] or seconds == 0:
                 stop()
             else:
@@ -110,7 +111,8 @@ class GunicornServer(Application):
 class _Worker(ThreadWorker):
     """gunicorn's threaded worker, whose main thread does not wait for clients.
 
-    gunicorn's, which also accepts connections, waits up to two seconds for each to be closed.
+    The main thread of gunicorn's own worker accepts connections, but may wait up to two seconds
+    until a client closes another.
     """
 
     def accept(self, listener: Any) -> None:
@@ -120,7 +122,7 @@ class _Worker(ThreadWorker):
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
-        if not self.alive:  # At shutdown, refuse clients rather than reset them later.
+        if not self.alive:  # At shutdown, refuse connections instead of resetting them later.
             for listener in self.sockets:
                 listener.close()
 
@@ -130,7 +132,7 @@ class _Worker(ThreadWorker):
         if kept is False:
             end = time.monotonic() + 1
             with contextlib.suppress(OSError):
-                # The methods of the raw connection, also under TLS.
+                # Under TLS too, call the methods of the raw connection.
                 socket.socket.shutdown(conn.sock, socket.SHUT_WR)
                 while (seconds := end - time.monotonic()) > 0:
                     conn.sock.settimeout(seconds)
@@ -141,11 +143,11 @@ class _Worker(ThreadWorker):
 
 
 class _Logger(Logger):
-    """Sends gunicorn's messages to this package's log, and its access log where the user says."""
+    """A logger that sends gunicorn's messages, except its access log, to this package's log."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
-        if cfg.errorlog == "-":  # the default; this package's handlers do the rest
+        if cfg.errorlog == "-":  # the default: this package's handlers are used instead
             self.error_log.handlers.clear()
         self.error_log.propagate = True
         self.error_log.addFilter(_remove_request_bytes)

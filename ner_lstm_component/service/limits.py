@@ -9,19 +9,19 @@ from dataclasses import asdict, dataclass
 from werkzeug.exceptions import RequestEntityTooLarge
 
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
-# Measured: per character, the tokenizer takes about eight times as long for a plain word as for
-# one more punctuation mark of the same word.
+# According to measurements, the tokenizer takes about eight times as long for a character of a
+# plain word as for scanning a character again because of a punctuation mark.
 _PLAIN_COST = 8
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The maximum size of a request; ``tokens`` are those of all inputs together.
+    """The maximum size of a request; ``tokens`` limits the tokens of all inputs together.
 
     The last two limits bound the time of spaCy's tokenizer, which strips punctuation marks one by
-    one and scans the rest again: it grows with the square of the length of a run of brackets,
-    quotes or emoji. A word of ``n`` characters, ``k`` of them neither letters nor digits, counts
-    as ``n * (k + 8)`` characters to be scanned. Limits below 1 raise a ValueError.
+    one and scans the rest again: its time grows with the square of the number of successive
+    brackets, quotes or emoji. A word of ``n`` characters with ``k`` that are neither letters nor
+    digits counts as ``n * (k + 8)`` scanned characters. Limits below 1 raise a ValueError.
     """
 
     body_bytes: int = 1_048_576
@@ -50,7 +50,7 @@ class TooLarge(RequestEntityTooLarge):
 def check_inputs(
     field: str, inputs: Sequence[str] | Sequence[Sequence[str]], limits: Limits, max_length: int
 ) -> None:
-    """Raise `TooLarge` for inputs that take too long; ``max_length`` is the pipeline's own."""
+    """Raise `TooLarge` if inputs exceed a limit; ``max_length`` is the pipeline's text limit."""
     if len(inputs) > limits.texts:
         raise TooLarge(field, limits.texts, field, len(inputs))
     n_words = n_scanned = 0
@@ -75,6 +75,6 @@ def check_inputs(
 
 
 def check_tokens(field: str, n_tokens: int, limits: Limits) -> None:
-    """Raise `TooLarge` if the tokens of the request counted so far are too many."""
+    """Raise `TooLarge` if more tokens than allowed have been counted in the request."""
     if n_tokens > limits.tokens:
         raise TooLarge(field, limits.tokens, "tokens in a request")

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, summed over workers. No label takes its values from clients."""
+"""Metrics for Prometheus, summed over workers. Clients cannot add values of labels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Metrics:
             ProcessCollector(registry=registry)
 
     def count_request(self, method: str, rule: str | None, status: int, seconds: float) -> None:
-        """Count an answered request; ``rule`` is the route that matched, if any."""
+        """Count an answered request; ``rule`` is the matching route, or None."""
         endpoint = rule or "other"
         method = method if method in ("GET", "HEAD", "POST", "OPTIONS") else "other"
         self._requests.labels(method, endpoint, str(status)).inc()

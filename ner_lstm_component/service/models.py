@@ -1,4 +1,4 @@
-"""The pipeline to serve: where to find it, how to check it, and what to say about it."""
+"""Finding, checking and describing the pipeline to serve."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ TRAINED = Path("training/model-best")
 
 
 class ModelError(ValueError):
-    """There is no pipeline to serve. The message says what was tried, and what to do."""
+    """An error that no pipeline can be served. The message says what was tried, and what to do."""
 
 
 def load_pipeline(model: str | Path | None = None) -> Language:
-    """Load a pipeline with a component ``ner_lstm``, or raise `ModelError`."""
+    """Load a pipeline and check that it has a component ``ner_lstm``, or raise `ModelError`."""
     source = model or os.environ.get(MODEL_VARIABLE) or _default_model()
     try:
         nlp = spacy.load(source)
@@ -88,7 +88,7 @@ def describe(nlp: Language, component: LSTMEntityRecognizer) -> dict[str, Any]:
 
 
 def _legend(own: dict[str, str], labels: tuple[str, ...]) -> dict[str, str]:
-    """Explain entity types by the pipeline's own legend, else by spaCy's glossary."""
+    """Explain entity types with the pipeline's own legend, or else with spaCy's glossary."""
     found = {label: own.get(label) or GLOSSARY.get(label.upper(), "") for label in labels}
-    # The glossary also explains tags of other kinds ("art": an article), in lower case.
+    # The glossary also explains other tags, such as "art" (article); these texts are in lower case.
     return {label: str(text) for label, text in found.items() if label in own or text[:1].isupper()}

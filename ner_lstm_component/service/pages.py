@@ -7,14 +7,14 @@ from flask_swagger_ui import get_swaggerui_blueprint
 from werkzeug.wrappers import Response
 
 pages = Blueprint("pages", __name__, static_folder="page", static_url_path="/page")
-# Only its static files are used: its own page has an inline script.
+# Only the static files of this blueprint are used, because its page has an inline script.
 swagger_ui = get_swaggerui_blueprint("/docs/swagger-ui", "/openapi.json")
 
 
 @pages.get("/")
 def index() -> Response:
     if not request.environ["PATH_INFO"]:
-        # Behind a prefix, relative links need the slash.
+        # If a proxy adds a prefix, relative links need the slash.
         return redirect(f"{request.script_root}/")
     return pages.send_static_file("index.html")
 

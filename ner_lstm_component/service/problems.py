@@ -1,4 +1,4 @@
-"""Failed requests are answered with a problem as JSON (RFC 9457) that names the field."""
+"""Answers to failed requests: problems in JSON (RFC 9457) that name the field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from ..logs import fields, request_id
 
-_MAX_ERRORS, _MAX_NAME = 10, 100  # bound how much of a body the answer repeats
+_MAX_ERRORS, _MAX_NAME = 10, 100  # limit how much of a body the answer repeats
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class InvalidBody(BadRequest):
 
 
 def _field_name(location: tuple[int | str, ...]) -> str:
-    """Format a field as ``sentence[2]``, and the whole request as ``body``."""
+    """Return the name of a field, such as ``sentence[2]``, or ``body`` for the whole request."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return "".join(parts).removeprefix(".")[:_MAX_NAME] or "body"
 

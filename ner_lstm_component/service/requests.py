@@ -1,4 +1,4 @@
-"""What every request gets: an id, a log record, metrics, a deadline, and security headers."""
+"""Hooks for every request: its id, log record, metrics, deadline and security headers."""
 
 from __future__ import annotations
 
@@ -65,6 +65,6 @@ def register(app: Flask, metrics: Metrics, deadlines: Deadlines) -> None:
 
     @app.teardown_request
     def end(error: BaseException | None) -> None:
-        # Runs even if the client has gone. The thread's next record belongs to another request.
+        # This runs even if the client has disconnected. The thread then serves another request.
         metrics.in_progress.dec()
         request_id.reset(g.request_id)

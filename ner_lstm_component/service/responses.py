@@ -16,15 +16,17 @@ from .models import ModelError, find_component
 from .schema import PredictRequest
 
 DECIMALS = 6
-# Words that may accumulate in the vocab before it is rebuilt: about 10 MB.
+# How many words may be added to the vocab before it is rebuilt (about 10 MB).
 _MAX_NEW_WORDS = 100_000
 
 
 class Tagger:
     """A loaded pipeline that threads share, and that nothing else may use at the same time.
 
-    They take turns, because spaCy's memory zones, which free the words of a request, apply to the
-    whole vocab. Raises `models.ModelError` if it has no component ``ner_lstm`` or cannot tag.
+    Threads take turns because spaCy's memory zones, which free the words of a request, apply to
+    the whole vocab.
+
+    :raises models.ModelError: if the pipeline has no component ``ner_lstm``, or cannot tag.
     """
 
     def __init__(self, nlp: Language, limits: Limits) -> None:
@@ -33,7 +35,7 @@ class Tagger:
         self.component = find_component(nlp)
         self._lock = threading.Lock()
         self._n_words = len(nlp.vocab)
-        # Starts the network's runtime in this process, so that the first request need not wait.
+        # Start the network's runtime in this process, so that the first request does not wait.
         try:
             self.tag(PredictRequest.model_validate({"text": "Hello, world."}))
         except Exception as error:
@@ -45,7 +47,7 @@ class Tagger:
     def tag(self, request: PredictRequest) -> tuple[list[dict[str, Any]], dict[str, int]]:
         """Tag a request's inputs, or raise `limits.TooLarge`.
 
-        :returns: a prediction for each input; and how many ``texts``, ``tokens`` and ``entities``.
+        :return: a prediction for each input, and the numbers of texts, tokens and entities.
         """
         check_inputs(request.field, request.inputs, self.limits, self.nlp.max_length)
         with self._lock:

@@ -1,4 +1,4 @@
-"""The schema of ``POST /predict``'s body; ``openapi.json`` documents the rest of the API."""
+"""The schema of the body of ``POST /predict``; ``openapi.json`` documents the rest of the API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .limits import Limits
 
 INPUTS = ("sentence", "sentences", "text", "texts")
 
-# A list of a million wrong elements would otherwise have a million errors.
+# Without FailFast, a list of a million invalid elements would have a million errors.
 Words = Annotated[list[Annotated[str, StringConstraints(min_length=1)]], FailFast()]
 
 
@@ -60,13 +60,13 @@ class PredictRequest(BaseModel):
 
     @property
     def inputs(self) -> list[list[str]] | list[str]:
-        """The inputs as a list, even if there is only one."""
+        """The inputs as a list, even for a single input."""
         given = getattr(self, self.field)
         return given if self.is_list else [given]
 
     @property
     def is_list(self) -> bool:
-        """Whether the inputs, and so the answer, are a list."""
+        """Whether the inputs are a list, and therefore the answer too."""
         return self.field in ("sentences", "texts")
 
 

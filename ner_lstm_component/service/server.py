@@ -1,7 +1,7 @@
 """The command ``ner-lstm serve``: the service under gunicorn, or on Windows under waitress.
 
-The pipeline is loaded before the workers are forked. Errors show before the server starts, and a
-worker that replaces another reads no files.
+The pipeline is loaded before the workers are forked. Errors are therefore reported before the
+server starts, and a worker that replaces another worker reads no files.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ _M_ARENA_MAX = -8  # from glibc's malloc.h
 class ServerSettings:
     """The settings of the server.
 
-    :param gunicorn: gunicorn's settings by name, such as ``bind``; those that are None are not
-        set. They override ``GUNICORN_CMD_ARGS`` and the configuration file ``gunicorn_conf``.
-    :param drain_seconds: seconds for which the server continues after SIGTERM.
+    :param gunicorn: gunicorn's settings by name, such as ``bind``, except values of None. They
+        override ``GUNICORN_CMD_ARGS`` and the configuration file.
+    :param gunicorn_conf: the path of gunicorn's configuration file, or None.
+    :param drain_seconds: the seconds for which the server continues after SIGTERM.
     :param app: arguments for `application.create_app`.
     """
 
@@ -48,7 +49,7 @@ class ServerSettings:
 
 
 def address(host: str | None = None, port: int | None = None) -> str:
-    """Join host and port, with an IPv6 address in brackets."""
+    """Return the address ``host:port``, with an IPv6 address in brackets."""
     host, port = HOST if host is None else host, PORT if port is None else port
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -56,7 +57,7 @@ def address(host: str | None = None, port: int | None = None) -> str:
 def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
     """Serve a pipeline until a signal stops it, or raise a `ModelError`."""
     logger.info("Start", extra=logs.fields(model=str(model), **vars(settings), **vars(limits)))
-    # Before loading the pipeline, whose components may import prometheus_client.
+    # The folder must be set before a component of the pipeline may import prometheus_client.
     with _shared_metrics():
         nlp = load_pipeline(model)
         if "tensorflow" in sys.modules:
@@ -66,12 +67,12 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
             )
 
         def create(is_stopping: Callable[[], bool] | None = None) -> Flask:
-            # Imports prometheus_client, which must find the folder of metrics.
+            # This imports prometheus_client, which must find the folder for metrics.
             from .application import create_app
 
             return create_app(nlp, limits=limits, is_stopping=is_stopping, **settings.app)
 
-        if sys.platform == "win32":  # which has no fork
+        if sys.platform == "win32":  # Windows has no fork()
             import waitress
 
             given = settings.gunicorn
@@ -87,7 +88,7 @@ def serve(model: str | Path, limits: Limits, settings: ServerSettings) -> None:
 
             gc.freeze()  # keeps the collector from writing to memory that workers share
             if hasattr(libc := ctypes.CDLL(None), "mallopt"):
-                # With an arena for each thread, each grows to the size of the largest request.
+                # If threads had their own arenas, each would grow to the largest request's size.
                 libc.mallopt(_M_ARENA_MAX, 1)
             GunicornServer(create, settings).run()
 

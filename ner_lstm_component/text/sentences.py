@@ -1,4 +1,4 @@
-"""The words and sentences of Docs, which are not changed."""
+"""Reading the words and sentences of Docs, without changing the Docs."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Text(NamedTuple):
 def read_docs(docs: Sequence[Doc]) -> Text:
     """Read the words of Docs, and find their sentences.
 
-    Sentence boundaries of a Doc are used if it has any. Otherwise a sentence ends after a mark of
-    spaCy's ``Sentencizer`` and the closing quotes and brackets that follow, unless the next token
-    is in lower case. Every second straight quote is a closing one.
+    If a Doc has sentence boundaries, they are used. Otherwise a sentence ends after a punctuation
+    mark of spaCy's ``Sentencizer`` and any closing quotes and brackets, unless the next token is
+    in lower case. Every second straight quote is a closing quote.
     """
     arrays = [doc.to_array(_ATTRIBUTES) for doc in docs]
     if not arrays:
@@ -51,7 +51,7 @@ def read_docs(docs: Sequence[Doc]) -> Text:
 
 
 def chunks(text: Text, n_tokens: int) -> Iterator[Text]:
-    """Split a text between sentences into chunks of at most n_tokens, or of one longer sentence."""
+    """Split a text into chunks of whole sentences, with at most n_tokens unless one is longer."""
     if 0 < len(text.orths) <= n_tokens:
         yield text
         return
@@ -65,7 +65,7 @@ def chunks(text: Text, n_tokens: int) -> Iterator[Text]:
 
 
 def split(array: NDArray, lengths: Iterable[int]) -> list[NDArray]:
-    """Split an array into parts of some lengths, faster than `np.split`."""
+    """Split an array into parts of the given lengths, faster than `np.split`."""
     lengths = list(lengths)
     ends = accumulate(lengths)
     return [array[end - length : end] for length, end in zip(lengths, ends, strict=True)]

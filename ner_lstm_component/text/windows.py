@@ -1,7 +1,7 @@
 """Overlapping windows of sentences that are too long for the network, in padded batches.
 
-Each window tags its core, and reads some context on either side of it. Memory stays bounded, and
-no sentence is too long. The network's output for a window does not depend on its batch.
+Each window tags its core, and also reads some tokens on either side. Memory stays bounded, and
+sentences may have any length. The network's output for a window does not depend on its batch.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Windowing:
-    """How sentences are split into windows, and windows gathered into batches.
+    """The settings for splitting sentences into windows, and gathering windows into batches.
 
     :param window: maximum length of a window in tokens.
-    :param context: tokens on either side of a window's core, which its neighbours tag.
-    :param batch_tokens: maximum size of a padded batch of several windows, padding included.
-    :param tokens_at_once: tokens whose features are in memory at once in prediction; None if
-        features are computed from whole Docs.
+    :param context: number of tokens on either side of a window's core; other windows tag them.
+    :param batch_tokens: maximum size of a batch of several windows, including padding.
+    :param tokens_at_once: number of tokens whose features are in memory at once in prediction, or
+        None if features are computed from whole Docs.
     :raises ValueError: if a window is not longer than its context, or a batch is empty.
     """
 
@@ -43,7 +43,7 @@ class Windowing:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows as offsets of tokens.
+    """Windows, given by offsets of tokens.
 
     Each window reads ``start:end`` and tags ``core_start:core_end``. The cores cover every token
     exactly once.
