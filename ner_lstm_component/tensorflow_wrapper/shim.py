@@ -401,10 +401,10 @@ class TensorFlowShim(Shim):
             if is_compiled and variable.dtype == "float32":
                 weights = np.atleast_1d(variable.value.numpy())  # a copy
                 adam_step(optimizer, key, weights, np.asarray(memoryview(gradient)))
+                variable.value.assign(weights.reshape(variable.shape))
             else:
                 updated, _ = optimizer(key, to_floats(ops, variable), to_floats(ops, gradient))
-                weights = to_numpy(updated)
-            variable.assign(weights.reshape(variable.shape))
+                variable.assign(to_numpy(updated).reshape(variable.shape))
 
     @contextlib.contextmanager
     def use_params(self, params: dict) -> Iterator[None]:
