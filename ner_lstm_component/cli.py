@@ -55,7 +55,7 @@ def export(
     model: Model,
     output: Annotated[Path, _option("Folder of the files; created if missing.")] = Path("models"),
 ) -> None:
-    """Write the plain network for Keras and ONNX Runtime, its transitions, tags and a sample."""
+    """Write the network alone for Keras and ONNX Runtime, with transitions and sample inputs."""
     try:
         nlp = spacy.load(model)
     # Damaged files raise any error from the libraries that read them.

@@ -57,9 +57,9 @@ def _invalid(tags: Sequence[str]) -> Iterator[int]:
 
 
 def tag_of_bilou(tag: str, labels: dict[str, int]) -> int:
-    """Convert a BILOU tag of spaCy's ``Example`` to a tag number.
+    """Convert a BILOU tag from a spaCy ``Example`` to a tag number.
 
-    :raises KeyError: if the type is not in ``labels``; its argument is the type.
+    :raises KeyError: with the entity type, if it is not in ``labels``.
     """
     if tag == OUTSIDE:
         return 0

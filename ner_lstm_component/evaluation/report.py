@@ -45,7 +45,7 @@ def write_report(
     folder: Path,
     comparison: Comparison | None = None,
 ) -> list[Path]:
-    """Write `METRICS`, `MARKDOWN` with its pictures, and `HTML`, each replaced in one step.
+    """Write `METRICS`, `MARKDOWN` with its pictures, and `HTML`, each replaced atomically.
 
     :param pictures: the PNG of each picture by name, from :func:`pictures.draw_all`.
     :return: the paths of the three files.

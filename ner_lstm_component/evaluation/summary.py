@@ -27,10 +27,10 @@ class Evaluation:
     :param labels: entity types, the most frequent first.
     :param micro: the strict score over all entities, as spaCy and seqeval compute it.
     :param macro: the mean of the types' scores.
-    :param relaxed: the scores with credit for near misses, by the names in `scores.RELAXED`.
-    :param familiarity: scores by occurrence in training data, or None if none was given.
-    :param calibration: bins by confidence, or None if no predicted entity has a confidence.
-    :param notes: remarks that a reader should know before reading the figures.
+    :param relaxed: the scores with credit for near misses, keyed by the names in `scores.RELAXED`.
+    :param familiarity: scores of entities seen and unseen in training, or None if unknown.
+    :param calibration: the reliability of confidences, or None if no entity has one.
+    :param notes: caveats to read before the figures.
     """
 
     model: str
@@ -72,7 +72,7 @@ class Comparison:
 
     :param overall: the differences by average (``micro`` or ``macro``) and measure.
     :param types: the difference in F1 for each type.
-    :param n_shuffles: the number of random exchanges in the test.
+    :param n_shuffles: the number of random swaps in the permutation test.
     """
 
     first: Evaluation

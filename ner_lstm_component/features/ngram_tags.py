@@ -74,10 +74,10 @@ def hash_index(keys: NDArray[np.uint32]) -> HashIndex:
 
 
 class TagLexicon(Shim):
-    """The lexicon as part of a Thinc model: counted once, and saved with the model.
+    """The tag counts of n-grams as part of a Thinc model, which saves them.
 
     :param ngrams: kinds of n-grams, each given by the offsets of its words from the token.
-    :raises ValueError: if :func:`check_ngrams` does not allow an n-gram.
+    :raises ValueError: if :func:`check_ngrams` rejects an n-gram.
     """
 
     def __init__(self, ngrams: Sequence[Sequence[int]]) -> None:

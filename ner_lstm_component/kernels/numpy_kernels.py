@@ -186,13 +186,14 @@ def entity_spans(tags: Ints) -> Ints:
 
 
 class NgramTable:
-    """A table that hashes the n-grams around tokens, and contains the levels of known n-grams.
+    """A hash table of n-grams and of the levels that say how the training data tagged them.
 
     Multilinear hashing (Dietzfelbinger, 1996; Lemire and Kaser, 2014) takes the high bits of a
-    sum of the words, each multiplied by a factor.
+    sum of the words' hashes, each multiplied by a factor.
 
-    :param hashing: offsets of words from the token; factors by kind of n-gram and offset, or 0;
-        terms by kind; stand-ins for the words before and after a sentence.
+    :param hashing: the offsets of words from the token; their factors in each kind of n-gram, 0
+        for a word outside of it; a summand for each kind; hashes that stand for the words before and
+        after a sentence.
     :param index: the start of each bucket of hashes with the same high half, followed by the end
         of the last bucket; and the low halves of the hashes.
     :param levels: the levels of the indexed hashes, uint8 or uint16. *Shape:* ``(n, n_levels)``

@@ -92,7 +92,7 @@ def forward(model: Model, X: Any, is_train: bool) -> tuple[Any, Callable]:
 
 
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
-    """Create the variables that a network does not have yet, from an example of its input."""
+    """Create the variables that a network does not have yet, from a sample input."""
     if X is not None:
         inputs, _ = model.attrs["convert_inputs"](model, X, False)
         _shim(model).build(inputs)

@@ -55,7 +55,7 @@ class Graph:
 
     @property
     def arrays(self) -> dict[str, NDArray]:
-        """The large constants by name, which a session receives separately from the model."""
+        """The large constants, keyed by name. A session receives them separately from the model."""
         return {name: a for name, a in self._constants.items() if a.nbytes >= _LARGE}
 
     def add(self, op_type: str, *inputs: str, **attributes: Any) -> str:

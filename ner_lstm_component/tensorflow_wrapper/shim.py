@@ -164,7 +164,7 @@ class TensorFlowShim(Shim):
 
     @property
     def device(self) -> str:
-        """The network's device: the device of Thinc's current ops at the first access."""
+        """The network's device, taken from Thinc's current ops on first access."""
         if self._device is None:
             ops = get_current_ops()
             self._device = device_name(ops.device_type, ops.device_id)

@@ -51,7 +51,7 @@ def read_docs(docs: Sequence[Doc]) -> Text:
 
 
 def chunks(text: Text, n_tokens: int) -> Iterator[Text]:
-    """Split a text into chunks of whole sentences, with at most n_tokens unless one is longer."""
+    """Split a text between sentences into chunks of ``n_tokens``, or of one longer sentence."""
     if 0 < len(text.orths) <= n_tokens:
         yield text
         return

@@ -15,12 +15,12 @@ from spacy.training.batchers import minibatch_by_padded_size
 def make_batcher(
     size: int, batches: int, buffer: int
 ) -> Callable[[Iterable[Example]], Iterable[list[Example]]]:
-    """`ner_lstm_component.batch_by_padded.v1`: spaCy's batcher, with small batches for small data.
+    """`ner_lstm_component.batch_by_padded.v1`: spaCy's batcher, with small batches for little data.
 
-    :param size: maximum number of tokens in a batch, padding included. Streamed data
-        (``max_epochs = -1``), whose length is unknown, always gets this size.
-    :param batches: minimum number of batches in an epoch, for which batches are made smaller.
-    :param buffer: the number of examples that are sorted by length together.
+    :param size: the maximum number of tokens in a batch, padding included. Batches of streamed data
+        (``max_epochs = -1``), whose length is unknown, always have this size.
+    :param batches: the minimum number of batches in an epoch; batches shrink to reach it.
+    :param buffer: the number of examples that are sorted together by length.
     :raises ValueError: if an argument is below 1.
     """
     for name, value in (("size", size), ("batches", batches), ("buffer", buffer)):
