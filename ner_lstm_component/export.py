@@ -45,7 +45,8 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
 
     :param folder: the output folder, created if missing; files with the same names are replaced.
     :return: the paths of the files.
-    :raises ValueError: if the pipeline has no ``ner_lstm`` that is initialized and has its vectors, or its network has no Keras or ONNX form.
+    :raises ValueError: if the pipeline has no ``ner_lstm`` that is initialized and has its
+        vectors, or its network has no Keras or ONNX form.
     """
     name, component = _component(nlp)
     wrapper: Any = component.model.layers[1].shims[0]

@@ -192,8 +192,8 @@ class NgramTable:
     sum of the words' hashes, each multiplied by a factor.
 
     :param hashing: the offsets of words from the token; their factors in each kind of n-gram, 0
-        for a word outside of it; a summand for each kind; hashes that stand for the words before and
-        after a sentence.
+        for a word outside of it; a summand for each kind; hashes that stand for the words
+        before and after a sentence.
     :param index: the start of each bucket of hashes with the same high half, followed by the end
         of the last bucket; and the low halves of the hashes.
     :param levels: the levels of the indexed hashes, uint8 or uint16. *Shape:* ``(n, n_levels)``
