@@ -74,6 +74,12 @@ def export_bilstm_crf(network: Config, weights: Weights, is_standalone: bool) ->
     )
 
 
+def embed(product: Any, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Compute the first dense layer, without its activation, by a `kernels.EmbeddedProduct`."""
+    rows = np.ascontiguousarray(ids.reshape(-1, ids.shape[-1]))
+    return product(rows).reshape(*ids.shape[:-1], -1)
+
+
 class _Encoder:
     """A builder of an encoder's graph; without ``id_parts`` the graph is the whole encoder."""
 
@@ -148,13 +154,7 @@ class _Encoder:
         if x is None:  # computed before the graph
             weights = (table, kernel, bias, n_hashes)
             product = kernels.EmbeddedProduct(*weights, self._id_parts, _REMEMBERED)
-            n_ids = n_features * n_hashes
-
-            def embed(ids: NDArray[np.int32]) -> NDArray[np.float32]:
-                rows = np.ascontiguousarray(ids.reshape(-1, n_ids))
-                return product(rows).reshape(*ids.shape[:-1], units)
-
-            self.prepare = embed
+            self.prepare = lambda ids: embed(product, ids)
             result = f"{name}_product"
             self.graph.inputs[0] = Value(result, np.dtype(np.float32), (None, None, units))
         else:
