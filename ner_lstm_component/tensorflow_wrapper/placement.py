@@ -68,8 +68,12 @@ def _without_notices() -> Iterator[None]:
     if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
         yield
         return
-    with _start_lock, tempfile.TemporaryFile() as held_back:
+    try:
         stderr = os.dup(2)
+    except OSError:  # a daemon may run without stderr
+        yield
+        return
+    with _start_lock, tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
         try:
             yield
@@ -78,7 +82,8 @@ def _without_notices() -> Iterator[None]:
             os.close(stderr)
             held_back.seek(0)
             lines = [line for line in held_back if not line.startswith(_NOTICES)]
-            os.write(2, b"".join(lines))
+            with contextlib.suppress(OSError):  # the reader of stderr may be gone
+                os.write(2, b"".join(lines))
 
 
 def _prepare(tf: Any) -> None:

@@ -59,6 +59,17 @@ def test_the_import_hides_notices_only(monkeypatch, capfd):
     assert capfd.readouterr().err == "E0000 cuda.cc:52] failed\nI0000 later\n"
 
 
+def test_the_import_works_without_stderr(monkeypatch):
+    def closed(descriptor: int) -> int:
+        raise OSError("Bad file descriptor")
+
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    monkeypatch.setattr(os, "dup", closed)
+    with placement._without_notices():
+        pass
+
+
 def test_the_warning_comes_once(caplog):
     placement.warn_that_onnx_stands_in.cache_clear()
     with caplog.at_level(logging.WARNING):
