@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from spacy.util import fix_random_seed
 from spacy.vocab import Vocab
@@ -59,6 +59,42 @@ def make_doc(vocab: Vocab, sentence: str) -> Doc:
     """
     tokens = [token.partition("/") for token in sentence.split()]
     return Doc(vocab, words=[t[0] for t in tokens], ents=[t[2] or "O" for t in tokens])
+
+
+def annotated_doc(vocab: Vocab) -> Doc:
+    """A Doc with annotation of every kind, and unknown spaces."""
+    doc = Doc(
+        vocab,
+        words=["Anna", "said", "al-Qaida", "left", ".", "They", "did", "n't", "."],
+        tags=["NNP", "VBD", "NNP", "VBD", ".", "PRP", "VBD", "RB", "."],
+        morphs=["Number=Sing", "", "Number=Sing", "", "", "", "", "", ""],
+        lemmas=["Anna", "say", "al-Qaida", "leave", ".", "they", "do", "not", "."],
+        heads=[1, 1, 3, 1, 1, 6, 6, 6, 6],
+        deps=["nsubj", "ROOT", "nsubj", "ccomp", "punct", "nsubj", "ROOT", "neg", "punct"],
+        ents=["O", "O", "B-org", "O", "", "O", "O", "O", "O"],
+    )
+    doc.set_ents([Span(doc, 0, 1, "per", kb_id="Q1", span_id="a")], default="unmodified")
+    doc.cats = {"news": 1.0, "sport": 0.0}
+    claim = Span(doc, 2, 4, "claim", span_id="c")
+    doc.spans["claims"] = SpanGroup(doc, attrs={"by": "x"}, spans=[claim])
+    doc.user_data["source"] = "wire"
+    doc.user_data["._.", "negated", doc[7].idx, None] = True
+    return doc
+
+
+def annotation(doc: Doc) -> dict[str, Any]:
+    """The annotation of a Doc that doesn't depend on its words and spaces."""
+    names = ["TAG", "POS", "MORPH", "LEMMA", "HEAD", "DEP", "SENT_START"]
+    names += ["ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID"]
+    return {
+        "tokens": doc.to_array(names).tolist(),
+        "annotated": [name for name in names if doc.has_annotation(name)],
+        "spans": {
+            key: (group.attrs, [(s.start, s.end, s.label_, s.kb_id_, s.id_) for s in group])
+            for key, group in doc.spans.items()
+        },
+        "cats": doc.cats,
+    }
 
 
 TOK2VEC: dict[str, Any] = {

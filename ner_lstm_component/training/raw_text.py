@@ -16,13 +16,11 @@ from itertools import zip_longest
 from typing import Any
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..errors import naming
-
-_ANNOTATION = ["NORM", "TAG", "POS", "MORPH", "LEMMA", "HEAD", "DEP", "SENT_START"]
-_ANNOTATION += ["ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID"]
+from .copying import copy_doc
 
 # Treebanks split these from the word before; the detokenizer joins only some of them.
 _CLITICS = frozenset(["n't", "'s", "'re", "'ve", "'ll", "'m", "'d"])
@@ -55,27 +53,7 @@ def with_spaces(doc: Doc) -> Doc:
     if not doc.has_unknown_spaces:
         return doc
     words = [token.text for token in doc]
-    result = Doc(doc.vocab, words=words, spaces=spaces_in_print(words, doc.vocab.lang))
-    if words:
-        result.from_array(_ANNOTATION, doc.to_array(_ANNOTATION))
-    for key, group in doc.spans.items():
-        spans = [Span(result, s.start, s.end, s.label, kb_id=s.kb_id, span_id=s.id) for s in group]
-        result.spans[key] = SpanGroup(result, name=group.name, attrs=group.attrs, spans=spans)
-    result.cats = dict(doc.cats)
-    result.user_data.update(_user_data(doc, result))
-    return result
-
-
-def _user_data(doc: Doc, result: Doc) -> Iterator[tuple[Any, Any]]:
-    """Copy ``doc.user_data``, and convert the character offsets of extension attributes."""
-    starts = {old.idx: new.idx for old, new in zip(doc, result, strict=True)}
-    ends = {old.idx + len(old): new.idx + len(new) for old, new in zip(doc, result, strict=True)}
-    for key, value in doc.user_data.items():
-        if isinstance(key, tuple) and len(key) == 4 and key[0] == "._.":
-            _, name, start, end = key
-            yield ("._.", name, starts.get(start), ends.get(end)), value
-        else:
-            yield key, value
+    return copy_doc(doc, words, spaces_in_print(words, doc.vocab.lang))
 
 
 def spaces_in_print(words: Sequence[str], lang: str) -> list[bool]:
