@@ -40,9 +40,9 @@ from .decoding.iob2 import ENT_BEGIN, ENT_IN, entity_arrays, entity_spans, tag_n
 from .errors import check_finite, naming_batch
 from .features.ngram_tags import lexicon_of
 from .gold import Gold
-from .network.architectures import Annotated, load_weights
+from .network.architectures import Annotated, load_weights, reader_of
 from .tensorflow_wrapper import gradient_sum, runtimes, set_runtime
-from .text.sentences import split
+from .text.sentences import Text, split
 
 logger = logging.getLogger(__name__)
 
@@ -344,11 +344,11 @@ class LSTMEntityRecognizer(TrainablePipe):
             for ent in doc.ents
         ]
         spans = np.array(ents, np.int64).reshape(-1, 3)
-        # The sentences of an entity's first and last token.
-        sentences = np.searchsorted(
-            np.cumsum(potentials.lengths), spans[:, :2] - [0, 1], side="right"
-        )
+        words = potentials.word_offsets(spans[:, :2])
+        # The sentences of an entity's first and last word.
+        sentences = np.searchsorted(np.cumsum(potentials.lengths), words - [0, 1], side="right")
         scored = (spans[:, 2] >= 0) & (sentences[:, 0] == sentences[:, 1])
+        scored &= words[:, 0] < words[:, 1]
         found = crf.marginals(
             potentials, spans[scored], temperature=self.temperature, with_tags=True
         )
@@ -436,17 +436,21 @@ class LSTMEntityRecognizer(TrainablePipe):
         self._keep_network_settings()
 
     def _learn_lexicon(self, get_examples: Callable[[], Iterable[Example]]) -> None:
-        """Count n-grams and collect part-of-speech tags if the network uses them."""
+        """Learn known words, count n-grams and collect tags, as far as the network uses them."""
+        if "known_words" in self.model.attrs:
+            learned = self.model.attrs["reader"].learn(minibatch(get_examples(), _COUNTED_AT_ONCE))
+            self.model.attrs["known_words"] = list(learned)
         lexicon = self.model.maybe_get_ref("lexicon")
         learns_pos = getattr(self.model.attrs.get("settings"), "pos_weight", 0) > 0
         pos: set[str] = set()
 
-        def batches() -> Iterator[tuple[list[Doc], NDArray[np.int64]]]:
+        def batches() -> Iterator[tuple[Text, NDArray[np.int64]]]:
             for examples in minibatch(get_examples(), _COUNTED_AT_ONCE):
                 for example in examples:
                     tags = np.unique(example.reference.to_array(TAG))
                     pos.update(example.reference.vocab.strings[tag] for tag in tags if tag)
-                yield [example.predicted for example in examples], Gold(examples).tags(self.labels)
+                gold = Gold(examples, reader_of(self.model))
+                yield gold.text, gold.tags(self.labels)
 
         if lexicon is not None:
             lexicon_of(lexicon).learn(batches(), len(self.tags))
@@ -500,19 +504,19 @@ class LSTMEntityRecognizer(TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "LSTMEntityRecognizer.get_loss")
         annotated, scale = self._annotated(examples)
-        loss, *gradients = crf.negative_log_likelihood(*scores, annotated.allowed)
+        loss, *gradients = crf.negative_log_likelihood(scores, annotated.allowed)
         with naming_batch([eg.reference for eg in examples], self.name):
             check_finite("the loss", loss)
             check_finite("the gradient", float(sum(gradient.sum() for gradient in gradients)))
         emissions, transitions = (gradient * np.float32(scale) for gradient in gradients)
-        return loss * scale, Potentials(emissions, transitions, scores.lengths)
+        return loss * scale, scores._replace(emissions=emissions, transitions=transitions)
 
     def _annotated(self, examples: Sequence[Example]) -> tuple[Annotated, float]:
         """Return the annotation of a batch, and the weight of an annotated Doc in the loss."""
-        gold = Gold(examples)
+        gold = Gold(examples, reader_of(self.model))
         allowed = gold.allowed_tags(self.labels)
         pos = gold.pos(self.cfg["pos"]) if self.cfg.get("pos") else None
-        by_doc = split(allowed, _lengths(gold.text.docs))
+        by_doc = split(allowed, gold.text.doc_lengths)
         return Annotated(gold.text, allowed, pos), 1 / max(1, sum(not one.all() for one in by_doc))
 
 

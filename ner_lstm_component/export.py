@@ -21,7 +21,7 @@ from thinc.api import Model
 
 from .component import LSTMEntityRecognizer
 from .decoding import crf
-from .text.sentences import read_docs
+from .network.architectures import reader_of
 
 KERAS, H5, ONNX = "model.keras", "ner_lstm.h5", "ner_lstm.onnx"
 TRANSITIONS, SETTINGS, SAMPLE = "transitions.npy", "network.json", "sample.npz"
@@ -143,11 +143,13 @@ def _sample(
     component: LSTMEntityRecognizer, docs: Sequence[Doc], potentials: crf.Potentials
 ) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.int64]]:
     """Return the right-padded features, mask and tags of Docs; the padding of tags is -1."""
-    lengths = np.array([len(doc) for doc in docs])
+    text = reader_of(component.model)(docs)
+    lengths = np.array(text.doc_lengths)
     mask = np.arange(lengths.max()) < lengths[:, None]
-    features = component.model.layers[0].predict(read_docs(docs))
+    features = component.model.layers[0].predict(text)
     padded = np.zeros((*mask.shape, features.shape[1]), features.dtype)
     padded[mask] = features
     tags = np.full(mask.shape, -1)
-    tags[mask] = crf.viterbi(*potentials)
+    of_tokens = crf.viterbi(*potentials)
+    tags[mask] = of_tokens if text.is_word is None else of_tokens[text.is_word]
     return padded, mask, tags

@@ -25,7 +25,7 @@ from thinc.api import Adam
 from ner_lstm_component.component import DEFAULT_CONFIG, LSTMEntityRecognizer
 from ner_lstm_component.decoding import crf
 from ner_lstm_component.features.ngram_tags import lexicon_of
-from ner_lstm_component.text.sentences import read_docs
+from ner_lstm_component.text.sentences import Reader
 
 TRAIN = [
     ("Who is Shaka Khan?", [(7, 17, "PERSON")]),
@@ -895,12 +895,12 @@ def test_parts_of_speech_are_learnt_where_the_data_has_them(small):
 def ids_in_lexicon(nlp, text):
     """The ids of the words themselves, two each."""
     lexicon = lexicon_of(nlp.get_pipe("ner_lstm").model.get_ref("lexicon"))
-    return lexicon.ids(read_docs([nlp.make_doc(text)]))[:, :2]
+    return lexicon.ids(Reader()([nlp.make_doc(text)]))[:, :2]
 
 
 def features_of(nlp, examples, is_train):
     docs = [Doc(nlp.vocab, words=[t.text for t in eg.predicted]) for eg in examples]
-    return nlp.get_pipe("ner_lstm").model.layers[0](read_docs(docs), is_train=is_train)[0]
+    return nlp.get_pipe("ner_lstm").model.layers[0](Reader()(docs), is_train=is_train)[0]
 
 
 def test_in_training_an_example_does_not_see_its_own_tags(initialized, tmp_path):

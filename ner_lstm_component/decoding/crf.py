@@ -29,14 +29,24 @@ _DISALLOWED = -1e4
 class Potentials(NamedTuple):
     """The network's scores for some Docs, or the gradient of a loss with respect to them.
 
+    Tokens that are not words, such as white space, are not part of the sequences. Their tag is O.
+
     :param emissions: *Shape:* ``(n_tokens, n_tags)``
     :param transitions: *Shape:* ``(n_tags + 1, n_tags + 1)``
-    :param lengths: lengths of the sequences. *Shape:* ``(n_sequences,)``
+    :param lengths: lengths of the sequences in words. *Shape:* ``(n_sequences,)``
+    :param is_word: which tokens are words, or None if all are. *Shape:* ``(n_tokens,)``
     """
 
     emissions: NDArray[np.float32]
     transitions: NDArray[np.float32]
     lengths: NDArray[np.int64]
+    is_word: NDArray[np.bool_] | None = None
+
+    def word_offsets(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Convert offsets of tokens to offsets of words; a blank has that of the next word."""
+        if self.is_word is None:
+            return tokens
+        return np.cumsum(np.append(0, self.is_word))[tokens]
 
 
 class Marginals(NamedTuple):
@@ -77,15 +87,18 @@ def viterbi(
     emissions: NDArray[np.float32],
     transitions: NDArray[np.float32],
     lengths: NDArray[np.int64],
+    is_word: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Find the best tag sequences (Viterbi, 1967; Rabiner, 1989, III.B).
 
-    Ties are broken in favour of the first tag, beginning at the end of a sequence.
+    Ties are broken in favour of the first tag, beginning at the end of a sequence. The arguments
+    are those of :class:`Potentials`; each sequence has at least one word.
 
-    :param lengths: lengths of the sequences, each at least 1.
     :return: the tags. *Shape:* ``(n_tokens,)``
     """
-    return kernels.viterbi(_float32(emissions), _float32(transitions), _int64(lengths))
+    of_words = emissions if is_word is None else emissions[is_word]
+    tags = kernels.viterbi(_float32(of_words), _float32(transitions), _int64(lengths))
+    return _by_token(tags, is_word)
 
 
 def marginals(
@@ -101,34 +114,39 @@ def marginals(
     forward-backward algorithm computes it (Rabiner, 1989, III.A).
 
     :param spans: the first token, end (one past the last token) and label of each span, which must
-        not cross sequences. *Shape:* ``(n_spans, 3)``
+        contain a word, and not cross sequences. *Shape:* ``(n_spans, 3)``
     :param temperature: the number by which all scores are divided.
     :param with_tags: whether to return the probabilities of tags too.
     """
-    emissions, transitions, lengths = potentials
-    arrays = _float32(emissions), _float32(transitions), _int64(lengths)
+    emissions, transitions, lengths, is_word = potentials
+    of_words = emissions if is_word is None else emissions[is_word]
+    arrays = _float32(of_words), _float32(transitions), _int64(lengths)
     order = np.argsort(spans[:, 0], kind="stable")
-    ordered, tags = kernels.marginals(*arrays, _int64(spans[order]), with_tags, temperature)
+    ordered = _int64(spans[order])
+    if is_word is not None:
+        ordered[:, :2] = potentials.word_offsets(ordered[:, :2])
+    found, tags = kernels.marginals(*arrays, ordered, with_tags, temperature)
     of_spans = np.empty(len(spans))
-    of_spans[order] = ordered
+    of_spans[order] = found
+    if tags is not None and is_word is not None:
+        tags = _by_token(tags, is_word)
+        tags[~is_word, 0] = 1
     return Marginals(of_spans, tags)
 
 
-def negative_log_likelihood(
-    emissions: NDArray[np.float32],
-    transitions: NDArray[np.float32],
-    lengths: NDArray[np.int64],
-    allowed: NDArray[np.bool_],
-) -> LossAndGradient:
+def negative_log_likelihood(potentials: Potentials, allowed: NDArray[np.bool_]) -> LossAndGradient:
     """Compute the negative log-likelihood of an annotation, which may be partial.
 
     The likelihood is the share of the tag sequences that agree with the annotation, summed over
     the tags of unannotated tokens (Tsuboi et al., 2008). The gradient is the difference between
     the expected counts in all sequences and in those that agree.
 
-    :param allowed: which tags the annotation allows for each token: a single tag if the token is
-        annotated, otherwise all. *Shape:* ``(n_tokens, n_tags)``
+    :param allowed: which tags the annotation allows for each word: a single tag if the word is
+        annotated, otherwise all. *Shape:* ``(n_words, n_tags)``
     """
+    emissions, transitions, lengths, is_word = potentials
+    if is_word is not None:
+        emissions = emissions[is_word]
     lengths = _int64(lengths)[np.asarray(lengths) > 0]
     scores, matrix = emissions.astype(np.float64), transitions.astype(np.float64)
     free = _expectations(scores, matrix, lengths)
@@ -137,7 +155,9 @@ def negative_log_likelihood(
         clamped = _expectations(np.where(allowed, scores, _DISALLOWED), matrix, lengths)
     log_partition, d_emissions, d_transitions = (x - y for x, y in zip(free, clamped, strict=True))
     return LossAndGradient(
-        float(log_partition.sum()), _float32(d_emissions), _float32(d_transitions)
+        float(log_partition.sum()),
+        _by_token(_float32(d_emissions), is_word),
+        _float32(d_transitions),
     )
 
 
@@ -159,6 +179,15 @@ def _expectations(
     pairs = alpha[inner - 1, :, None] + transitions[:-1, :-1] + following[:, None, :]
     counts[:-1, :-1] = np.exp(pairs).sum(axis=0)
     return log_partition, tags, counts
+
+
+def _by_token(of_words: NDArray, is_word: NDArray[np.bool_] | None) -> NDArray:
+    """Insert a zero, or a row of zeros, for each token that is not a word."""
+    if is_word is None:
+        return of_words
+    result = np.zeros((len(is_word), *of_words.shape[1:]), of_words.dtype)
+    result[is_word] = of_words
+    return result
 
 
 def _float32(array: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -17,7 +17,8 @@ class Prediction(NamedTuple):
     """The predicted tags of a Doc.
 
     :param tags: the numbers of the best IOB2 tags (see `iob2.tag_names`), without the entities
-        below the threshold. *Shape:* ``(n_tokens,)``
+        below the threshold. White space has the tag O, also within an entity.
+        *Shape:* ``(n_tokens,)``
     :param confidence: the probability of each entity, or None if it was not requested.
         *Shape:* ``(n_entities,)``
     """
@@ -34,9 +35,13 @@ class Analysis(NamedTuple):
 
 
 def forbid_entities(potentials: crf.Potentials, tokens: NDArray[np.bool_]) -> crf.Potentials:
-    """Constrain some tokens to the tag ``O``."""
+    """Constrain some tokens to the tag ``O``. No entity contains them, even if they are blank."""
     emissions = potentials.emissions.copy()
     emissions[tokens, 1:] = crf.FORBIDDEN
+    if potentials.is_word is not None:
+        words = np.flatnonzero(potentials.is_word)
+        following = np.searchsorted(words, np.flatnonzero(tokens & ~potentials.is_word))
+        emissions[words[following[following < len(words)]], 2::2] = crf.FORBIDDEN
     return potentials._replace(emissions=emissions)
 
 

@@ -71,6 +71,15 @@ def begin_entity(columns: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where((columns > 0) & (columns % 2 == 0), columns - 1, columns)
 
 
+def without(columns: NDArray[np.int64], kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Remove the tags of some tokens. An entity whose first token is removed begins at the next."""
+    columns = columns.copy()
+    for token in np.flatnonzero(~kept[:-1]).tolist():
+        if columns[token] > 0 and columns[token] % 2 and columns[token + 1] == columns[token] + 1:
+            columns[token + 1] -= 1
+    return columns[kept]
+
+
 def tags_of_entities(
     iob: NDArray[np.uint64], types: NDArray[np.uint64], label_hashes: Sequence[int]
 ) -> NDArray[np.int64]:
@@ -90,8 +99,23 @@ def tags_of_entities(
 
 
 def entity_arrays(tag_ids: NDArray[np.integer], label_hashes: Iterable[int]) -> NDArray[np.uint64]:
-    """Convert tag numbers to ENT_IOB and ENT_TYPE. *Shape:* ``(n_tokens, 2)``."""
-    return _entity_table(tuple(label_hashes))[tag_ids]
+    """Convert tag numbers to ENT_IOB and ENT_TYPE. *Shape:* ``(n_tokens, 2)``.
+
+    The tokens between the words of an entity, whose tag is O, are in the entity.
+    """
+    return _entity_table(tuple(label_hashes))[_fill(tag_ids)]
+
+
+def _fill(tag_ids: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Continue each entity up to its last ``I-``."""
+    continues = (tag_ids[1:] > 0) & (tag_ids[1:] % 2 == 0)
+    if not (continues & (tag_ids[:-1] == 0)).any():
+        return tag_ids
+    filled = np.zeros_like(tag_ids)
+    for start, end, label in entity_spans(tag_ids):
+        filled[start:end] = 2 * label + 2
+        filled[start] -= 1
+    return filled
 
 
 @lru_cache(maxsize=8)
@@ -104,6 +128,8 @@ def _entity_table(label_hashes: tuple[int, ...]) -> NDArray[np.uint64]:
 
 def entity_spans(tag_ids: NDArray[np.integer]) -> NDArray[np.int64]:
     """Find the entities of valid IOB2 tags, of one sequence or of several.
+
+    White space has the tag O, also within an entity, which ends after its last word.
 
     :return: the first token, end (one past the last token) and label of each entity, in order.
         *Shape:* ``(n_entities, 3)``

@@ -13,14 +13,14 @@ were loaded, cut, merged or augmented.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import ORTH
 from spacy.strings import get_string_id
-from spacy.tokens import Doc
+
+from ..text.sentences import Text
 
 FOLDS = 10
 
@@ -87,17 +87,17 @@ def _inflate(data: bytes, size: int) -> bytes:
     return inflated
 
 
-def assigned_folds(docs: Sequence[Doc]) -> NDArray[np.int64]:
-    """Assign documents to folds by a hash of their text without white space.
+def assigned_folds(text: Text) -> NDArray[np.int64]:
+    """Assign documents to folds by a hash of their text without white space and case.
 
-    :return: the fold of each token's document. *Shape:* ``(n_tokens,)``
+    :return: the fold of each word's document. *Shape:* ``(n_words,)``
     """
     folds = []
-    for doc in docs:
+    for doc in text.docs:
         strings = doc.vocab.strings  # doc.text would create a Token of each word.
         words = "".join([strings[orth] for orth in doc.to_array(ORTH).tolist()])
-        folds.append(get_string_id("".join(words.split())) % FOLDS)
-    return np.repeat(np.array(folds, np.int64), [len(doc) for doc in docs])
+        folds.append(get_string_id("".join(words.lower().split())) % FOLDS)
+    return np.repeat(np.array(folds, np.int64), text.doc_lengths)
 
 
 def vote_folds(

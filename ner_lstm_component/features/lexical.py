@@ -22,18 +22,24 @@ from thinc.api import Model
 
 from ..kernels import RowIndex, feature_ids
 from ..text.sentences import Text
+from ..text.truecase import in_case
+from ..text.words import normal_form
 
 HASHES = 2
 # Maximum number of words whose ids are cached.
 _CACHE_SIZE = 100_000
 
 
-def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[Text, NDArray[np.int32]]:
+def LexicalFeatures(
+    names: Sequence[str], rows: Sequence[int], normalize: bool = False
+) -> Model[Text, NDArray[np.int32]]:
     """Create the Thinc layer that computes the lexical features of words.
 
     :param names: features: ``ORTH``, ``LOWER``, ``SHAPE``, or ``PREFIXn``, ``SUFFIXn`` for the
-        first or last *n* characters.
+        first or last *n* characters, and ``LOWER_PREFIXn``, ``LOWER_SUFFIXn`` for those of the
+        lower-cased word.
     :param rows: number of rows of the embedding table for each feature.
+    :param normalize: whether to use the words' normal forms, from `words.normal_form`.
     :return: a layer that returns ids below ``sum(rows)``, with a feature's ids next to each other.
         *Shape:* ``(n_tokens, len(names) * HASHES)``
     :raises ValueError: if a feature is unknown, or the lists do not match.
@@ -41,7 +47,7 @@ def LexicalFeatures(names: Sequence[str], rows: Sequence[int]) -> Model[Text, ND
     return Model(
         "lexical_features",
         _forward,
-        attrs={"table": FeatureTable(names, rows)},
+        attrs={"table": FeatureTable(names, rows, normalize)},
         dims={"nO": len(names) * HASHES},
     )
 
@@ -74,19 +80,21 @@ def _parse_feature(name: str) -> tuple[str, int]:
     """Return a feature's form and its number of characters, as `kernels.feature_ids` takes them."""
     if name in _FORMS:
         return name, 0
-    affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
+    affix = re.fullmatch(r"(LOWER_)?(PREFIX|SUFFIX)([1-9])", name)
     if affix is None:
         raise ValueError(
             "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, or PREFIXn, "
-            f"SUFFIXn with n from 1 to 9. Received: {name!r}"
+            "SUFFIXn, LOWER_PREFIXn, LOWER_SUFFIXn with n from 1 to 9. Received: "
+            f"{name!r}"
         )
-    return "ORTH", int(affix[2]) if affix[1] == "PREFIX" else -int(affix[2])
+    length = int(affix[3])
+    return "LOWER" if affix[1] else "ORTH", length if affix[2] == "PREFIX" else -length
 
 
 class FeatureTable:
     """A function that computes the ids of words and caches them; a full cache is cleared."""
 
-    def __init__(self, names: Sequence[str], rows: Sequence[int]) -> None:
+    def __init__(self, names: Sequence[str], rows: Sequence[int], normalize: bool = False) -> None:
         if len(names) != len(rows) or not names or min(rows) < 1:
             raise ValueError(
                 "'features' and 'rows' must be lists of the same length, with at least one feature "
@@ -94,6 +102,7 @@ class FeatureTable:
             )
         self.names = tuple(names)
         self.rows = tuple(rows)
+        self.normalize = normalize
         self.n_rows = np.int32(sum(rows))
         features = [_parse_feature(name) for name in names]
         forms = list(dict.fromkeys(form for form, _ in features))
@@ -110,10 +119,10 @@ class FeatureTable:
         self._known = np.empty((1024, len(self.names) * HASHES), np.int32)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"names": self.names, "rows": self.rows}
+        return {"names": self.names, "rows": self.rows, "normalize": self.normalize}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["names"], state["rows"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
     def __call__(self, text: Text) -> NDArray[np.int32]:
         """Compute the ids of all words. *Shape:* ``(n_tokens, len(names) * HASHES)``."""
@@ -127,15 +136,17 @@ class FeatureTable:
                 raise
 
     def _look_up(self, text: Text) -> NDArray[np.int32]:
-        orths = text.orths
         if len(self._index) > _CACHE_SIZE:
             self._index.clear()
         n_known = len(self._index)
-        numbers, new = self._index.add(orths.view(np.int32).reshape(-1, 2))
+        numbers, new = self._index.add(text.forms.view(np.int32).reshape(-1, 2))
         if new:
             while len(self._known) < len(self._index):
                 self._known = np.concatenate([self._known, np.empty_like(self._known)])
-            words = words_of(orths[new].tolist(), text.docs)
+            words = words_of(text.orths[new].tolist(), text.docs)
+            if self.normalize:
+                cases = text.cases[new].tolist()
+                words = list(map(in_case, map(normal_form, words), cases))
             forms = [[form(word) for word in words] for form in self._forms]
             ids = feature_ids(forms, self._labels, self._features)
             self._known[n_known : n_known + len(new)] = ids

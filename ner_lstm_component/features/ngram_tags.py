@@ -20,11 +20,10 @@ from typing import Any
 import numpy as np
 import srsly
 from numpy.typing import NDArray
-from spacy.tokens import Doc
 from thinc.api import Model, Shim
 
 from ..kernels import NgramTable
-from ..text.sentences import Text, read_docs
+from ..text.sentences import Text
 from .held_out import FOLDS, HeldOutLevels, assigned_folds, vote_folds
 from .lexical import no_gradient
 
@@ -116,20 +115,18 @@ class TagLexicon(Shim):
 
     # -- learning
 
-    def learn(
-        self, batches: Iterable[tuple[Sequence[Doc], NDArray[np.int64]]], n_tags: int
-    ) -> None:
+    def learn(self, batches: Iterable[tuple[Text, NDArray[np.int64]]], n_tags: int) -> None:
         """Replace the counts with counts of annotated Docs.
 
-        :param batches: Docs, and the tag number of each token, or -1 if the tag is unknown.
+        :param batches: Docs, and the tag number of each word, or -1 if the tag is unknown.
         """
         keys = [np.zeros((0, len(self.ngrams)), np.uint32)]
         tags, folds = [np.zeros(0, np.int16)], [np.zeros(0, np.int8)]
-        for docs, columns in batches:
+        for text, columns in batches:
             known = columns >= 0
-            keys.append(self._keys(read_docs(docs))[known])
+            keys.append(self._keys(text)[known])
             tags.append(columns[known].astype(np.int16))
-            folds.append(assigned_folds(docs)[known].astype(np.int8))
+            folds.append(assigned_folds(text)[known].astype(np.int8))
         ngrams, row = np.unique(np.concatenate(keys).T, return_inverse=True)
         row = row.reshape(-1)
         column, fold = (np.tile(np.concatenate(x), len(self.ngrams)) for x in (tags, folds))
@@ -162,7 +159,7 @@ class TagLexicon(Shim):
         low, high = (
             self._fold_table.ids(keys).reshape(len(keys), len(self.ngrams), 2).transpose(2, 0, 1)
         )
-        fold = vote_folds(low | high << 8, text.lengths, assigned_folds(text.docs))
+        fold = vote_folds(low | high << 8, text.lengths, assigned_folds(text))
         ids = np.empty((len(keys), self._first_rows.size), np.int32)
         for k in np.unique(fold):
             own = fold == k
@@ -196,7 +193,7 @@ class TagLexicon(Shim):
 
     def _keys(self, text: Text) -> NDArray[np.uint32]:
         """Hash the tokens' n-grams. *Shape:* ``(n_tokens, len(ngrams))``."""
-        return self._table.keys(text.orths, text.lengths)
+        return self._table.keys(text.forms, text.lengths)
 
     # -- the interface of a shim
 

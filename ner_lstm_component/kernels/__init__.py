@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from .numpy_kernels import Case as Case
 from .numpy_kernels import (
     NgramTable,
     RowIndex,
     entity_spans,
     feature_ids,
+    find_sentences,
     marginals,
-    sentence_lengths,
     viterbi,
 )
+from .numpy_kernels import WordClass as WordClass
 
 EmbeddedProduct: Any = None
 adam: Any = None
@@ -39,4 +41,4 @@ if not TYPE_CHECKING:  # because the Cython modules have no types
         feature_ids = lexical.feature_ids
         NgramTable = ngrams.NgramTable
         adam = optimizer.adam
-        sentence_lengths = sentences.sentence_lengths
+        find_sentences = sentences.find_sentences

@@ -267,16 +267,16 @@ cdef double span_probability(
 
 
 def entity_spans(const int64_t[::1] tags):
-    cdef Py_ssize_t n_spans = 0, k = 0, token, end
+    cdef Py_ssize_t n_spans = 0, token, k
     for token in range(tags.shape[0]):
         n_spans += tags[token] & 1
     found = np.empty((n_spans, 3), np.int64)
     cdef int64_t[:, ::1] spans = found
+    k = -1
     for token in range(tags.shape[0]):
         if tags[token] & 1:
-            end = token + 1
-            while end < tags.shape[0] and tags[end] > 0 and not tags[end] & 1:
-                end += 1
-            spans[k, 0], spans[k, 1], spans[k, 2] = token, end, tags[token] >> 1
             k += 1
+            spans[k, 0], spans[k, 2] = token, tags[token] >> 1
+        if tags[token] > 0 and k >= 0:
+            spans[k, 1] = token + 1
     return found

@@ -5,7 +5,8 @@ Arrays must be C-contiguous and of the annotated types.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from enum import IntEnum, IntFlag, auto
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,42 +24,221 @@ _BLOCK_TOKENS = 16_384
 _SMALLEST = 1e-200
 
 
-def sentence_lengths(
-    attributes: Hashes, doc_lengths: Ints, terminators: Hashes, opening: Hashes, quote: int
-) -> Ints:
-    """Find sentences by their annotation or their punctuation, like `sentences.read_docs`.
+class WordClass(IntFlag):
+    """What a word is for finding sentences; a word may belong to several classes."""
 
-    :param attributes: ORTH, IS_PUNCT, IS_LOWER and SENT_START. *Shape:* ``(n_tokens, 4)``
-    :param terminators: ORTH of the marks that end a sentence, in ascending order.
-    :param opening: ORTH of opening brackets and quotes, in ascending order.
-    :param quote: ORTH of the straight quote.
+    BLANK = auto()  #: white space, or invisible characters alone; the other classes are of words
+    NEWLINE = auto()  #: a blank with one line break
+    EMPTY_LINE = auto()  #: a blank with more
+    LOWER = auto()  #: in lower case
+    CLOSING = auto()  #: punctuation that does not open a quotation or a bracket
+    QUOTE = auto()  #: a straight quote, which opens or closes
+    TERMINATOR = auto()  #: a mark that ends sentences
+    CAPITAL = auto()  #: begins with a capital
+    STARTER = auto()  #: a capitalized stop word, which usually begins a sentence
+    TITLE = auto()  #: an abbreviated title without the stop, such as "Sgt"
+    ABBREVIATED = auto()  #: ends in a stop, such as "U.S."
+    MARK = auto()  #: formatting, such as "**"
+    HEADING = auto()  #: formatting before a heading, such as "##"
+    SEPARATOR = auto()  #: formatting between sentences, such as "|" or "<p>"
+    BULLET = auto()  #: a bullet of a list item, at the start of a line
+    NUMBER = auto()  #: a number or letter that may number a list item
+    QUOTED_LINE = auto()  #: ">" before quoted lines
+    STOP = auto()  #: a full stop, or a number of a list item with a stop
+    COLON = auto()
+    OPENING_BRACKET = auto()
+    CLOSING_BRACKET = auto()
+
+
+class Case(IntEnum):
+    """The case of a word's letters."""
+
+    NONE = 0  #: no letters with case, or a single capital
+    SHORT_LOWER = auto()  #: lower case, up to three characters
+    LOWER = auto()
+    TITLE = auto()  #: a capital, then lower case
+    UPPER = auto()
+    MIXED = auto()
+
+
+class _State(IntEnum):
+    """Whether a sentence may end after a word, or only before a word that usually begins one."""
+
+    GOES_ON = auto()
+    ENDS = auto()
+    MAY_END = auto()
+
+
+# The number of words that show a sentence's case.
+_CASED_WORDS = 3
+# The maximum number of words of a key, as in "Date of birth: 1 May".
+_KEY_WORDS = 3
+
+
+def find_sentences(
+    classes: NDArray[np.uint32],
+    cases: NDArray[np.uint8],
+    orths: Hashes,
+    attributes: Hashes,
+    doc_lengths: Ints,
+    abbreviations: Hashes,
+) -> tuple[Ints, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Find the words and sentences of Docs, like `sentences.Reader`.
+
+    :param classes: the `WordClass` of each token. *Shape:* ``(n_tokens,)``
+    :param cases: the `Case` of each token. *Shape:* ``(n_tokens,)``
+    :param orths: the hash of each token. *Shape:* ``(n_tokens,)``
+    :param attributes: SENT_START, and whether a space follows. *Shape:* ``(n_tokens, 2)``
+    :param abbreviations: hashes of words that a stop does not end a sentence after, in ascending
+        order.
+    :return: the number of words of each sentence, which tokens are words, and which sentences
+        have all their words in lower case, capitals or title case.
     """
     starts: list[int] = []
-    first = 0
+    is_word = np.zeros(len(classes), bool)
+    first = n_words = 0
     for length in doc_lengths.tolist():
-        orths, is_punct, is_lower, sent_start = attributes[first : first + length].T
-        boundaries = np.flatnonzero(sent_start[1:]) + 1
-        ends = [0] if length else []
-        if len(boundaries):
-            ends += boundaries[sent_start[boundaries] == 1].tolist()
-        else:
-            marks = np.flatnonzero(is_punct)
-            is_terminator, is_opening = (
-                np.isin(orths[marks], wanted).tolist() for wanted in (terminators, opening)
-            )
-            is_quoted = False
-            for k, mark in enumerate(marks.tolist()):
-                is_quote = orths[mark] == quote
-                closes = is_quoted if is_quote else not is_opening[k]
-                if len(ends) > 1 and ends[-1] == mark and closes:
-                    ends[-1] = mark + 1
-                elif is_terminator[k]:
-                    ends.append(mark + 1)
-                is_quoted ^= is_quote
-            ends[1:] = [end for end in ends[1:] if end < length and not is_lower[end]]
-        starts += [first + end for end in ends]
+        own = slice(first, first + length)
+        lines = _Lines(classes[own].tolist(), attributes[own, 1].tolist())
+        known = np.isin(orths[own], abbreviations).tolist()
+        for token, begins in lines.words(attributes[own, 0].tolist(), known):
+            is_word[first + token] = True
+            if begins:
+                starts.append(n_words)
+            n_words += 1
         first += length
-    return np.diff(np.array([*starts, first])).astype(np.int64)
+    bounds = np.array([*starts, n_words], np.int64)
+    by_sentence = np.split(cases[is_word], bounds[1:-1]) if starts else []
+    counts = [np.bincount(found, minlength=len(Case)).tolist() for found in by_sentence]
+    return np.diff(bounds), is_word, np.array(list(map(_has_one_case, counts)), bool)
+
+
+def _has_one_case(counts: list[int]) -> bool:
+    _, n_short, n_lower, n_title, n_upper, n_mixed = counts
+    if n_title + n_upper + n_mixed == 0:
+        return n_short + n_lower >= _CASED_WORDS
+    if n_short + n_lower + n_title + n_mixed == 0:
+        return n_upper >= _CASED_WORDS
+    return n_title >= _CASED_WORDS and n_lower == 0
+
+
+class _Lines:
+    """The tokens of a Doc, in lines."""
+
+    def __init__(self, classes: list[int], spaces: list[int]) -> None:
+        self.classes = [WordClass(found) for found in classes]
+        self.spaces = spaces
+
+    def words(self, sent_start: list[int], known: list[bool]) -> Iterator[tuple[int, bool]]:
+        """Yield each word, and whether it begins a sentence.
+
+        :param known: which tokens are abbreviations.
+        """
+        is_annotated = any(sent_start[1:])
+        begins, newlines, state = True, 2, _State.GOES_ON
+        is_quoted = is_heading = is_listed = after_colon = False
+        is_quoted_line = was_quoted_line = False
+        marker_end = key_end = 0
+        for token, found in enumerate(self.classes):
+            begins |= is_annotated and sent_start[token] == 1
+            if found & WordClass.BLANK:
+                if found & WordClass.NEWLINE:
+                    if newlines == 0:
+                        was_quoted_line, is_quoted_line = is_quoted_line, False
+                    newlines += 1
+                elif found & WordClass.EMPTY_LINE:
+                    newlines += 2
+                if newlines and is_heading:
+                    begins, is_heading = begins or not is_annotated, False
+                continue
+            if token < marker_end:
+                continue
+            may_begin = False
+            if newlines:
+                if found & WordClass.QUOTED_LINE:
+                    is_quoted_line = True
+                    continue
+                if newlines > 1:
+                    is_listed = is_quoted = False
+                if newlines > 1 or is_quoted_line != was_quoted_line:
+                    begins |= not is_annotated
+                # Of the lines of a wrapped sentence, one may begin with a dash or a number.
+                may_begin = begins or is_listed or after_colon or state == _State.ENDS
+                following = self.classes[token + 1 : token + 2]
+                is_new = may_begin or not any(one & WordClass.LOWER for one in following)
+                if found & WordClass.BULLET and self.is_spaced(token) and is_new:
+                    begins |= not is_annotated
+                    is_listed = True
+                    continue
+                if found & WordClass.HEADING and self.is_spaced(token):
+                    begins |= not is_annotated
+                    is_heading = True
+            if found & WordClass.SEPARATOR:
+                begins |= not is_annotated
+            if found & (WordClass.SEPARATOR | WordClass.MARK):
+                continue
+            if newlines:
+                if may_begin:
+                    marker_end = self.list_number(token)
+                if token < marker_end:
+                    begins |= not is_annotated
+                    is_listed = True
+                    continue
+                if not is_annotated and found & WordClass.CAPITAL:
+                    key_end = self.after_key(token)
+                    begins |= key_end > token
+                newlines = 0
+            closes = bool(found & WordClass.CLOSING or (found & WordClass.QUOTE and is_quoted))
+            if not is_annotated:
+                is_end = state == _State.ENDS and not closes and not found & WordClass.LOWER
+                begins |= is_end or (state == _State.MAY_END and bool(found & WordClass.STARTER))
+            yield token, begins
+            after_colon = bool(found & WordClass.COLON)
+            begins = token + 1 == key_end and not is_annotated
+            if found & WordClass.TERMINATOR:
+                state = _State.ENDS
+                if found & WordClass.STOP and token and not self.spaces[token - 1]:
+                    if self.classes[token - 1] & WordClass.TITLE:
+                        state = _State.GOES_ON
+                    elif known[token - 1]:
+                        state = _State.MAY_END
+            elif found & WordClass.ABBREVIATED:
+                state = _State.MAY_END
+            elif state == _State.GOES_ON or not closes:
+                state = _State.GOES_ON
+            is_quoted ^= bool(found & WordClass.QUOTE)
+
+    def is_spaced(self, token: int) -> bool:
+        """Return whether white space or the end of the Doc follows a token."""
+        following = self.classes[token + 1 : token + 2]
+        is_blank = any(found & WordClass.BLANK for found in following)
+        return not following or bool(self.spaces[token]) or is_blank
+
+    def list_number(self, token: int) -> int:
+        """Return the end of a list item's number, as in "3.", "3)" and "(c)", or the token."""
+        number, closing = token, WordClass.CLOSING_BRACKET
+        if self.classes[token] & WordClass.OPENING_BRACKET:
+            number += 1
+        else:
+            closing |= WordClass.STOP
+        found, following = (self.classes[k : k + 1] for k in (number, number + 1))
+        if not found or not found[0] & WordClass.NUMBER:
+            return token
+        if number > token or not found[0] & WordClass.STOP:
+            if not following or not following[0] & closing:
+                return token
+            number += 1
+        return number + 1 if self.is_spaced(number) else token
+
+    def after_key(self, token: int) -> int:
+        """Return the end of a key such as "Date of birth:" at the start of a line, or the token."""
+        ends = WordClass.BLANK | WordClass.CLOSING | WordClass.QUOTE | WordClass.OPENING_BRACKET
+        for k, found in enumerate(self.classes[token + 1 : token + 1 + _KEY_WORDS], token + 1):
+            if found & WordClass.COLON:
+                return k + 1 if self.is_spaced(k) else token
+            if found & ends and not found & WordClass.BULLET:
+                break
+        return token
 
 
 def viterbi(emissions: Floats, transitions: Floats, lengths: Ints) -> Ints:
@@ -178,10 +358,9 @@ def _log_sum(scores: Doubles) -> Doubles:
 
 def entity_spans(tags: Ints) -> Ints:
     """Find the entities of IOB2 tags, like `iob2.entity_spans`."""
-    is_inside = (tags > 0) & (tags % 2 == 0)
-    start = np.flatnonzero(tags % 2)
-    borders = np.append(np.flatnonzero(~is_inside), len(tags))
-    end = borders[np.searchsorted(borders, start, side="right")]
+    start, inside = np.flatnonzero(tags % 2), np.flatnonzero(tags)
+    following = np.append(start[1:], len(tags))[: len(start)]
+    end = inside[np.searchsorted(inside, following) - 1] + 1
     return np.stack([start, end, tags[start] // 2], axis=1)
 
 

@@ -13,6 +13,7 @@ then takes a factor for the gradient. Both calls backpropagate to the vectors.
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from spacy.tokens import Doc
 from thinc.api import Model, Ops
 from thinc.types import ArgsKwargs, Floats2d
 
-from ..decoding.crf import Potentials
+from ..decoding.crf import FORBIDDEN, Potentials
 from ..errors import check_finite
 from ..features.lexical import LexicalFeatures, no_gradient
 from ..features.ngram_tags import Lexicon
@@ -35,8 +36,9 @@ from ..tensorflow_wrapper import (
     set_runtime,
     uses_onnx,
 )
-from ..text.sentences import Text, chunks, read_docs
+from ..text.sentences import KnownWords, Reader, Text, chunks
 from ..text.windows import Batch, Windowing, Windows, pad_windows, split_windows
+from ..text.words import abbreviation_hashes
 from .onnx import export_bilstm_crf
 from .settings import NetworkSettings, TaggerSettings, check_saved
 
@@ -50,9 +52,9 @@ class Annotated(NamedTuple):
     """Docs with their annotation."""
 
     text: Text
-    #: Tags that the annotation allows, or all without annotation. *Shape:* ``(n_tokens, n_tags)``
+    #: Tags that the annotation allows, or all without annotation. *Shape:* ``(n_words, n_tags)``
     allowed: NDArray[np.bool_]
-    #: Part-of-speech tags, or -1 if unknown; None to ignore them. *Shape:* ``(n_tokens,)``
+    #: Part-of-speech tags, or -1 if unknown; None to ignore them. *Shape:* ``(n_words,)``
     pos: NDArray[np.int32] | None = None
 
 
@@ -82,16 +84,45 @@ def build_keras_lstm_tagger(
     :param hidden_width: number of LSTM units in each direction.
     :param depth: number of bidirectional LSTM layers; all but the first have a residual connection.
     :param word_dropout: share of words whose first feature is hidden in training.
-    :param window: maximum number of tokens that the network reads at once.
-    :param context: number of tokens that a window reads on either side of the tokens it tags.
-    :param batch_tokens: number of tokens, with padding, in a padded batch of several windows.
+    :param window: maximum number of words that the network reads at once.
+    :param context: number of words that a window reads on either side of the words it tags.
+    :param batch_tokens: number of words, with padding, in a padded batch of several windows.
     :param ngrams: n-grams whose tags in the training data are features too, each given as the
-        offsets of its words from the token, as in `features.ngram_tags.TagLexicon`.
+        offsets of its words from the word, as in `features.ngram_tags.TagLexicon`.
     :param feature_dropout: share of words for which each other feature is hidden in training.
     :param pos_weight: weight of annotated part-of-speech tags in the training loss.
     :param nO: number of tags, ``2 * n_labels + 1``; the component sets it from its labels.
     :param runtime: what predicts: ``"auto"``, ``"onnx"`` or ``"tensorflow"``.
     :raises ValueError: if a value is out of range; the message names the argument.
+    """
+    return build_normalizing_tagger(**locals(), normalize=False)
+
+
+def build_normalizing_tagger(
+    features: list[str],
+    rows: list[int],
+    embed_width: int,
+    width: int,
+    hidden_width: int,
+    depth: int,
+    word_dropout: float,
+    window: int,
+    context: int,
+    batch_tokens: int,
+    ngrams: list[list[int]] | None = None,
+    feature_dropout: float = 0.0,
+    pos_weight: float = 0.0,
+    nO: int | None = None,
+    runtime: str = "auto",
+    normalize: bool = True,
+) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
+    """`ner_lstm_component.KerasLSTMTagger.v2`: a BiLSTM-CRF over features of any text's words.
+
+    Parameters and errors are as in :func:`build_keras_lstm_tagger`.
+
+    :param normalize: whether to read words, list items, markup and abbreviations as
+        `sentences.Reader` describes, and to look n-grams up in any case. Without it, the model is
+        the same as ``KerasLSTMTagger.v1``.
     """
     settings = NetworkSettings(
         hidden_width,
@@ -106,12 +137,12 @@ def build_keras_lstm_tagger(
         features=tuple(features),
     )
     windowing = Windowing(window, context, batch_tokens, _TOKENS_AT_ONCE)
-    lexical = LexicalFeatures(features, rows)
+    lexical = LexicalFeatures(features, rows, normalize)
     lexicon = Lexicon(ngrams or [])
     embedding: Model = lexical
     if ngrams:
         embedding = Model("word_features", _forward_features, layers=[lexical, lexicon])
-    model = _tagger("keras_lstm_tagger", embedding, settings, windowing, nO, runtime)
+    model = _tagger("keras_lstm_tagger", embedding, settings, windowing, nO, runtime, normalize)
     model.set_ref("lexicon", lexicon if ngrams else None)
     return model
 
@@ -157,16 +188,19 @@ def _forward_vectors(
     """Concatenate the vectors of all words in the CPU's memory."""
     ops = model.ops
     by_doc, backprop_by_doc = model.layers[0](text.docs, is_train)
-    flat = np.concatenate([ops.to_numpy(array) for array in by_doc])
+    of_tokens = np.concatenate([ops.to_numpy(array) for array in by_doc])
     ends = np.cumsum([len(doc) for doc in text.docs])[:-1]
+    is_word = slice(None) if text.is_word is None else text.is_word
 
-    def backprop(d_flat: Any) -> Any:
+    def backprop(d_words: Any) -> Any:
         # The component cannot check this gradient once a shared tok2vec has received it.
-        check_finite("the gradient of the word vectors", float(d_flat.sum()))
-        by_doc: list[Any] = np.split(d_flat, ends)
+        check_finite("the gradient of the word vectors", float(d_words.sum()))
+        d_tokens = np.zeros(of_tokens.shape, np.float32)
+        d_tokens[is_word] = d_words
+        by_doc: list[Any] = np.split(d_tokens, ends)
         return backprop_by_doc([ops.asarray2f(d_vectors) for d_vectors in by_doc])
 
-    return flat, backprop
+    return of_tokens[is_word], backprop
 
 
 def _tagger(
@@ -176,6 +210,7 @@ def _tagger(
     windowing: Windowing,
     nO: int | None,
     runtime: str,
+    normalize: bool = False,
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     network = TensorFlowWrapper(
         convert_outputs=_to_host,
@@ -184,7 +219,10 @@ def _tagger(
         export=export_bilstm_crf,
     )
     # Thinc does not serialize objects, so the config decides, even after loading.
-    attrs = {"windowing": windowing, "settings": settings, "n_pos": 0}
+    attrs: dict[str, Any] = {"windowing": windowing, "settings": settings, "n_pos": 0}
+    attrs |= {"reader": Reader(normalize)}
+    if normalize:
+        attrs |= {"known_words": [abbreviation_hashes(), *KnownWords()[1:]]}
     layers = [embedding, network]
     model: Model = Model(name, _forward, init=_init, layers=layers, dims={"nO": nO}, attrs=attrs)
     return set_runtime(model, runtime)
@@ -252,33 +290,53 @@ def _shapes(saved: dict[str, Any]) -> tuple[dict[str, Sequence[int]], list]:
     return shapes, ngrams
 
 
+def reader_of(model: Model) -> Callable[[Sequence[Doc]], Text]:
+    """Return the function with which a model reads Docs."""
+    reader = model.attrs.get("reader") or Reader()  # a user's own architecture may have none
+    if "known_words" in model.attrs:
+        return partial(reader, known=KnownWords(*model.attrs["known_words"]))
+    return reader
+
+
 def _forward(
     model: Model, X: Sequence[Doc] | Annotated, is_train: bool
 ) -> tuple[Potentials | float, Callable]:
     if isinstance(X, Annotated):
         return _loss(model, X, is_train)
+    text = reader_of(model)(X)
     if is_train:
-        return _potentials(model, read_docs(X))
-    return _predict(model, read_docs(X)), no_gradient
+        return _potentials(model, text)
+    return _by_token(_predict(model, text), text), no_gradient
+
+
+def _by_token(potentials: Potentials, text: Text) -> Potentials:
+    """Insert a row for each token that is not a word, which only allows O."""
+    if text.is_word is None:
+        return potentials
+    shape = len(text.is_word), potentials.emissions.shape[1]
+    emissions = np.full(shape, FORBIDDEN, np.float32)
+    emissions[:, 0] = 0
+    emissions[text.is_word] = potentials.emissions
+    return potentials._replace(emissions=emissions, is_word=text.is_word)
 
 
 def _predict(model: Model, text: Text) -> Potentials:
-    """Compute the potentials, a bounded number of tokens at a time."""
+    """Compute the words' potentials, a bounded number of words at a time."""
     embedding, network = model.layers
     windowing = model.attrs["windowing"]
-    n_tokens = len(text.orths)
-    if len(text.lengths) == 1 and n_tokens <= windowing.window:
+    n_words = len(text.orths)
+    if len(text.lengths) == 1 and n_words <= windowing.window:
         # One short sentence, as in a request, needs no windows and no padding.
         features = embedding.predict(text)
-        mask = np.empty((1, n_tokens), bool)
+        mask = np.empty((1, n_words), bool)
         mask.fill(True)  # np.ones() takes three times as long
         scores, transitions = network.predict(ArgsKwargs((features[None], mask), {}))
         return Potentials(scores[0], transitions, text.lengths)
     if uses_onnx(network):
         windowing = replace(windowing, batch_tokens=min(windowing.batch_tokens, _ONNX_TOKENS))
-    emissions, transitions, _ = _empty(model, text)
+    emissions, transitions, *_ = _empty(model, text)
     start = 0
-    for part in chunks(text, windowing.tokens_at_once or n_tokens):
+    for part in chunks(text, windowing.tokens_at_once or n_words):
         features = embedding.predict(part)
         end = start + len(features)
         for batch in pad_windows(split_windows(part.lengths, windowing), windowing):
@@ -301,9 +359,10 @@ def _inputs(features: NDArray, batch: Batch, **annotation: NDArray) -> ArgsKwarg
 
 def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potentials], Any]]:
     """Compute the potentials in training, and return the backward pass too."""
-    emissions, transitions, _ = empty = _empty(model, text)
+    empty = _empty(model, text)
+    emissions, transitions = empty.emissions, empty.transitions
     if not len(text.orths):
-        return empty, no_gradient
+        return _by_token(empty, text), no_gradient
     embedding, network = model.layers
     features, backprop_features = embedding(text, True)
     batches = _batches(model, text)
@@ -316,14 +375,15 @@ def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potenti
     def backprop(d: Potentials) -> Any:
         # All batches share the transitions, so their gradient is passed back once.
         d_transitions: Any = d.transitions
+        d_emissions = d.emissions if text.is_word is None else d.emissions[text.is_word]
         d_inputs = []
         for batch, backprop_batch in zip(batches, callbacks, strict=True):
-            d_scores = d.emissions[batch.tokens] * batch.core[:, :, None]
+            d_scores = d_emissions[batch.tokens] * batch.core[:, :, None]
             d_inputs.append(backprop_batch((d_scores, d_transitions)))
             d_transitions = None
-        return backprop_features(_by_token(model.ops, features, batches, d_inputs))
+        return backprop_features(_sum_gradients(model.ops, features, batches, d_inputs))
 
-    return Potentials(emissions, transitions, text.lengths), backprop
+    return _by_token(Potentials(emissions, transitions, text.lengths), text), backprop
 
 
 def _loss(
@@ -350,7 +410,7 @@ def _loss(
 
     def backprop(factor: float) -> Any:
         d_inputs = [backprop_batch(factor) for backprop_batch in callbacks]
-        return backprop_features(_by_token(model.ops, features, batches, d_inputs))
+        return backprop_features(_sum_gradients(model.ops, features, batches, d_inputs))
 
     return sum(losses), backprop
 
@@ -365,10 +425,10 @@ def _batches(model: Model, text: Text, allowed: NDArray[np.bool_] | None = None)
     return list(pad_windows(windows, model.attrs["windowing"]))
 
 
-def _by_token(
+def _sum_gradients(
     ops: Ops, features: NDArray, batches: Sequence[Batch], d_inputs: Sequence[ArgsKwargs]
 ) -> NDArray[np.float32] | None:
-    """Sum the gradients of each token's vector over the windows, or return None for ids."""
+    """Sum the gradients of each word's vector over the windows, or return None for ids."""
     if features.dtype.kind != "f":
         return None
     d_features = np.zeros(features.shape, np.float32)

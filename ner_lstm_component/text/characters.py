@@ -25,3 +25,23 @@ def strip_invisible(text: str) -> str:
 def is_invisible(text: str) -> bool:
     """Return whether a text has no visible character."""
     return _INVISIBLE_ALONE.issuperset(text)
+
+
+def plain(text: str) -> str:
+    """STAND-IN until the tokenizer's branch is merged."""
+    import unicodedata
+
+    if text.isascii():
+        return text
+    t = unicodedata.normalize("NFC", text)
+    t = "".join(c for c in t if c not in _INVISIBLE_ALONE or c.isspace())
+    return t.translate(_T)
+
+
+_T = {
+    **{ord(c): "'" for c in "‘’‚‛ʼ′"},
+    **{ord(c): '"' for c in "“”„‟«»″"},
+    **{ord(c): "-" for c in "‐‑‒–−"},
+    **{ord(c): "--" for c in "—―"},
+    ord("…"): "...",
+}

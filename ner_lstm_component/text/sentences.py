@@ -1,66 +1,156 @@
-"""Reading the words and sentences of Docs, without changing the Docs."""
+"""Reading the words and sentences of Docs, without changing the Docs.
+
+White space is not a word: no step after this one sees it.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import IS_LOWER, IS_PUNCT, ORTH, SENT_START
-from spacy.pipeline import Sentencizer
-from spacy.strings import get_string_id
+from spacy.attrs import ORTH, SENT_START, SPACY
 from spacy.tokens import Doc
+from spacy.training import Example
 
 from .. import kernels
+from ..kernels import WordClass
+from .truecase import WordCases, recase, with_case
+from .words import Words, abbreviation_hashes, inner_abbreviations
 
-_ATTRIBUTES = [ORTH, IS_PUNCT, IS_LOWER, SENT_START]
-_TERMINATORS = np.sort(np.array([*map(get_string_id, Sentencizer.default_punct_chars)], np.uint64))
-_OPENING = np.sort(np.array([*map(get_string_id, "([{<«‘“„‚‹¿¡")], np.uint64))
-_QUOTE = get_string_id('"')
+_ATTRIBUTES = [ORTH, SENT_START, SPACY]
+_NO_HASHES = np.zeros(0, np.uint64)
 
 
 class Text(NamedTuple):
-    """The input of all layers: Docs, or some of their sentences.
+    """The input of all layers: the words of Docs, or of some of their sentences.
 
     :param docs: the Docs.
-    :param orths: hashes of all words. *Shape:* ``(n_tokens,)``
-    :param lengths: lengths of all sentences in tokens. *Shape:* ``(n_sentences,)``
+    :param orths: hashes of the words. *Shape:* ``(n_words,)``
+    :param forms: hashes of the forms that features are made of: of the words themselves, or of
+        their normal forms in the case in which they are read. *Shape:* ``(n_words,)``
+    :param cases: the `Case` of these forms, which is NONE for the words themselves.
+        *Shape:* ``(n_words,)``
+    :param lengths: lengths of all sentences in words. *Shape:* ``(n_sentences,)``
+    :param is_word: which tokens of the Docs are words, or None if all are.
+        *Shape:* ``(n_tokens,)``
     """
 
     docs: Sequence[Doc]
     orths: NDArray[np.uint64]
+    forms: NDArray[np.uint64]
+    cases: NDArray[np.uint8]
     lengths: NDArray[np.int64]
+    is_word: NDArray[np.bool_] | None = None
+
+    @property
+    def doc_lengths(self) -> list[int]:
+        """The number of words of each Doc."""
+        lengths = [len(doc) for doc in self.docs]
+        if self.is_word is None:
+            return lengths
+        return [int(np.count_nonzero(of_doc)) for of_doc in split(self.is_word, lengths)]
 
 
-def read_docs(docs: Sequence[Doc]) -> Text:
-    """Read the words of Docs, and find their sentences.
+class KnownWords(NamedTuple):
+    """What the training data says about words, for reading text.
+
+    :param abbreviations: the hashes of abbreviations, in ascending order.
+    :param lower: the hashes of words that are mostly in lower case, in ascending order.
+    :param upper: the same for words that are mostly in capitals.
+    """
+
+    abbreviations: NDArray[np.uint64] = _NO_HASHES
+    lower: NDArray[np.uint64] = _NO_HASHES
+    upper: NDArray[np.uint64] = _NO_HASHES
+
+
+_NO_WORDS = KnownWords()
+
+
+class Reader:
+    """A function that reads the words of Docs, and finds their sentences.
 
     If a Doc has sentence boundaries, they are used. Otherwise a sentence ends after a punctuation
-    mark of spaCy's ``Sentencizer`` and any closing quotes and brackets, unless the next token is
-    in lower case. Every second straight quote is a closing quote.
+    mark of spaCy's ``Sentencizer`` and any closing quotes and brackets, unless the next word is in
+    lower case, and before an empty line. Every second straight quote is a closing quote.
+
+    :param normalize: whether features are made of the words' normal forms. Then the marks of
+        formatting, list items and quoted lines are not words; table cells, list items and keys,
+        as in ``From: Maria Costa``, are sentences; a sentence goes on after an abbreviation,
+        unless the next word is a capitalized stop word; and the words of sentences without case
+        are read in the case that `truecase` finds.
     """
-    arrays = [doc.to_array(_ATTRIBUTES) for doc in docs]
-    if not arrays:
-        return Text(docs, np.zeros(0, np.uint64), np.zeros(0, np.int64))
-    attributes = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    doc_lengths = np.array([len(doc) for doc in docs], np.int64)
-    lengths = kernels.sentence_lengths(attributes, doc_lengths, _TERMINATORS, _OPENING, _QUOTE)
-    return Text(docs, attributes[:, 0].copy(), lengths)
+
+    def __init__(self, normalize: bool = False) -> None:
+        self.normalize = normalize
+        self._words = Words(normalize)
+
+    def __call__(self, docs: Sequence[Doc], known: KnownWords = _NO_WORDS) -> Text:
+        """Read Docs."""
+        text, is_caseless = self._read(docs, known.abbreviations)
+        if not self.normalize:
+            return text
+        cases = text.cases
+        if is_caseless.any():
+            cases = recase(text.forms, cases, text.lengths, is_caseless, known.lower, known.upper)
+        return text._replace(cases=cases, forms=with_case(text.forms, cases))
+
+    def _read(
+        self, docs: Sequence[Doc], abbreviations: NDArray[np.uint64]
+    ) -> tuple[Text, NDArray[np.bool_]]:
+        """Read Docs, without truecasing, and return which sentences have no case."""
+        arrays = [np.zeros((0, len(_ATTRIBUTES)), np.uint64)] if not docs else []
+        arrays += [doc.to_array(_ATTRIBUTES) for doc in docs]
+        attributes = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+        orths = attributes[:, 0].copy()
+        classes, cases, forms = self._words(orths, docs)
+        doc_lengths = np.array([len(doc) for doc in docs], np.int64)
+        lengths, is_word, is_caseless = kernels.find_sentences(
+            classes, cases, orths, attributes[:, 1:].copy(), doc_lengths, abbreviations
+        )
+        if len(orths) == lengths.sum():
+            return Text(docs, orths, forms, cases, lengths), is_caseless
+        words = orths[is_word], forms[is_word], cases[is_word]
+        return Text(docs, *words, lengths, is_word), is_caseless
+
+    def is_visible(self, docs: Sequence[Doc]) -> NDArray[np.bool_]:
+        """Return which tokens are not blank. *Shape:* ``(n_tokens,)``."""
+        orths = np.concatenate([_NO_HASHES, *(doc.to_array(ORTH) for doc in docs)])
+        return self._words(orths, docs)[0] & np.uint32(WordClass.BLANK) == 0
+
+    def learn(self, batches: Iterable[Sequence[Example]]) -> KnownWords:
+        """Learn abbreviations and the case of words from batches of training examples."""
+        learned: Counter[str] = Counter()
+        cases = WordCases()
+        for examples in batches:
+            for example in examples:
+                learned.update(inner_abbreviations(example.reference))
+            text, is_caseless = self._read([eg.predicted for eg in examples], _NO_HASHES)
+            # The first word of a sentence has a capital, whatever it is.
+            is_known = np.repeat(~is_caseless, text.lengths)
+            is_known[np.cumsum(text.lengths) - text.lengths] = False
+            cases.count(text.forms[is_known], text.cases[is_known])
+        frequent = [word for word, count in learned.items() if count > 1]
+        return KnownWords(abbreviation_hashes(frequent), *cases.known())
 
 
-def chunks(text: Text, n_tokens: int) -> Iterator[Text]:
-    """Split a text between sentences into chunks of ``n_tokens``, or of one longer sentence."""
-    if 0 < len(text.orths) <= n_tokens:
+def chunks(text: Text, n_words: int) -> Iterator[Text]:
+    """Split a text between sentences into chunks of ``n_words``, or of one longer sentence."""
+    if 0 < len(text.orths) <= n_words:
         yield text
         return
     ends = np.cumsum(text.lengths)
     first = start = 0
     while first < len(ends):
-        last = max(first + 1, int(ends.searchsorted(start + n_tokens, side="right")))
+        last = max(first + 1, int(ends.searchsorted(start + n_words, side="right")))
         end = int(ends[last - 1])
-        yield Text(text.docs, text.orths[start:end], text.lengths[first:last])
+        words = slice(start, end)
+        arrays = (array[words] for array in (text.orths, text.forms, text.cases))
+        yield Text(text.docs, *arrays, text.lengths[first:last])
         first, start = last, end
 
 

@@ -25,7 +25,10 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "tokenizer": ("spacy.language:Language.make_doc",),
     "lexical features": (f"{PACKAGE}.features.lexical:FeatureTable.__call__",),
     "lexicon": (f"{PACKAGE}.features.ngram_tags:TagLexicon.ids",),
-    "sentences": (f"{PACKAGE}.text.sentences:read_docs", f"{PACKAGE}.text.windows:split_windows"),
+    "sentences": (
+        f"{PACKAGE}.text.sentences:Reader.__call__",
+        f"{PACKAGE}.text.windows:split_windows",
+    ),
     "padding": (f"{PACKAGE}.text.windows:pad_windows",),
     "embedding": (f"{PACKAGE}.network.onnx:embed",),
     "network": (f"{PACKAGE}.tensorflow_wrapper:TensorFlowShim.predict",),

@@ -18,7 +18,7 @@ from ner_lstm_component.features.ngram_tags import (
     n_lexicon_rows,
 )
 from ner_lstm_component.kernels import numpy_kernels
-from ner_lstm_component.text.sentences import read_docs
+from ner_lstm_component.text.sentences import Reader
 
 NGRAMS = [[0], [-1, 0], [0, 1]]
 N_TAGS = 5
@@ -39,7 +39,7 @@ def data(vocab):
 
 def learned(docs, tags, ngrams=NGRAMS):
     lexicon = TagLexicon(ngrams)
-    lexicon.learn([(docs, np.concatenate(tags))], N_TAGS)
+    lexicon.learn([(Reader()(docs), np.concatenate(tags))], N_TAGS)
     return lexicon
 
 
@@ -66,8 +66,10 @@ def named(vocab):
 
 def leaked(lexicon, docs, tags, is_train=True):
     """Return the share of names whose tag is revealed by one of their n-grams."""
+    text = Reader()(docs)
     columns = np.concatenate(tags)
-    levels = lexicon.ids(read_docs(docs), is_train)[:, ::2] - lexicon._first_rows[:, 0]
+    columns = columns if text.is_word is None else columns[text.is_word]
+    levels = lexicon.ids(text, is_train)[:, ::2] - lexicon._first_rows[:, 0]
     reveals = (levels > 0) & ((levels - 1) // 5 == columns[:, None])
     return float(reveals.any(axis=1)[columns > 0].mean())
 
@@ -75,7 +77,7 @@ def leaked(lexicon, docs, tags, is_train=True):
 def level(lexicon, doc, token, kind):
     """Return the tag, the bin of the count and that of the share for an n-gram, or None."""
     step = n_lexicon_rows(1, N_TAGS)
-    first, second = lexicon.ids(read_docs([doc]))[token, 2 * kind : 2 * kind + 2] - kind * step
+    first, second = lexicon.ids(Reader()([doc]))[token, 2 * kind : 2 * kind + 2] - kind * step
     second -= step // 2
     if first == 0:
         assert second == 0
@@ -101,31 +103,31 @@ def test_unknown_tags_are_not_counted(vocab):
 
 
 def test_ids_are_within_their_own_rows(lexicon, vocab, data):
-    ids = lexicon.ids(read_docs(data[0]))
+    ids = lexicon.ids(Reader()(data[0]))
     assert ids.shape == (sum(map(len, data[0])), 2 * len(NGRAMS))
     assert ids.min() >= 0
     assert ids.max() < n_lexicon_rows(len(NGRAMS), N_TAGS)
     for one, other in itertools.combinations(ids.T.tolist(), 2):
         assert set(one).isdisjoint(other)
-    unseen = lexicon.ids(read_docs([Doc(vocab, words=["Paris"])]))
+    unseen = lexicon.ids(Reader()([Doc(vocab, words=["Paris"])]))
     step = n_lexicon_rows(1, N_TAGS)
     assert unseen[0, ::2].tolist() == [0, step, 2 * step]
 
 
 def test_training_looks_documents_up_without_their_fold(lexicon, data):
     docs, tags = data
-    fold = np.array([assigned_folds([doc])[0] for doc in docs])
+    fold = np.array([assigned_folds(Reader()([doc]))[0] for doc in docs])
     assert len(set(fold)) > 1
     for k, doc in enumerate(docs):
         others = np.flatnonzero(fold != fold[k])
         rest = learned([docs[i] for i in others], [tags[i] for i in others])
         np.testing.assert_array_equal(
-            lexicon.ids(read_docs([doc]), is_train=True), rest.ids(read_docs([doc]))
+            lexicon.ids(Reader()([doc]), is_train=True), rest.ids(Reader()([doc]))
         )
-    together = lexicon.ids(read_docs(docs), is_train=True)
-    apart = [lexicon.ids(read_docs([doc]), is_train=True) for doc in docs]
+    together = lexicon.ids(Reader()(docs), is_train=True)
+    apart = [lexicon.ids(Reader()([doc]), is_train=True) for doc in docs]
     np.testing.assert_array_equal(together, np.concatenate(apart))
-    assert (together != lexicon.ids(read_docs(docs))).any()
+    assert (together != lexicon.ids(Reader()(docs))).any()
 
 
 CHANGES = {
@@ -164,7 +166,7 @@ def test_copies_are_equal_and_do_not_reveal_tags(named, vocab):
     docs = [Doc(vocab, words=words) for words in sentences]
     loaded = TagLexicon(lexicon.ngrams).from_bytes(lexicon.to_bytes())
     assert leaked(loaded, docs, tags, is_train=False) == 1.0
-    text = read_docs(docs)
+    text = Reader()(docs)
     for other in (loaded, loaded.copy(), copy.deepcopy(loaded)):
         for is_train in (False, True):
             found, expected = (one.ids(text, is_train) for one in (other, lexicon))
@@ -178,13 +180,13 @@ def test_counts_of_version_0_1(named, vocab, caplog):
     state = srsly.msgpack_loads(lexicon.to_bytes())
     del state["held_out"]
     old = TagLexicon(lexicon.ngrams).from_bytes(srsly.msgpack_dumps({**state, "format": 3}))
-    np.testing.assert_array_equal(old.ids(read_docs(docs)), lexicon.ids(read_docs(docs)))
+    np.testing.assert_array_equal(old.ids(Reader()(docs)), lexicon.ids(Reader()(docs)))
     again = TagLexicon(lexicon.ngrams).from_bytes(old.to_bytes())
     for older in (old, again):
         caplog.clear()
         with caplog.at_level(logging.WARNING, "ner_lstm_component"):
             assert leaked(older, docs, tags) < 0.02
-            older.ids(read_docs(docs), is_train=True)
+            older.ids(Reader()(docs), is_train=True)
         (record,) = caplog.records
         assert "nlp.initialize()" in record.getMessage()
 
@@ -192,13 +194,13 @@ def test_counts_of_version_0_1(named, vocab, caplog):
 def test_folds_do_not_depend_on_tokenization(lexicon, vocab):
     words, spaces = ["in", "Rome", "to", "day"], [True, True, False, False]
     doc = Doc(vocab, words=words, spaces=spaces)
-    assert (lexicon.ids(read_docs([doc]), is_train=True) != lexicon.ids(read_docs([doc]))).any()
+    assert (lexicon.ids(Reader()([doc]), is_train=True) != lexicon.ids(Reader()([doc]))).any()
 
 
 def test_ngrams_do_not_cross_sentences(lexicon, vocab):
     first, second = ["go", "in", "."], ["Rome", "fell"]
-    apart = lexicon.ids(read_docs([Doc(vocab, words=words) for words in (first, second)]))
-    together = lexicon.ids(read_docs([Doc(vocab, words=first + second)]))
+    apart = lexicon.ids(Reader()([Doc(vocab, words=words) for words in (first, second)]))
+    together = lexicon.ids(Reader()([Doc(vocab, words=first + second)]))
     np.testing.assert_array_equal(apart, together)
 
 
@@ -207,8 +209,8 @@ def test_an_empty_lexicon_and_no_docs(lexicon, vocab):
     empty.learn([], N_TAGS)
     empty = TagLexicon(NGRAMS).from_bytes(empty.to_bytes())
     for is_train in (False, True):
-        assert empty.ids(read_docs([Doc(vocab, words=["a"])]), is_train).shape == (1, 6)
-        assert lexicon.ids(read_docs([]), is_train).shape == (0, 6)
+        assert empty.ids(Reader()([Doc(vocab, words=["a"])]), is_train).shape == (1, 6)
+        assert lexicon.ids(Reader()([]), is_train).shape == (0, 6)
 
 
 def test_other_bytes_are_refused(lexicon):
@@ -242,7 +244,7 @@ def test_damaged_held_out_counts_are_refused(lexicon, data, damage):
     state = srsly.msgpack_loads(lexicon.to_bytes())
     state["held_out"] = damage(*state["held_out"])
     damaged = TagLexicon(NGRAMS).from_bytes(srsly.msgpack_dumps(state))
-    text = read_docs(data[0])
+    text = Reader()(data[0])
     np.testing.assert_array_equal(damaged.ids(text), lexicon.ids(text))
     with pytest.raises(ValueError, match="damaged"):
         damaged.ids(text, is_train=True)

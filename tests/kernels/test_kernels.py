@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +15,7 @@ from thinc.api import NumpyOps
 
 from ner_lstm_component import kernels
 from ner_lstm_component.decoding.crf import FORBIDDEN, iob2_allowed
-from ner_lstm_component.kernels import numpy_kernels
-from ner_lstm_component.text import sentences
+from ner_lstm_component.kernels import Case, WordClass, numpy_kernels
 
 needs_compiled = pytest.mark.skipif(not kernels.IS_COMPILED, reason="built without a compiler")
 both = pytest.mark.parametrize("module", [kernels, numpy_kernels], ids=["compiled", "numpy"])
@@ -44,24 +45,41 @@ def assert_same(found, expected, **tolerances):
 
 
 @needs_compiled
-@pytest.mark.parametrize("seed", range(200))
-def test_sentence_lengths(seed):
+@pytest.mark.parametrize("density", [0.05, 0.15, 0.4])
+@pytest.mark.parametrize("seed", range(20))
+def test_words_and_sentences(seed, density):
     rng = np.random.default_rng(seed)
-    marks = [get_string_id(mark) for mark in ".!)(“”,"]
-    orths = np.array([sentences._QUOTE, *marks, 1, 2, 3], np.uint64)
     # No Docs, empty ones, and some with sentence boundaries.
-    doc_lengths = rng.integers(0, rng.choice([1, 3, 30]), rng.integers(0, 5))
-    kind = rng.integers(0, len(orths), doc_lengths.sum())
-    is_punct = kind < 8
-    is_lower = (rng.random(len(kind)) < 0.3) & ~is_punct
+    doc_lengths = rng.integers(0, 30, rng.integers(0, 20))
+    n = int(doc_lengths.sum())
+    bits = rng.random((n, len(WordClass))) < density
+    classes = (bits << np.arange(len(WordClass))).sum(axis=1).astype(np.uint32)
+    is_blank = rng.random(n) < 0.2
+    blanks = np.array([1, 1 | WordClass.NEWLINE, 1 | WordClass.EMPTY_LINE], np.uint32)
+    classes = np.where(is_blank, rng.choice(blanks, n), classes & ~np.uint32(7))
     is_annotated = np.repeat(rng.random(len(doc_lengths)) < 0.3, doc_lengths)
-    sent_start = np.where(is_annotated, rng.integers(-1, 2, len(kind)), 0)
-    columns = [orths[kind], is_punct, is_lower, sent_start.view(np.uint64)]
-    attributes = np.stack([column.astype(np.uint64) for column in columns], axis=1)
-    given = attributes, doc_lengths, sentences._TERMINATORS, sentences._OPENING, sentences._QUOTE
-    found = kernels.sentence_lengths(*given)
-    assert found.sum() == doc_lengths.sum()
-    assert_same(found, numpy_kernels.sentence_lengths(*given))
+    sent_start = np.where(is_annotated, rng.choice(np.array([0, 1, -1]), n), 0)
+    attributes = np.stack([sent_start.astype(np.uint64), rng.integers(0, 2, n, np.uint64)], axis=1)
+    orths = rng.integers(0, 10, n, np.uint64)
+    common = rng.choice(np.arange(len(Case), dtype=np.uint8), len(doc_lengths))
+    cases = np.where(rng.random(n) < density, rng.choice(common, n), np.repeat(common, doc_lengths))
+    abbreviations = np.array([2, 3, 5, 7], np.uint64)
+    given = classes, cases, orths, attributes, doc_lengths, abbreviations
+    lengths, is_word, is_caseless = kernels.find_sentences(*given)
+    for found, expected in zip(
+        (lengths, is_word, is_caseless), numpy_kernels.find_sentences(*given), strict=True
+    ):
+        assert found.tolist() == expected.tolist()
+    assert lengths.sum() == is_word.sum()
+    assert (lengths > 0).all()
+
+
+def test_word_classes_have_the_same_values_in_cython():
+    source = (Path(kernels.__file__).parent / "sentences.pyx").read_text()
+    found = dict(re.findall(r"^    ([A-Z_]+) = 1 << (\d+)$", source, re.MULTILINE))
+    assert {name: 1 << int(bit) for name, bit in found.items()} == {
+        one.name: one.value for one in WordClass
+    }
 
 
 def random_potentials(rng):

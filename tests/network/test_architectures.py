@@ -13,7 +13,7 @@ from ner_lstm_component.network.architectures import (
     build_keras_lstm_tagger,
     build_tok2vec_keras_lstm_tagger,
 )
-from ner_lstm_component.text.sentences import read_docs
+from ner_lstm_component.text.sentences import Reader
 
 LABELS = 2
 TAGS = 2 * LABELS + 1
@@ -53,7 +53,7 @@ def gradients(model):
 
 def test_shapes(model, docs, vocab):
     for given in (docs, [], [Doc(vocab)]):
-        emissions, transitions, lengths = model.predict(given)
+        emissions, transitions, lengths, _ = model.predict(given)
         assert emissions.shape == (sum(map(len, given)), TAGS)
         assert lengths.tolist() == [len(doc) for doc in given if len(doc)]
         assert transitions.shape == (TAGS + 1, TAGS + 1)
@@ -169,14 +169,14 @@ def over_vectors(docs):
 
 
 def fused_loss(model, docs, targets):
-    loss, backprop = model.begin_update(Annotated(read_docs(docs), np.concatenate(targets)))
+    loss, backprop = model.begin_update(Annotated(Reader()(docs), np.concatenate(targets)))
     backprop(0.5)
     return 0.5 * loss
 
 
 def chained_loss(model, docs, targets):
     Y, backprop = model.begin_update(docs)
-    result = negative_log_likelihood(*Y, np.concatenate(targets))
+    result = negative_log_likelihood(Y, np.concatenate(targets))
     backprop(Potentials(result.emissions * 0.5, result.transitions * 0.5, Y.lengths))
     return 0.5 * result.loss
 

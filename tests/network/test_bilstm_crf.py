@@ -63,9 +63,8 @@ def test_compiled_loss_and_gradient_are_those_of_numpy(batch, seed):
     targets[..., 0] |= rng.random(mask.shape) < 0.7
     targets[:, 1::2, 1:3] |= ~targets[:, 1::2, :1]
     targets[:, ::2, 1] |= ~targets[:, ::2, 0]
-    expected = crf.negative_log_likelihood(
-        emissions[mask], transitions, mask.sum(axis=1), targets[mask]
-    )
+    potentials = crf.Potentials(emissions[mask], transitions, mask.sum(axis=1))
+    expected = crf.negative_log_likelihood(potentials, targets[mask])
     loss, d_emissions, d_transitions = loss_and_gradient(emissions, transitions, mask, targets, 3.0)
     assert float(loss) == pytest.approx(3 * expected.loss, rel=1e-5)
     np.testing.assert_allclose(d_emissions[mask], 3 * expected.emissions, atol=2e-5)

@@ -3,7 +3,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from ner_lstm_component.text.sentences import read_docs
+from ner_lstm_component.text.sentences import Reader
 from ner_lstm_component.text.windows import Windowing, Windows, pad_windows, split_windows
 
 WINDOWING = Windowing(window=10, context=2, batch_tokens=40)
@@ -75,7 +75,7 @@ def test_a_window_longer_than_a_batch_is_a_batch():
     ],
 )
 def test_sentences_end_at_punctuation(vocab, text, sentences):
-    assert read_docs([Doc(vocab, words=text.split())]).lengths.tolist() == sentences
+    assert Reader()([Doc(vocab, words=text.split())]).lengths.tolist() == sentences
 
 
 def test_boundaries_of_a_doc_are_kept(vocab):
@@ -83,9 +83,9 @@ def test_boundaries_of_a_doc_are_kept(vocab):
     one = Doc(vocab, words=words, sent_starts=[True, False, False, False, False])
     two = Doc(vocab, words=words, sent_starts=[True, True, False, False, False])
     docs = [one, Doc(vocab, words=words), two, Doc(vocab), one]
-    assert read_docs(docs).lengths.tolist() == [5, 2, 2, 1, 1, 4, 5]
+    assert Reader()(docs).lengths.tolist() == [5, 2, 2, 1, 1, 4, 5]
     for nothing in ([], [Doc(vocab)]):
-        assert read_docs(nothing).lengths.tolist() == []
+        assert Reader()(nothing).lengths.tolist() == []
 
 
 def test_a_batch_of_one_window_tags_only_its_core():
