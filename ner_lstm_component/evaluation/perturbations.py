@@ -167,7 +167,7 @@ def tagged(sign: str) -> Perturbation:
     """Put a sign before one of the capitalized words."""
 
     def edits(document: AnnotatedText, rng: Random) -> Iterator[Edit]:
-        words = [word for word in re.finditer(r"\b\w+", document.text) if word[0][0].isupper()]
+        words = [word for word in re.finditer(r"(?<!\S)\w+", document.text) if word[0][0].isupper()]
         if words:
             place = rng.choice(words).start()
             yield Edit(place, place, sign)
