@@ -12,12 +12,15 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 from spacy.language import Language
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus, Example
+from spacy.util import import_file
 
 from ner_lstm_component import logs
 from ner_lstm_component.evaluation import pictures, predictions, report, summary, training_log
+from ner_lstm_component.evaluation.perturbations import perturbations
 from ner_lstm_component.evaluation.predictions import Sentence
+from ner_lstm_component.evaluation.robustness import Variant, annotated_texts, measure
 from ner_lstm_component.evaluation.scores import Score
 from ner_lstm_component.evaluation.summary import Comparison, Evaluation
 from ner_lstm_component.evaluation.training_log import LogStep
@@ -62,6 +65,25 @@ def main(
             metavar="LOG.jsonl", help="The log of MODEL's training, for the learning curve."
         ),
     ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness",
+            help="Also score variants of the text: wrapped, in capitals, marked up and so on.",
+        ),
+    ] = False,
+    robustness_limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Make variants of the first N documents only. Default: all."
+        ),
+    ] = None,
+    code: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.py", help="Python code to import first, such as perturbations of yours."
+        ),
+    ] = None,
     gpu_id: Annotated[int, typer.Option(help="The number of the GPU, or -1 for the CPU.")] = -1,
     log_file: Annotated[
         Path | None,
@@ -88,11 +110,14 @@ def main(
             # Small files first: an error in them should not cost the time of tagging.
             steps = None if log is None else read_log(log)
             training = None if train is None else read_training(train)
+            if code is not None:
+                import_code(code)
             name, second_name = names(model, compare)
-            tagged = evaluate(model, name, data, gpu_id, training)
+            variants = slice(robustness_limit if robustness else 0)
+            tagged = evaluate(model, name, data, gpu_id, training, variants)
             comparison = None
             if compare is not None:
-                second = evaluate(compare, second_name, data, gpu_id, training)
+                second = evaluate(compare, second_name, data, gpu_id, training, variants)
                 comparison = summary.compare(tagged, second)
             evaluation = tagged[0]
             written = [] if output is None else write_report(evaluation, comparison, steps, output)
@@ -109,6 +134,9 @@ def main(
             f"F1 of the second minus F1 of the first: {100 * difference.value:+.2f}, "
             f"p = {difference.p_value:.4f} (approximate randomization over sentences)"
         )
+    if evaluation.robustness:
+        second_too = [] if comparison is None else [comparison.second]
+        console.print(variant_table([evaluation, *second_too]))
     for note in evaluation.notes:
         typer.echo(f"Note: {note}", err=True)
     for path in written:
@@ -123,11 +151,17 @@ def scores_of(evaluation: Evaluation) -> dict[str, float]:
 
 
 def evaluate(
-    model: str, name: str, data: Path, gpu_id: int, training: list[Sentence] | None
+    model: str,
+    name: str,
+    data: Path,
+    gpu_id: int,
+    training: list[Sentence] | None,
+    variants: slice,
 ) -> tuple[Evaluation, list[Sentence]]:
     """Tag the data and evaluate the predictions.
 
     :param name: The pipeline's name in titles.
+    :param variants: The documents to measure the robustness on; none for an empty slice.
     :return: The evaluation, and its sentences.
     :raises EvaluationError: If the pipeline or the data cannot be read, or if no component of
         the pipeline sets entities.
@@ -148,6 +182,7 @@ def evaluate(
             "the pipeline has no component that sets entities. Its components: "
             f"{', '.join(nlp.pipe_names) or 'none'}"
         )
+    measured = measure_robustness(nlp, name, [eg.reference for eg in examples[variants]])
     with Console(stderr=True).status("Counting …"):
         confidences = predictions.confidences(nlp, docs)
         sentences = predictions.sentences_of(examples, confidences)
@@ -156,8 +191,47 @@ def evaluate(
             name,
             short(str(data)),
             training=training,
+            robustness=measured,
         )
     return evaluation, sentences
+
+
+def measure_robustness(nlp: Language, name: str, docs: list[Doc]) -> list[Variant]:
+    """Score the pipeline on variants of the text of annotated Docs.
+
+    :return: The scores; none without Docs.
+    :raises EvaluationError: If a perturbation is faulty, or if all Docs lack annotation.
+    """
+    texts = annotated_texts(docs)
+    if docs and not texts:
+        raise EvaluationError(
+            f"--robustness needs Docs that are annotated throughout, but each of the {len(docs):,} "
+            "Docs has tokens without annotation"
+        )
+    try:
+        return texts and list(
+            track(
+                measure(nlp, texts),
+                f"Tagging variants with {escape(name)} …",
+                total=1 + len(perturbations.get_all()),
+                console=Console(stderr=True),
+                transient=True,
+            )
+        )
+    except ValueError as error:
+        raise EvaluationError(str(error)) from error
+
+
+def import_code(path: Path) -> None:
+    """Import a file that registers perturbations or a pipeline's functions.
+
+    :raises EvaluationError: If it cannot be imported.
+    """
+    try:
+        import_file("python_code", path)
+    # Somebody else's code may raise anything.
+    except Exception as error:
+        raise EvaluationError(f"{path}: cannot be imported ({error!r})") from error
 
 
 def load_pipeline(model: str, gpu_id: int) -> Language:
@@ -278,6 +352,19 @@ def score_table(evaluation: Evaluation) -> Table:
         table.add_row(escape(label), *_row(score))
     table.add_section()
     table.add_row("all", *_row(evaluation.micro))
+    return table
+
+
+def variant_table(evaluations: list[Evaluation]) -> Table:
+    """Return the scores on variants of the text, in percent, for one or two pipelines."""
+    _, *rows = report.robustness_table(evaluations)
+    models = ", ".join(evaluation.model for evaluation in evaluations)
+    title = f"{models} on variants of {evaluations[0].data}"
+    table = Table("variant", title=escape(title), title_justify="left")
+    for name in ("F1", "differ-\nence", "blank,\nedges") * len(evaluations):
+        table.add_column(name, justify="right", min_width=6)
+    for row in rows:
+        table.add_row(*map(escape, row))
     return table
 
 

@@ -58,6 +58,9 @@ def draw_all(
         figures["reliability"] = draw_reliability(evaluation.calibration, f"Reliability\n{about}")
     if comparison is not None:
         figures["comparison"] = draw_comparison(comparison)
+    if evaluation.robustness:
+        second = [] if comparison is None else [comparison.second]
+        figures["robustness"] = draw_robustness([evaluation, *second])
     if log is not None:
         figures["learning_curve"] = draw_learning_curve(log, f"Learning curve\n{evaluation.model}")
     return {name: to_png(figure) for name, figure in figures.items()}
@@ -134,6 +137,25 @@ def draw_comparison(comparison: Comparison) -> Figure:
         bars.append((evaluation.model, "f1", color, [scores.get(name) for name in names]))
     figure, ax = _bars(names, bars)
     ax.set(ylabel="strict F1 in %", title=f"F1 of both pipelines\n{comparison.first.data}")
+    return figure
+
+
+def draw_robustness(evaluations: Sequence[Evaluation]) -> Figure:
+    """Draw the F1 of each variant of the text as horizontal bars, for one or two pipelines."""
+    names = [variant.name for variant in evaluations[0].robustness]
+    height = 0.8 / len(evaluations)
+    figure, ax = _figure(7.5, 1.6 + (0.1 + 0.17 * len(evaluations)) * len(names))
+    for k, (evaluation, color) in enumerate(zip(evaluations, (BLUE, ORANGE), strict=False)):
+        values = [100 * variant.score.f1 for variant in evaluation.robustness]
+        places = np.arange(len(names)) + (k - (len(evaluations) - 1) / 2) * height
+        bars = ax.barh(places, values, height * 0.92, color=color, label=evaluation.model)
+        ax.bar_label(bars, fmt="%.1f", padding=2, fontsize=7)
+        ax.axvline(values[0], color=color, linestyle="--", linewidth=0.8)
+    if len(evaluations) > 1:
+        figure.legend(loc="outside lower center", frameon=False)
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlim=(0, 104), ylim=(len(names) - 0.4, -0.6), xlabel="F1 in %")
+    ax.set_title(f"F1 on variants of the text\n{evaluations[0].data}")
     return figure
 
 

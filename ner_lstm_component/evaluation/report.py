@@ -72,7 +72,7 @@ def write_report(
 def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dict[str, Any]:
     """Return the figures, from 0 to 1, for JSON; ``ents_…`` are the names of spaCy's scorer."""
     micro, types, calibration = evaluation.micro, evaluation.types, evaluation.calibration
-    names = ("model", "micro", "macro", "types")
+    names = ("model", "micro", "macro", "types", "robustness")
     metrics: dict[str, Any] = {
         **{name: getattr(evaluation, name) for name in names},
         **{name: getattr(evaluation, name) for name in ("data", "documents", "tokens", "notes")},
@@ -143,6 +143,7 @@ def render(
         "base64": lambda png: base64.b64encode(png).decode("ascii"),
         "score_table": _score_table,
         "comparison_table": _comparison_table,
+        "robustness_table": robustness_table,
         "error_table": _error_table,
         "window": window,
         "brackets": _brackets,
@@ -188,6 +189,24 @@ def _comparison_table(comparison: Comparison) -> list[list[str]]:
         rows += [row(average, measure, found, *scores) for measure, found in differences.items()]
     for label, found in comparison.types.items():
         rows.append(row(label, "f1", found, first.types.get(label), second.types.get(label)))
+    return rows
+
+
+def robustness_table(evaluations: Sequence[Evaluation]) -> list[list[str]]:
+    """Return the F1 of each variant, and its difference to the text as printed.
+
+    :param evaluations: one or two evaluations with the same variants.
+    :return: rows of cells, the first of them the header; three columns for each evaluation.
+    """
+    rows = [["variant"]]
+    for evaluation in evaluations:
+        rows[0] += [f"{evaluation.model} F1", "difference", "blank, edges"]
+    for variants in zip(*(evaluation.robustness for evaluation in evaluations), strict=True):
+        row = [variants[0].name]
+        for variant in variants:
+            row += [f"{100 * variant.score.f1:.2f}", f"{100 * variant.difference:+.2f}"]
+            row.append(f"{variant.blank:,}, {variant.blank_edges:,}")
+        rows.append(row)
     return rows
 
 

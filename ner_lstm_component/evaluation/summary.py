@@ -15,6 +15,7 @@ from .errors import ErrorGroup, Mistake
 from .predictions import Sentence
 from .reliability import Reliability, reliability
 from .resampling import approximate_randomization, interval, resample
+from .robustness import Variant
 from .scores import MEASURES, RELAXED, Score
 
 N_SHOWN = 20  # the length of each list of errors in a report
@@ -30,6 +31,7 @@ class Evaluation:
     :param relaxed: the scores with credit for near misses, keyed by the names in `scores.RELAXED`.
     :param familiarity: scores of entities seen and unseen in training, or None if unknown.
     :param calibration: the reliability of confidences, or None if no entity has one.
+    :param robustness: the scores on variants of the text; empty if not measured.
     :param notes: caveats to read before the figures.
     """
 
@@ -50,6 +52,7 @@ class Evaluation:
     groups: list[ErrorGroup]
     confident: list[Mistake]
     suspects: list[Mistake]
+    robustness: Sequence[Variant]
     notes: list[str]
 
 
@@ -88,8 +91,12 @@ def summarize(
     data: str,
     *,
     training: Sequence[Sentence] | None = None,
+    robustness: Sequence[Variant] = (),
 ) -> Evaluation:
-    """Compute all results that a report shows; `training` data adds the scores by familiarity."""
+    """Compute all results that a report shows, except the robustness, which is given.
+
+    :param training: the training data, for the scores by familiarity.
+    """
     labels = scores.labels_of(sentences)
     counts = scores.strict_counts(sentences, labels)
     drawn = resample(counts)
@@ -113,6 +120,7 @@ def summarize(
         groups=errors.costly_groups(sentences),
         confident=errors.most_confident(sentences, N_SHOWN),
         suspects=errors.suspect_annotations(sentences, training or [], N_SHOWN),
+        robustness=robustness,
         notes=_notes(sentences),
     )
 

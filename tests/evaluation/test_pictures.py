@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from matplotlib import image
 
 from ner_lstm_component.evaluation import pictures
-from ner_lstm_component.evaluation.scores import tag_confusion
+from ner_lstm_component.evaluation.robustness import Variant
+from ner_lstm_component.evaluation.scores import Score, tag_confusion
 from ner_lstm_component.evaluation.summary import summarize
 from ner_lstm_component.evaluation.training_log import LogStep
 
@@ -52,6 +54,16 @@ def test_bars_have_the_heights_of_the_scores(evaluation):
     assert len(ax.patches) == 3 * 5  # all and four types
     assert ax.patches[0].get_height() == pytest.approx(100 * evaluation.micro.precision)
     assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["all\n6", "eve\n2"]
+
+
+def test_robustness_has_bars_for_each_variant_and_pipeline(evaluation):
+    half = Score(0.5, 0.5, 0.5, 2, 2, 1, {})
+    variants = [Variant(f"v{k}", 2, 1, half, 0.0, 0, 0) for k in range(3)]
+    measured = replace(evaluation, robustness=variants)
+    (ax,) = pictures.draw_robustness([measured, measured]).axes
+    assert [bar.get_width() for bar in ax.patches] == [50] * 6
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["v0", "v1", "v2"]
+    assert "robustness" in pictures.draw_all(measured)
 
 
 def test_learning_curve_marks_the_best_step():

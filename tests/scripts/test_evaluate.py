@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import catalogue
 import pytest
 import spacy
 from loading import flat, load_script, runner
@@ -14,6 +15,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.vocab import Vocab
 
+from ner_lstm_component.evaluation.perturbations import perturbations
 from ner_lstm_component.evaluation.predictions import predict, sentences_of
 from ner_lstm_component.evaluation.report import as_json
 from ner_lstm_component.evaluation.summary import summarize
@@ -140,12 +142,15 @@ def test_text_with_spaces_is_tokenized_by_the_pipeline(trained_nlp, tmp_path):
         ("{m} {d}/gold.spacy --output {d}/x.csv", "cannot be written"),
         ("{m} {d}/gold.spacy --train {d}/corrupt.spacy", "cannot be read as a DocBin"),
         ("{m} {d}/gold.spacy --log {d}/broken.jsonl", "line 1"),
+        ("{m} {d}/gold.spacy --code {d}/x.csv", "{d}/x.csv: cannot be imported"),
+        ("{m} {d}/partly.spacy --robustness", "annotated throughout, but each of the 1 Docs"),
         ("{m} {d}/gold.spacy --compare no_such_pipeline", "no_such_pipeline: cannot be loaded"),
     ],
 )
 def test_errors_say_what_is_wrong(model, data, tmp_path, arguments, message):
     write(tmp_path / "empty.spacy", [Doc(Vocab())])
     write(tmp_path / "no_entity.spacy", [doc("It rained", "O O")])
+    write(tmp_path / "partly.spacy", [Doc(Vocab(), words=["Oslo", "and"], ents=["B-geo", ""])])
     (tmp_path / "broken.jsonl").write_text("no JSON")
     (tmp_path / "corrupt.spacy").write_bytes(b"x\x9cK\x04\x00\x00b\x00b")
     (tmp_path / "x.csv").touch()
@@ -175,6 +180,64 @@ def test_compare(model, data, tmp_path):
     assert picture.is_file()
     report_of(tmp_path / "out", model, data)  # which removes earlier pictures
     assert not picture.exists()
+
+
+MINE = """
+from ner_lstm_component.evaluation.perturbations import perturbations
+
+@perturbations("reversed")
+def reverse(document, rng):
+    return [(0, len(document.text), document.text[::-1])]
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A user's file with a perturbation."""
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    yield path
+    catalogue.REGISTRY.pop((*perturbations.namespace, "reversed"))
+
+
+def test_robustness(model, data, mine, tmp_path):
+    other = spacy.blank("en")
+    other.add_pipe("entity_ruler").add_patterns([{"label": "per", "pattern": "ANNA"}])
+    other.to_disk(tmp_path / "other")
+    arguments = (model, data, "--compare", tmp_path / "other", "--code", mine)
+    metrics, shown = report_of(tmp_path / "out", *arguments, "--robustness")
+    first, second = (
+        {variant["name"]: variant for variant in found["robustness"]}
+        for found in (metrics, metrics["comparison"])
+    )
+    assert list(first) == list(second) == ["as printed", *perturbations.get_all()]
+    assert first["as printed"]["score"]["f1"] == pytest.approx(4 / 11)
+    assert second["UPPER CASE"]["score"] | {"intervals": {}} == {
+        **{"precision": 1 / 2, "recall": 1 / 5, "f1": pytest.approx(2 / 7)},
+        **{"gold": 5, "predicted": 2, "correct": 1, "intervals": {}},
+    }
+    assert first["reversed"]["difference"] == pytest.approx(-4 / 11)
+    assert "as printed 36.36 +0.00 0, 0 0.00 +0.00 0, 0" in shown
+    assert "UPPER CASE 0.00 -36.36 0, 0 28.57 +28.57 0, 0" in shown
+    assert (tmp_path / "out" / "report_files" / "robustness.png").is_file()
+    assert "| reversed | 0.00 | -36.36 | 0, 0 |" in (tmp_path / "out" / "report.md").read_text()
+    runs = 2 * [tmp_path / "out" / "metrics.json"]
+    table = runner(load_script("robustness_table"))(*runs, "--name", "ours")
+    assert "| variant | ours | difference | blank, edges | second |" in table.output
+    assert "| UPPER CASE | 0.00 | -36.36 | 0, 0 | 28.57 | +28.57 | 0, 0 |" in table.output
+
+
+def test_robustness_of_some_documents(model, data, tmp_path):
+    options = ("--robustness", "--robustness-limit", 1)
+    metrics, _ = report_of(tmp_path / "out", model, data, *options)
+    assert {variant["documents"] for variant in metrics["robustness"]} == {1}
+    assert metrics["robustness"][0]["score"]["f1"] == 1  # Anna and Oslo
+    assert metrics["documents"] == 5
+    metrics, shown = report_of(tmp_path / "out", model, data)
+    assert metrics["robustness"] == []
+    assert "as printed" not in shown
+    table = runner(load_script("robustness_table"))(tmp_path / "out" / "metrics.json", exit_code=2)
+    assert "evaluate.py with --robustness" in flat(table.output)
 
 
 def test_training_part_and_log(model, data, tmp_path):
