@@ -164,9 +164,10 @@ def count(doc: Doc, gold: list[Entity]) -> Counts:
 
 def show(figures: list[dict[str, Any]]) -> None:
     """Print the scores in percent, pipelines side by side."""
-    table = Table("document", "gold")
+    names = " beside ".join(one["model"] for one in figures)
+    table = Table("document", "gold", title=names, title_justify="left")
     for _ in figures:
-        for measure in ("precision", "recall", "F1"):
+        for measure in ("P", "R", "F1"):
             table.add_column(measure, justify="right")
     for name, document in figures[0]["documents"].items():
         scores = [one["documents"][name] for one in figures]
