@@ -1,0 +1,49 @@
+import pytest
+import spacy
+
+from ner_lstm_component.text.characters import (
+    is_invisible,
+    is_plain,
+    plain,
+    plain_words,
+    without_invisible_end,
+)
+
+hypothesis = pytest.importorskip("hypothesis")
+st = hypothesis.strategies
+
+ODD = "“”‘’…—–‑\u00ad\u200b\u200d\ufeff\ufe0f\u2800\u00a0\u2003\u0301\u0323\u1100\u1161ﬁＡ𝐀 \n\x00"
+TEXTS = st.text(
+    st.sampled_from(ODD + "aen.,'|~=@#<b>/")
+    | st.characters(exclude_categories=["Cs"], min_codepoint=0x80),
+    max_size=30,
+)
+check = hypothesis.settings(deadline=None, max_examples=300)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    config = {"nlp": {"tokenizer": {"@tokenizers": "ner_lstm_component.Tokenizer.v1"}}}
+    return spacy.blank("en", config=config).tokenizer
+
+
+@check
+@hypothesis.given(TEXTS)
+def test_plain_text_has_offsets_and_nothing_more_to_change(text):
+    typed, offsets = plain_words(text)
+    assert is_plain(plain(text))
+    assert typed.replace("–", "-") == plain(text).replace("–", "-")
+    assert len(offsets) == len(typed) + 1
+    assert offsets == sorted(offsets)
+    assert offsets[-1] == len(text)
+
+
+@check
+@hypothesis.given(text=TEXTS)
+def test_tokens_are_the_text_and_have_no_invisible_edge(tokenizer, text):
+    doc = tokenizer(text)
+    assert doc.text == text
+    if not is_plain(text):
+        for word in (token.text for token in doc if not is_invisible(token.text)):
+            assert without_invisible_end(word) == word
+            assert plain(word[0])
