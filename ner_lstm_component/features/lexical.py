@@ -20,7 +20,7 @@ from spacy.lang.lex_attrs import word_shape
 from spacy.tokens import Doc
 from thinc.api import Model
 
-from ..kernels import RowIndex, feature_ids
+from ..kernels import Case, RowIndex, feature_ids
 from ..text.sentences import Text
 from ..text.truecase import in_case
 from ..text.words import normal_form
@@ -73,7 +73,11 @@ def words_of(orths: Sequence[int], docs: Sequence[Doc]) -> list[str]:
 
 
 # The forms of a word from which features are made.
-_FORMS: dict[str, Callable[[str], str]] = {"ORTH": str, "LOWER": str.lower, "SHAPE": word_shape}
+_FORMS: dict[str, Callable[[str, int], str]] = {
+    "ORTH": lambda word, case: word,
+    "LOWER": lambda word, case: word.lower(),
+    "SHAPE": lambda word, case: "?" if case == Case.GUESSED else word_shape(word),
+}
 
 
 def _parse_feature(name: str) -> tuple[str, int]:
@@ -144,10 +148,10 @@ class FeatureTable:
             while len(self._known) < len(self._index):
                 self._known = np.concatenate([self._known, np.empty_like(self._known)])
             words = words_of(text.orths[new].tolist(), text.docs)
+            cases = text.cases[new].tolist()
             if self.normalize:
-                cases = text.cases[new].tolist()
                 words = list(map(in_case, map(normal_form, words), cases))
-            forms = [[form(word) for word in words] for form in self._forms]
+            forms = [list(map(form, words, cases)) for form in self._forms]
             ids = feature_ids(forms, self._labels, self._features)
             self._known[n_known : n_known + len(new)] = ids
         return self._known.take(numbers, axis=0)

@@ -59,6 +59,7 @@ class Case(IntEnum):
     TITLE = auto()  #: a capital, then lower case
     UPPER = auto()
     MIXED = auto()
+    GUESSED = auto()  #: a capital, guessed by `truecase`; no word of a text has this case
 
 
 class _State(IntEnum):
@@ -114,7 +115,7 @@ def find_sentences(
 
 
 def _has_one_case(counts: list[int]) -> bool:
-    _, n_short, n_lower, n_title, n_upper, n_mixed = counts
+    _, n_short, n_lower, n_title, n_upper, n_mixed, _ = counts
     if n_title + n_upper + n_mixed == 0:
         return n_short + n_lower >= _CASED_WORDS
     if n_short + n_lower + n_title + n_mixed == 0:

@@ -33,7 +33,7 @@ cdef enum:
 
 # The values of `numpy_kernels.Case`.
 cdef enum:
-    NONE, SHORT_LOWER, LOWER_CASE, TITLE_CASE, UPPER_CASE, MIXED_CASE, N_CASES
+    NONE, SHORT_LOWER, LOWER_CASE, TITLE_CASE, UPPER_CASE, MIXED_CASE, GUESSED, N_CASES
 
 # Whether a sentence may end after a word, or only before a word that usually begins one.
 cdef enum:

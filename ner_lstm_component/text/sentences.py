@@ -23,6 +23,7 @@ from .words import Words, abbreviation_hashes, inner_abbreviations
 
 _ATTRIBUTES = [ORTH, SENT_START, SPACY]
 _NO_HASHES = np.zeros(0, np.uint64)
+_NO_CASES = np.zeros(0, np.uint8)
 
 
 class Text(NamedTuple):
@@ -59,13 +60,13 @@ class KnownWords(NamedTuple):
     """What the training data says about words, for reading text.
 
     :param abbreviations: the hashes of abbreviations, in ascending order.
-    :param lower: the hashes of words that are mostly in lower case, in ascending order.
-    :param upper: the same for words that are mostly in capitals.
+    :param words: the hashes of words in lower case, in ascending order.
+    :param cases: the `Case` that each of these words mostly has.
     """
 
     abbreviations: NDArray[np.uint64] = _NO_HASHES
-    lower: NDArray[np.uint64] = _NO_HASHES
-    upper: NDArray[np.uint64] = _NO_HASHES
+    words: NDArray[np.uint64] = _NO_HASHES
+    cases: NDArray[np.uint8] = _NO_CASES
 
 
 _NO_WORDS = KnownWords()
@@ -96,7 +97,7 @@ class Reader:
             return text
         cases = text.cases
         if is_caseless.any():
-            cases = recase(text.forms, cases, text.lengths, is_caseless, known.lower, known.upper)
+            cases = recase(text.forms, cases, text.lengths, is_caseless, known.words, known.cases)
         return text._replace(cases=cases, forms=with_case(text.forms, cases))
 
     def _read(

@@ -2,8 +2,8 @@
 
 Such a sentence does not show which words are names. Its words are therefore read in the case
 that they mostly have in the training data (truecasing, Lita et al., 2003), so that their features
-are those of printed text. A word that the training data lacks is likely a name, and gets a
-capital.
+are those of printed text. A word that the training data lacks is likely a name: it gets a
+capital, and a shape of its own, so that the network can decide.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _TITLE_CASE_SHARE = 0.25
 # of its own.
 _CASE_KEYS = np.zeros(len(Case), np.uint64)
 _CASE_KEYS[[Case.SHORT_LOWER, Case.LOWER]] = 0x9FB21C651E98DF25
+_CASE_KEYS[Case.GUESSED] = 0xE7037ED1A0B428DB
 _CASE_KEYS[Case.TITLE] = 0xD6E8FEB86659FD93
 _CASE_KEYS[Case.UPPER] = 0xA0761D6478BD642F
 
@@ -46,7 +47,7 @@ def in_case(word: str, case: int) -> str:
     """Return a word in another case; a word in mixed case, or of one letter, stays as it is."""
     if case in (Case.SHORT_LOWER, Case.LOWER):
         return word.lower()
-    if case == Case.TITLE:
+    if case in (Case.TITLE, Case.GUESSED):
         return word[:1].upper() + word[1:].lower()
     return word.upper() if case == Case.UPPER else word
 
@@ -56,8 +57,8 @@ def recase(
     cases: NDArray[np.uint8],
     lengths: NDArray[np.int64],
     is_caseless: NDArray[np.bool_],
-    lower: NDArray[np.uint64],
-    upper: NDArray[np.uint64],
+    known_words: NDArray[np.uint64],
+    known_cases: NDArray[np.uint8],
 ) -> NDArray[np.uint8]:
     """Return the cases in which words are read.
 
@@ -65,17 +66,20 @@ def recase(
     :param cases: the words' cases in the text. *Shape:* ``(n_words,)``
     :param lengths: the sentences' lengths in words. *Shape:* ``(n_sentences,)``
     :param is_caseless: which sentences have all words in one case. *Shape:* ``(n_sentences,)``
-    :param lower: the hashes of words mostly in lower case, in ascending order.
-    :param upper: the hashes of words mostly in capitals, in ascending order.
+    :param known_words: the hashes of the words of the training data, in ascending order.
+    :param known_cases: the cases that these words mostly have.
     """
     words = np.flatnonzero(np.repeat(is_caseless, lengths))
     sentence = np.repeat(np.arange(len(lengths)), lengths)[words]
-    found, own = hashes[words], cases[words]
-    is_lower, is_upper = (_contains(listed, found) for listed in (lower, upper))
+    own, new = cases[words], np.full(len(words), Case.GUESSED, np.uint8)
+    if len(known_words):
+        place = np.searchsorted(known_words[:-1], hashes[words])
+        is_known = known_words[place] == hashes[words]
+        new[is_known] = known_cases[place[is_known]]
+    is_lower = new == Case.LOWER
     has_case = (own != Case.NONE) & (own != Case.MIXED)
-    new = np.where(is_lower, Case.LOWER, np.where(is_upper, Case.UPPER, Case.TITLE))
     is_first = np.append(True, sentence[1:] != sentence[:-1])[: len(words)]
-    new = np.where(is_first & is_lower, Case.TITLE, new)
+    new[is_first & is_lower] = Case.TITLE
     # Of names alone, few are mostly in lower case.
     n_title, n_lower = (
         np.bincount(sentence[chosen], minlength=len(lengths))
@@ -85,11 +89,6 @@ def recase(
     result = cases.copy()
     result[words] = np.where(has_case & ~is_list, new, own)
     return result
-
-
-def _contains(ascending: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    place = np.searchsorted(ascending, wanted)
-    return np.append(ascending, np.uint64(0))[place] == wanted
 
 
 def with_case(hashes: NDArray[np.uint64], cases: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -108,10 +107,11 @@ class WordCases:
         self._hashes.append(hashes)
         self._cases.append(np.where(cases == Case.SHORT_LOWER, np.uint8(Case.LOWER), cases))
 
-    def known(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return the hashes of words mostly in lower case, and mostly in capitals, ascending."""
+    def known(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+        """Return the hashes of frequent words, in ascending order, and their most frequent case."""
         words, row = np.unique(np.concatenate(self._hashes), return_inverse=True)
         counts = np.zeros((len(words), len(Case)), np.int64)
         np.add.at(counts, (row.reshape(-1), np.concatenate(self._cases)), 1)
-        best = np.where(counts.sum(axis=1) >= _MIN_COUNT, counts.argmax(axis=1), Case.NONE)
-        return words[best == Case.LOWER], words[best == Case.UPPER]
+        is_frequent = counts.sum(axis=1) >= _MIN_COUNT
+        best = counts[is_frequent].argmax(axis=1).astype(np.uint8)
+        return words[is_frequent], best
