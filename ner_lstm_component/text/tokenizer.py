@@ -44,9 +44,10 @@ _INFIXES = [
 class PlainTokenizer(Tokenizer):
     """Split a text where spaCy would split it if it were typed plainly.
 
-    Typographic forms and invisible characters don't change where tokens begin and end. Invisible
-    characters at the edge of a token are a token of their own. Tokens have the text of the
-    document, and the norm of the plain text. Special cases apply to their plain form, too.
+    Typographic forms and invisible characters don't change where tokens begin and end, except an
+    en dash beside a letter, which is split off. Invisible characters at the edge of a token are a
+    token of their own. Tokens have the text of the document, and the norm of the plain text.
+    Special cases apply to their plain form, too.
     """
 
     def __call__(self, text: str) -> Doc:
