@@ -22,7 +22,7 @@ from thinc.api import Model
 
 from ..kernels import Case, RowIndex, feature_ids
 from ..text.sentences import Text
-from ..text.truecase import in_case
+from ..text.truecase import RECASED, in_case
 from ..text.words import normal_form
 
 HASHES = 2
@@ -72,11 +72,17 @@ def words_of(orths: Sequence[int], docs: Sequence[Doc]) -> list[str]:
     return [next((strings for strings in stores if orth in strings), first)[orth] for orth in orths]
 
 
+def _shape(word: str, case: int) -> str:
+    if case & RECASED:
+        return "?" if case == Case.GUESSED | RECASED else f"?{word_shape(word)}"
+    return word_shape(word)
+
+
 # The forms of a word from which features are made.
 _FORMS: dict[str, Callable[[str, int], str]] = {
     "ORTH": lambda word, case: word,
     "LOWER": lambda word, case: word.lower(),
-    "SHAPE": lambda word, case: "?" if case == Case.GUESSED else word_shape(word),
+    "SHAPE": _shape,
 }
 
 
@@ -143,7 +149,9 @@ class FeatureTable:
         if len(self._index) > _CACHE_SIZE:
             self._index.clear()
         n_known = len(self._index)
-        numbers, new = self._index.add(text.forms.view(np.int32).reshape(-1, 2))
+        # Words of equal forms have other features in a sentence without case.
+        keys = text.forms + (text.cases & RECASED)
+        numbers, new = self._index.add(keys.view(np.int32).reshape(-1, 2))
         if new:
             while len(self._known) < len(self._index):
                 self._known = np.concatenate([self._known, np.empty_like(self._known)])

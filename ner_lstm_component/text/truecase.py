@@ -20,6 +20,9 @@ _MIN_COUNT = 2
 # mostly in lower case. Otherwise it is a list of names.
 _TITLE_CASE_SHARE = 0.25
 
+# Added to the case of all words of a sentence that was without case.
+RECASED = np.uint8(8)
+
 # What the hash of a word's lower case is combined with, by case. A word in mixed case has a hash
 # of its own.
 _CASE_KEYS = np.zeros(len(Case), np.uint64)
@@ -45,6 +48,7 @@ def case_of(word: str) -> Case:
 
 def in_case(word: str, case: int) -> str:
     """Return a word in another case; a word in mixed case, or of one letter, stays as it is."""
+    case &= ~RECASED
     if case in (Case.SHORT_LOWER, Case.LOWER):
         return word.lower()
     if case in (Case.TITLE, Case.GUESSED):
@@ -87,13 +91,13 @@ def recase(
     )
     is_list = (n_lower < _TITLE_CASE_SHARE * n_title)[sentence]
     result = cases.copy()
-    result[words] = np.where(has_case & ~is_list, new, own)
+    result[words] = np.where(is_list, own, np.where(has_case, new, own) | RECASED)
     return result
 
 
 def with_case(hashes: NDArray[np.uint64], cases: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Combine words' hashes in lower case with their cases; the inverse is the same."""
-    return hashes ^ _CASE_KEYS[cases]
+    return hashes ^ _CASE_KEYS[cases & ~RECASED]
 
 
 class WordCases:
