@@ -52,7 +52,7 @@ _COUNTED_AT_ONCE = 512
 DEFAULT_CONFIG = Config().from_str(
     """
     [model]
-    @architectures = "ner_lstm_component.KerasLSTMTagger.v1"
+    @architectures = "ner_lstm_component.KerasLSTMTagger.v2"
     features = ["LOWER", "SHAPE", "PREFIX1", "PREFIX2", "PREFIX3", "PREFIX4",
                 "SUFFIX1", "SUFFIX2", "SUFFIX3", "SUFFIX4"]
     rows = [10000, 1500, 250, 1500, 3000, 4000, 250, 1000, 2500, 4000]
@@ -68,6 +68,7 @@ DEFAULT_CONFIG = Config().from_str(
     feature_dropout = 0.1
     pos_weight = 0.2
     runtime = "auto"
+    normalize = true
 
     [scorer]
     @scorers = "spacy.ner_scorer.v1"

@@ -78,9 +78,11 @@ def without_invisible_end(text: str) -> str:
 
 def is_plain(text: str) -> bool:
     """Return whether `plain` would change nothing."""
-    return text.isascii() or (
-        not _NOT_PLAIN.search(text) and unicodedata.is_normalized("NFC", text)
-    )
+    if text.isascii():
+        return True
+    # The ranges of the search contain unassigned characters.
+    has_others = _NOT_PLAIN.search(text) and text.translate(_TABLE) != text
+    return not has_others and unicodedata.is_normalized("NFC", text)
 
 
 def plain(text: str) -> str:

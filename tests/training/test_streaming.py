@@ -8,7 +8,7 @@ from spacy.tokens import DocBin
 from spacy.vocab import Vocab
 
 from ner_lstm_component.features.ngram_tags import lexicon_of
-from ner_lstm_component.text.sentences import Reader
+from ner_lstm_component.network.architectures import reader_of
 from ner_lstm_component.training.streaming import make_stream_sample
 
 DEFAULT = Path(__file__).parents[2] / "configs" / "default.cfg"
@@ -43,7 +43,9 @@ def test_the_default_config_learns_from_the_whole_corpus(tmp_path, max_epochs):
     ner = nlp.get_pipe("ner_lstm")
     assert ner.labels == ("late", "per")
     lexicon = lexicon_of(ner.model.get_ref("lexicon"))
-    last, unseen = lexicon.ids(Reader()([nlp.make_doc("Last"), nlp.make_doc("xyz")]))[:, :2]
+    last, unseen = lexicon.ids(reader_of(ner.model)([nlp.make_doc("Last"), nlp.make_doc("xyz")]))[
+        :, :2
+    ]
     assert (last != unseen).all()
     # Without a stream, the saved config initializes the pipeline without the corpus.
     if max_epochs > 0:
