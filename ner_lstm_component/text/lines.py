@@ -28,8 +28,8 @@ def item_breaks(
     """Find the line breaks after which a new item begins.
 
     They are in blocks of three or more lines between empty lines, none of which begins in lower
-    case, and of which at most half are so long that the next word would not fit. A line that ends
-    with a comma continues.
+    case, and one of which is so short that the next word would fit. A line that ends with a comma
+    continues.
 
     :param classes: the `WordClass` of each token. *Shape:* ``(n_tokens,)``
     :param orths: the hash of each token. *Shape:* ``(n_tokens,)``
@@ -39,50 +39,35 @@ def item_breaks(
     :return: the blank tokens with these line breaks, in ascending order.
     """
     breaks = np.flatnonzero(classes & WordClass.NEWLINE)
-    if len(breaks) < _MIN_BREAKS:
-        return breaks[:0]
-    doc_ends = np.cumsum(doc_lengths)
     is_blank = (classes & WordClass.BLANK) != 0
-    visible = np.flatnonzero(~is_blank)
-    # A line break at the start or the end of a Doc separates nothing.
-    following = np.searchsorted(visible, breaks)
-    breaks, following = breaks[following < len(visible)], following[following < len(visible)]
-    before, after = visible[following - 1], visible[following]
-    doc = np.searchsorted(doc_ends, breaks, side="right")
-    is_inner = (
-        (before < breaks) & (before >= (doc_ends - doc_lengths)[doc]) & (after < doc_ends[doc])
+    if len(breaks) < _MIN_BREAKS or is_blank.all():
+        return breaks[:0]
+    words = np.flatnonzero(~is_blank)
+    begins_block = (classes & WordClass.EMPTY_LINE) != 0
+    begins_block[np.cumsum(doc_lengths)[:-1][doc_lengths[1:] > 0]] = True
+    begins_line = begins_block.copy()
+    begins_line[breaks] = True
+    # The first and last words of each line, and its block.
+    new_line = np.flatnonzero(np.diff(np.cumsum(begins_line)[words], prepend=-1))
+    first, last = words[new_line], words[np.append(new_line[1:], len(words)) - 1]
+    block = np.cumsum(begins_block)[first]
+    ends = np.cumsum(lengths + spaces) - spaces
+    starts = ends - lengths
+    # A word with its punctuation ends before white space, and at the end of its Doc.
+    word_ends = np.flatnonzero(spaces | np.append(is_blank[1:] | begins_block[1:], True))
+    next_lengths = ends[word_ends[np.searchsorted(word_ends, first)]] - starts[first]
+    line_lengths = ends[last] - starts[first]
+    widths = np.zeros(begins_block.sum() + 1, np.int64)
+    np.maximum.at(widths, block, line_lengths)
+    # From here on, of each pair of lines in a block.
+    same = np.flatnonzero(block[1:] == block[:-1])
+    block = block[same]
+    would_fit = line_lengths[same] + 1 + next_lengths[same + 1] <= widths[block]
+    is_lower = (classes[first[same + 1]] & WordClass.LOWER) != 0
+    n_breaks, n_short, n_lower = (
+        np.bincount(block[chosen], minlength=len(widths))
+        for chosen in (slice(None), would_fit, is_lower)
     )
-    breaks, before, after, doc = (x[is_inner] for x in (breaks, before, after, doc))
-    if not len(breaks):
-        return breaks
-    ends = np.cumsum(lengths + spaces)
-    starts = ends - lengths - spaces
-    # A word ends before white space, and at the end of its Doc.
-    is_end = spaces.copy()
-    is_end[:-1] |= is_blank[1:]
-    is_end[doc_ends[doc_lengths > 0] - 1] = True
-    word_ends = np.flatnonzero(is_end)
-    last = word_ends[np.searchsorted(word_ends, after)]
-    word_lengths = starts[last] + lengths[last] - starts[after]
-    # The first token of each line, and of the line after the last break of each block.
-    empty_lines = np.cumsum((classes & WordClass.EMPTY_LINE) != 0)
-    block = np.unique(np.stack([doc, empty_lines[breaks]]), axis=1, return_inverse=True)[1]
-    block = block.reshape(-1)
-    is_border = is_blank & ((classes & (WordClass.NEWLINE | WordClass.EMPTY_LINE)) != 0)
-    borders = np.unique(np.concatenate([np.flatnonzero(is_border), doc_ends - doc_lengths]))
-    line_starts = np.append(-1, borders)[np.searchsorted(borders, before, side="right")]
-    first = np.minimum(visible[np.searchsorted(visible, line_starts)], before)
-    line_lengths = starts[before] + lengths[before] - starts[first]
-    line_ends = np.append(borders, len(classes))[np.searchsorted(borders, after, side="right")]
-    last = visible[np.searchsorted(visible, line_ends) - 1]
-    next_lengths = starts[last] + lengths[last] - starts[after]
-    n_blocks = int(block.max()) + 1
-    widths = np.zeros(n_blocks, np.int64)
-    np.maximum.at(widths, block, np.maximum(line_lengths, next_lengths))
-    is_free = line_lengths + 1 + word_lengths <= widths[block]
-    n_breaks, n_free, n_lower = (
-        np.bincount(block[chosen], minlength=n_blocks)
-        for chosen in (slice(None), is_free, (classes[after] & WordClass.LOWER) != 0)
-    )
-    is_laid_out = (n_breaks >= _MIN_BREAKS) & (n_lower == 0) & (2 * n_free >= n_breaks)
-    return breaks[is_laid_out[block] & (orths[before] != _COMMA)]
+    is_laid_out = (n_breaks >= _MIN_BREAKS) & (n_short > 0) & (n_lower == 0)
+    chosen = is_laid_out[block] & (orths[last[same]] != _COMMA)
+    return breaks[np.searchsorted(breaks, last[same[chosen]])]
