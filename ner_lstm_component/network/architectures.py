@@ -135,6 +135,7 @@ def build_normalizing_tagger(
         feature_dropout=feature_dropout,
         pos_weight=pos_weight,
         features=tuple(features),
+        normalize=normalize,
     )
     windowing = Windowing(window, context, batch_tokens, _TOKENS_AT_ONCE)
     lexical = LexicalFeatures(features, rows, normalize)
@@ -269,7 +270,7 @@ def load_weights(
     given = settings.of_weights
     if saved_settings is None:
         saved_settings, given = settings.derive(*_shapes(saved))
-    check_saved(name, saved_settings, given)
+    check_saved(name, {"normalize": False, **saved_settings}, given)
     model.from_dict(saved)
     if model.has_dim("nO") is True:
         shim: Any = model.layers[1].shims[0]

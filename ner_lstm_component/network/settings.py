@@ -66,6 +66,7 @@ class NetworkSettings(TaggerSettings):
     feature_dropout: float = 0.0
     pos_weight: float = 0.0
     features: tuple[str, ...] = ()
+    normalize: bool = False
 
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
