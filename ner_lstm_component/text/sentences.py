@@ -81,7 +81,8 @@ class Reader:
 
     :param normalize: whether features are made of the words' normal forms. Then the marks of
         formatting, list items and quoted lines are not words; table cells, list items and keys,
-        as in ``From: Maria Costa``, are sentences; a sentence goes on after an abbreviation,
+        as in ``From: Maria Costa``, are sentences; a line that begins with a time in brackets or
+        is quoted more or less deeply begins one; a sentence goes on after an abbreviation,
         unless the next word is a capitalized stop word; and the words of sentences without case
         are read in the case that `truecase` finds.
     """
