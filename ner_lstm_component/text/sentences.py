@@ -12,16 +12,19 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import ORTH, SENT_START, SPACY
+from spacy.attrs import LENGTH, ORTH, SENT_START, SPACY
 from spacy.tokens import Doc
 from spacy.training import Example
 
 from .. import kernels
 from ..kernels import WordClass
+from .lines import item_breaks
 from .truecase import WordCases, recase, with_case
 from .words import Words, abbreviation_hashes, inner_abbreviations
 
-_ATTRIBUTES = [ORTH, SENT_START, SPACY]
+_ATTRIBUTES = [ORTH, SENT_START, SPACY, LENGTH]
+# What makes a line break as good as an empty line.
+_NEW_ITEM = np.uint32(WordClass.NEWLINE | WordClass.EMPTY_LINE)
 _NO_HASHES = np.zeros(0, np.uint64)
 _NO_CASES = np.zeros(0, np.uint8)
 
@@ -111,8 +114,11 @@ class Reader:
         orths = attributes[:, 0].copy()
         classes, cases, forms = self._words(orths, docs)
         doc_lengths = np.array([len(doc) for doc in docs], np.int64)
+        if np.any(classes & WordClass.NEWLINE):
+            spaces, lengths = attributes[:, 2:].astype(np.int64).T
+            classes[item_breaks(classes, orths, lengths, spaces > 0, doc_lengths)] ^= _NEW_ITEM
         lengths, is_word, is_caseless = kernels.find_sentences(
-            classes, cases, orths, attributes[:, 1:].copy(), doc_lengths, abbreviations
+            classes, cases, orths, attributes[:, 1:3].copy(), doc_lengths, abbreviations
         )
         if len(orths) == lengths.sum():
             return Text(docs, orths, forms, cases, lengths), is_caseless
