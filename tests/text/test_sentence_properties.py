@@ -39,9 +39,9 @@ def tokenizer():
 @hypothesis.settings(deadline=None, max_examples=200)
 @hypothesis.given(parts=st.lists(st.tuples(st.sampled_from(PARTS), WHITE_SPACE), max_size=12))
 def test_white_space_does_not_change_what_is_read(tokenizer, reader, parts):
-    text = "".join(part + white_space for part, white_space in parts)
-    found, expected = (
-        reader([tokenizer(one)]) for one in (text, " ".join(part for part, _ in parts))
-    )
+    # Line breaks before capitals may separate items.
+    words = [f"he {part}" for part, _ in parts]
+    text = "".join(word + white_space for word, (_, white_space) in zip(words, parts, strict=True))
+    found, expected = (reader([tokenizer(one)]) for one in (text, " ".join(words)))
     assert found.orths.tolist() == expected.orths.tolist()
     assert found.lengths.tolist() == expected.lengths.tolist()

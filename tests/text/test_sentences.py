@@ -277,13 +277,14 @@ def test_list_items(markers, line_break):
         ("They met in July\n31. It rained.", ["They met in July 31 .", "It rained ."]),
         ("in the town\n- rather small - of Oslo", ["in the town - rather small - of Oslo"]),
         ("between 5 and\n6) of Oslo", ["between 5 and 6 ) of Oslo"]),
-        ("they saw Oslo,\nRome and\nParis", ["they saw Oslo , Rome and Paris"]),
+        ("they saw Oslo,\nRome and\nthe Alps", ["they saw Oslo , Rome and the Alps"]),
         # Quoted lines.
         ("> Oslo fell\n> again.\nWhy?", ["Oslo fell again .", "Why ?"]),
         ("Why?\n> Oslo\n\nRome\n> Paris", ["Why ?", "Oslo", "Rome", "Paris"]),
         ("> > Oslo\n> > fell\n> again\nRome", ["Oslo fell", "again", "Rome"]),
         (">> Oslo\n>> fell\n> again", ["Oslo fell", "again"]),
         ("> Oslo\n>\n> Rome\n> fell", ["Oslo", "Rome fell"]),
+        ("> Oslo\n>\n> Rome and\n> Paris\n> fell", ["Oslo", "Rome and Paris fell"]),
         ("> - Oslo\n> - Rome", ["Oslo", "Rome"]),
         # Headings.
         ("# Oslo\nIt fell", ["Oslo", "It fell"]),
