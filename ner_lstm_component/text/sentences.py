@@ -157,7 +157,7 @@ def chunks(text: Text, n_words: int) -> Iterator[Text]:
         last = max(first + 1, int(ends.searchsorted(start + n_words, side="right")))
         end = int(ends[last - 1])
         words = slice(start, end)
-        arrays = (array[words] for array in (text.orths, text.forms, text.cases))
+        arrays = text.orths[words], text.forms[words], text.cases[words]
         yield Text(text.docs, *arrays, text.lengths[first:last])
         first, start = last, end
 
