@@ -32,7 +32,7 @@ class WordClass(IntFlag):
     EMPTY_LINE = auto()  #: a blank with more
     LOWER = auto()  #: in lower case
     CLOSING = auto()  #: punctuation that does not open a quotation or a bracket
-    QUOTE = auto()  #: a straight quote, which opens or closes
+    QUOTE = auto()  #: a quotation mark; every second one closes, and any that is `CLOSING`
     TERMINATOR = auto()  #: a mark that ends sentences
     CAPITAL = auto()  #: begins with a capital
     STARTER = auto()  #: a capitalized stop word, which usually begins a sentence
@@ -48,6 +48,7 @@ class WordClass(IntFlag):
     COLON = auto()
     OPENING_BRACKET = auto()
     CLOSING_BRACKET = auto()
+    TIME = auto()  #: a time of day in digits, which begins the lines of a chat
 
 
 class Case(IntEnum):
@@ -138,17 +139,14 @@ class _Lines:
         is_annotated = any(sent_start[1:])
         begins, newlines, state = True, 2, _State.GOES_ON
         is_quoted = is_heading = is_listed = after_colon = False
-        is_quoted_line = was_quoted_line = False
+        depth = last_depth = 0
         marker_end = key_end = 0
         for token, found in enumerate(self.classes):
             begins |= is_annotated and sent_start[token] == 1
             if found & WordClass.BLANK:
-                if found & WordClass.NEWLINE:
-                    if newlines == 0:
-                        was_quoted_line, is_quoted_line = is_quoted_line, False
-                    newlines += 1
-                elif found & WordClass.EMPTY_LINE:
-                    newlines += 2
+                if found & (WordClass.NEWLINE | WordClass.EMPTY_LINE):
+                    last_depth, depth = last_depth if newlines else depth, 0
+                    newlines += 2 if found & WordClass.EMPTY_LINE else 1
                 if newlines and is_heading:
                     begins, is_heading = begins or not is_annotated, False
                 continue
@@ -157,16 +155,18 @@ class _Lines:
             may_begin = False
             if newlines:
                 if found & WordClass.QUOTED_LINE:
-                    is_quoted_line = True
+                    depth += 1
                     continue
                 if newlines > 1:
                     is_listed = is_quoted = False
-                if newlines > 1 or is_quoted_line != was_quoted_line:
+                if newlines > 1 or depth != last_depth:
                     begins |= not is_annotated
+                newlines = 1
                 # Of the lines of a wrapped sentence, one may begin with a dash or a number.
                 may_begin = begins or is_listed or after_colon or state == _State.ENDS
                 following = self.classes[token + 1 : token + 2]
                 is_new = may_begin or not any(one & WordClass.LOWER for one in following)
+                is_new |= bool(found & WordClass.MARK)
                 if found & WordClass.BULLET and self.is_spaced(token) and is_new:
                     begins |= not is_annotated
                     is_listed = True
@@ -185,9 +185,12 @@ class _Lines:
                     begins |= not is_annotated
                     is_listed = True
                     continue
-                if not is_annotated and found & WordClass.CAPITAL:
+                if not is_annotated and found & (WordClass.CAPITAL | WordClass.TIME):
                     key_end = self.after_key(token)
                     begins |= key_end > token
+                elif not is_annotated and found & WordClass.OPENING_BRACKET:
+                    following = self.classes[token + 1 : token + 2]
+                    begins |= any(one & WordClass.TIME for one in following)
                 newlines = 0
             closes = bool(found & WordClass.CLOSING or (found & WordClass.QUOTE and is_quoted))
             if not is_annotated:
@@ -207,7 +210,8 @@ class _Lines:
                 state = _State.MAY_END
             elif state == _State.GOES_ON or not closes:
                 state = _State.GOES_ON
-            is_quoted ^= bool(found & WordClass.QUOTE)
+            if found & WordClass.QUOTE:
+                is_quoted = not is_quoted and not found & WordClass.CLOSING
 
     def is_spaced(self, token: int) -> bool:
         """Return whether white space or the end of the Doc follows a token."""
@@ -216,13 +220,15 @@ class _Lines:
         return not following or bool(self.spaces[token]) or is_blank
 
     def list_number(self, token: int) -> int:
-        """Return the end of a list item's number, as in "3.", "3)" and "(c)", or the token."""
+        """Return the end of a list item's number or box, or the token: "3.", "(c)", "[ ]"."""
         number, closing = token, WordClass.CLOSING_BRACKET
         if self.classes[token] & WordClass.OPENING_BRACKET:
             number += 1
         else:
             closing |= WordClass.STOP
         found, following = (self.classes[k : k + 1] for k in (number, number + 1))
+        if number > token and found and found[0] & WordClass.CLOSING_BRACKET:
+            return number + 1
         if not found or not found[0] & WordClass.NUMBER:
             return token
         if number > token or not found[0] & WordClass.STOP:
@@ -236,7 +242,8 @@ class _Lines:
         ends = WordClass.BLANK | WordClass.CLOSING | WordClass.QUOTE | WordClass.OPENING_BRACKET
         for k, found in enumerate(self.classes[token + 1 : token + 1 + _KEY_WORDS], token + 1):
             if found & WordClass.COLON:
-                return k + 1 if self.is_spaced(k) else token
+                is_marked = any(one & WordClass.MARK for one in self.classes[k + 1 : k + 2])
+                return k + 1 if is_marked or self.is_spaced(k) else token
             if found & ends and not found & WordClass.BULLET:
                 break
         return token

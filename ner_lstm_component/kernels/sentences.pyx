@@ -30,6 +30,7 @@ cdef enum:
     COLON = 1 << 18
     OPENING_BRACKET = 1 << 19
     CLOSING_BRACKET = 1 << 20
+    TIME = 1 << 21
 
 # The values of `numpy_kernels.Case`.
 cdef enum:
@@ -65,9 +66,9 @@ def find_sentences(
     cdef uint8_t[::1] is_word = is_word_array
     cdef uint8_t[::1] is_caseless = is_caseless_array
     cdef Py_ssize_t[N_CASES] counts
-    cdef int newlines, state
+    cdef int newlines, state, depth, last_depth
     cdef bint is_annotated, begins, is_quoted, closes, is_heading, is_listed, after_colon
-    cdef bint is_quoted_line, was_quoted_line, may_begin
+    cdef bint may_begin
     cdef uint32_t found
     with nogil:
         for k in range(doc_lengths.shape[0]):
@@ -77,19 +78,18 @@ def find_sentences(
                 is_annotated = is_annotated or attributes[token, 0] != 0
             begins, newlines, state = True, 2, GOES_ON
             is_quoted = is_heading = is_listed = after_colon = False
-            is_quoted_line = was_quoted_line = False
+            depth = last_depth = 0
             marker_end = key_end = first
             for token in range(first, end):
                 found = classes[token]
                 if is_annotated:
                     begins = begins or attributes[token, 0] == 1
                 if found & BLANK:
-                    if found & NEWLINE:
+                    if found & (NEWLINE | EMPTY_LINE):
                         if newlines == 0:
-                            was_quoted_line, is_quoted_line = is_quoted_line, False
-                        newlines += 1
-                    elif found & EMPTY_LINE:
-                        newlines += 2
+                            last_depth = depth
+                        depth = 0
+                        newlines += 2 if found & EMPTY_LINE else 1
                     if newlines and is_heading:
                         begins, is_heading = begins or not is_annotated, False
                     continue
@@ -97,18 +97,24 @@ def find_sentences(
                     continue
                 if newlines:
                     if found & QUOTED_LINE:
-                        is_quoted_line = True
+                        depth += 1
                         continue
                     if newlines > 1:
                         is_listed = is_quoted = False
-                    if not is_annotated and (newlines > 1 or is_quoted_line != was_quoted_line):
+                    if not is_annotated and (newlines > 1 or depth != last_depth):
                         begins = True
+                    newlines = 1
                     # Of the lines of a wrapped sentence, one may begin with a dash or a number.
                     may_begin = begins or is_listed or after_colon or state == ENDS
                     if (
                         found & BULLET
                         and is_spaced(classes, attributes, token, end)
-                        and (may_begin or token + 1 == end or not classes[token + 1] & LOWER)
+                        and (
+                            may_begin
+                            or found & MARK
+                            or token + 1 == end
+                            or not classes[token + 1] & LOWER
+                        )
                     ):
                         begins = begins or not is_annotated
                         is_listed = True
@@ -128,9 +134,11 @@ def find_sentences(
                         begins = begins or not is_annotated
                         is_listed = True
                         continue
-                    if not is_annotated and found & CAPITAL:
+                    if not is_annotated and found & (CAPITAL | TIME):
                         key_end = after_key(classes, attributes, token, end)
                         begins = begins or key_end > token
+                    elif not is_annotated and found & OPENING_BRACKET and token + 1 < end:
+                        begins = begins or classes[token + 1] & TIME != 0
                     newlines = 0
                 is_word[token] = True
                 closes = found & CLOSING or (found & QUOTE and is_quoted)
@@ -161,7 +169,7 @@ def find_sentences(
                 elif not (state != GOES_ON and closes):
                     state = GOES_ON
                 if found & QUOTE:
-                    is_quoted = not is_quoted
+                    is_quoted = not is_quoted and not found & CLOSING
                 if token + 1 == key_end and not is_annotated:
                     begins = True
             first = end
@@ -195,11 +203,13 @@ cdef bint is_spaced(
 cdef Py_ssize_t list_number(
     const uint32_t[::1] classes, const uint64_t[:, ::1] attributes, Py_ssize_t token, Py_ssize_t end
 ) noexcept nogil:
-    """Return the end of a list item's number, as in "3.", "3)" and "(c)", or the token."""
+    """Return the end of a list item's number or box, or the token: "3.", "(c)", "[ ]"."""
     cdef Py_ssize_t number = token
     cdef uint32_t closing = CLOSING_BRACKET
     if classes[token] & OPENING_BRACKET:
         number += 1
+        if number < end and classes[number] & CLOSING_BRACKET:
+            return number + 1
     else:
         closing |= STOP
     if number >= end or not classes[number] & NUMBER:
@@ -218,7 +228,9 @@ cdef Py_ssize_t after_key(
     cdef Py_ssize_t k
     for k in range(token + 1, min(end, token + KEY_WORDS + 1)):
         if classes[k] & COLON:
-            return k + 1 if is_spaced(classes, attributes, k, end) else token
+            if is_spaced(classes, attributes, k, end) or classes[k + 1] & MARK:
+                return k + 1
+            return token
         if classes[k] & (BLANK | CLOSING | QUOTE | OPENING_BRACKET) and not classes[k] & BULLET:
             return token
     return token

@@ -39,7 +39,7 @@ def item_breaks(
     :return: the blank tokens with these line breaks, in ascending order.
     """
     breaks = np.flatnonzero(classes & WordClass.NEWLINE)
-    is_blank = (classes & WordClass.BLANK) != 0
+    is_blank = (classes & (WordClass.BLANK | WordClass.QUOTED_LINE)) != 0
     if len(breaks) < _MIN_BREAKS or is_blank.all():
         return breaks[:0]
     words = np.flatnonzero(~is_blank)
@@ -48,8 +48,11 @@ def item_breaks(
     begins_line = begins_block.copy()
     begins_line[breaks] = True
     # The first and last words of each line, and its block.
-    new_line = np.flatnonzero(np.diff(np.cumsum(begins_line)[words], prepend=-1))
+    n_begun = np.diff(np.cumsum(begins_line)[words], prepend=-1)
+    new_line = np.flatnonzero(n_begun)
     first, last = words[new_line], words[np.append(new_line[1:], len(words)) - 1]
+    # A line without words, such as ">", is an empty line.
+    begins_block[first[n_begun[new_line] > 1]] = True
     block = np.cumsum(begins_block)[first]
     ends = np.cumsum(lengths + spaces) - spaces
     starts = ends - lengths

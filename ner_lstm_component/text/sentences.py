@@ -84,7 +84,8 @@ class Reader:
 
     :param normalize: whether features are made of the words' normal forms. Then the marks of
         formatting, list items and quoted lines are not words; table cells, list items and keys,
-        as in ``From: Maria Costa``, are sentences; a sentence goes on after an abbreviation,
+        as in ``From: Maria Costa``, are sentences; a line that begins with a time in brackets or
+        is quoted more or less deeply begins one; a sentence goes on after an abbreviation,
         unless the next word is a capitalized stop word; and the words of sentences without case
         are read in the case that `truecase` finds.
     """
@@ -156,7 +157,7 @@ def chunks(text: Text, n_words: int) -> Iterator[Text]:
         last = max(first + 1, int(ends.searchsorted(start + n_words, side="right")))
         end = int(ends[last - 1])
         words = slice(start, end)
-        arrays = (array[words] for array in (text.orths, text.forms, text.cases))
+        arrays = text.orths[words], text.forms[words], text.cases[words]
         yield Text(text.docs, *arrays, text.lengths[first:last])
         first, start = last, end
 

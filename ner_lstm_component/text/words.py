@@ -36,12 +36,16 @@ _MARKUP = "*_~`#=^@™®©•‣⁃▪▫●○◦∙►▸➢➤"
 _ABBREVIATED = re.compile(r"[^\W\d_].+\.")
 _ABBREVIATION = re.compile(r"[^\W\d_]{2,}\.")
 _RULE = re.compile(r"[-=_*~+|:]{3,}|\|+")
-_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*/?>")
+_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*/?>|&nbsp;")
 _BLOCK = re.compile(
-    r"</?(?:br|d[dlt]|div|h[1-6r]|li|ol|option|p|pre|table|t[dhr]|title|ul)/?>", re.IGNORECASE
+    r"</?(?:address|article|aside|blockquote|body|br|caption|center|d[dlt]|div|fig(?:ure|caption)"
+    r"|footer|form|h[1-6r]|head|header|html|li|main|nav|ol|option|p|pre|section|summary|table|t[dhr]"
+    r"|tbody|tfoot|thead|title|ul)/?>",
+    re.IGNORECASE,
 )
-_NUMBER = re.compile(r"(?:\d{1,3}|[a-zA-Z]|[ivx]{2,5})")
+_NUMBER = re.compile(r"(?:\d{1,3}|[a-zA-Z]|[ivx]{2,5}|[IVX]{2,5})")
 _LETTER_AND_STOP = re.compile(r"(?:[a-z]|[ivx]{2,5}|\d{1,3})[.)]")
+_TIME = re.compile(r"\d{1,2}(?::\d\d){1,2}")
 _LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028]|\u2029")
 
 
@@ -136,7 +140,7 @@ def classify(lexeme: Lexeme, normalize: bool) -> int:
     if lexeme.is_punct:
         if word == '"':
             found |= WordClass.QUOTE
-        elif word not in _OPENING:
+        elif word not in _OPENING and not (normalize and word == "»"):
             found |= WordClass.CLOSING
         if word in _TERMINATORS:
             found |= WordClass.TERMINATOR
@@ -151,16 +155,19 @@ def _further_classes(word: str, lexeme: Lexeme) -> WordClass:
             found |= WordClass.CAPITAL
             if lexeme.is_stop and not lexeme.like_num:
                 found |= WordClass.STARTER
-            if form.lower() in titles():
-                found |= WordClass.TITLE
     elif lexeme.is_punct and _ENDS.issuperset(word):
         found |= WordClass.TERMINATOR
+    # "Lt.-Col" is a title too.
+    if form[:1].isupper() and re.split("[.-]", form)[-1].lower() in titles():
+        found |= WordClass.TITLE
     if _NUMBER.fullmatch(form):
         found |= WordClass.NUMBER
     elif _LETTER_AND_STOP.fullmatch(form):
         found |= WordClass.NUMBER | WordClass.STOP
     elif _ABBREVIATED.fullmatch(form) and form[:-1].lower() not in titles():
         found |= WordClass.ABBREVIATED
+    elif _TIME.fullmatch(form):
+        found |= WordClass.TIME
     if _BLOCK.fullmatch(form) or _RULE.fullmatch(form):
         return WordClass.SEPARATOR
     if _TAG.fullmatch(form):
@@ -171,16 +178,19 @@ def _further_classes(word: str, lexeme: Lexeme) -> WordClass:
         found |= WordClass.MARK
         if form.strip("#=") == "":
             found |= WordClass.HEADING
-    if form in _SIGNS:
-        found |= _SIGNS[form]
-    return found
+    # ":*" is a token to spaCy, as in "**From:** Anna".
+    return found | _SIGNS.get(form.rstrip(_MARKUP), WordClass(0))
 
 
 _SIGNS = {
     ".": WordClass.STOP,
     ":": WordClass.COLON,
     "(": WordClass.OPENING_BRACKET,
+    "[": WordClass.OPENING_BRACKET,
     ")": WordClass.CLOSING_BRACKET,
+    "]": WordClass.CLOSING_BRACKET,
+    # Which quotation mark opens depends on the language: “…”, „…“, «…», »…«.
+    '"': WordClass.QUOTE,
     ">": WordClass.QUOTED_LINE,
     ">>": WordClass.QUOTED_LINE,
 }

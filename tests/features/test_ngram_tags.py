@@ -1,4 +1,5 @@
 import copy
+import functools
 import itertools
 import logging
 import zlib
@@ -8,6 +9,7 @@ import pytest
 import spacy
 import srsly
 from spacy.tokens import Doc
+from spacy.training import Example
 
 from ner_lstm_component import kernels
 from ner_lstm_component.features.held_out import assigned_folds
@@ -37,9 +39,9 @@ def data(vocab):
     return docs, [np.array(columns) for columns in tags]
 
 
-def learned(docs, tags, ngrams=NGRAMS):
+def learned(docs, tags, ngrams=NGRAMS, read=None):
     lexicon = TagLexicon(ngrams)
-    lexicon.learn([(Reader()(docs), np.concatenate(tags))], N_TAGS)
+    lexicon.learn([((read or Reader())(docs), np.concatenate(tags))], N_TAGS)
     return lexicon
 
 
@@ -64,9 +66,9 @@ def named(vocab):
     return sentences, tags, learned(docs, tags, [*NGRAMS, [-1, 0, 1]])
 
 
-def leaked(lexicon, docs, tags, is_train=True):
+def leaked(lexicon, docs, tags, is_train=True, read=None):
     """Return the share of names whose tag is revealed by one of their n-grams."""
-    text = Reader()(docs)
+    text = (read or Reader())(docs)
     columns = np.concatenate(tags)
     columns = columns if text.is_word is None else columns[text.is_word]
     levels = lexicon.ids(text, is_train)[:, ::2] - lexicon._first_rows[:, 0]
@@ -149,6 +151,22 @@ def test_changed_documents_do_not_reveal_their_tags(named, vocab, change):
     columns = [(1 + 2 * (k % 2)) * names for k, names in enumerate(is_name)]
     docs = [Doc(vocab, words=words) for words in changed]
     assert leaked(lexicon, docs, columns) < 0.02
+
+
+@pytest.mark.parametrize("change", [str, str.lower, str.upper, str.title])
+def test_documents_in_another_case_do_not_reveal_their_tags(named, vocab, change):
+    """Names that are in a document twice are known words, whose forms survive."""
+    sentences, tags, _ = named
+    twice = [[*words, "and", f"Name{k}"] for k, words in enumerate(sentences)]
+    tags = [np.append(columns, [0, columns.max()]) for columns in tags]
+    docs = [Doc(vocab, words=words) for words in twice]
+    reader = Reader(normalize=True)
+    known = reader.learn([[Example(doc.copy(), doc) for doc in docs]])
+    read = functools.partial(reader, known=known)
+    lexicon = learned(docs, tags, [*NGRAMS, [-1, 0, 1]], read)
+    changed = [Doc(vocab, words=list(map(change, words))) for words in twice]
+    assert leaked(lexicon, changed, tags, is_train=False, read=read) > 0.9
+    assert leaked(lexicon, changed, tags, read=read) < 0.02
 
 
 @pytest.mark.parametrize("between", [["."], ["and"]], ids=["two sentences", "one sentence"])
