@@ -84,10 +84,11 @@ class Reader:
 
     :param normalize: whether features are made of the words' normal forms. Then the marks of
         formatting, list items and quoted lines are not words; table cells, list items and keys,
-        as in ``From: Maria Costa``, are sentences; a line that begins with a time in brackets or
-        is quoted more or less deeply begins one; a sentence goes on after an abbreviation,
-        unless the next word is a capitalized stop word; and the words of sentences without case
-        are read in the case that `truecase` finds.
+        as in ``From: Maria Costa``, are sentences; a line that begins with a time in brackets, is
+        quoted more or less deeply than the line before, or is an item by `lines.item_breaks`
+        begins one; a sentence goes on after an abbreviation, unless the next word is a
+        capitalized stop word; and the words of sentences without case are read in the case that
+        `truecase` finds.
     """
 
     def __init__(self, normalize: bool = False) -> None:
@@ -114,7 +115,7 @@ class Reader:
         orths = attributes[:, 0].copy()
         classes, cases, forms = self._words(orths, docs)
         doc_lengths = np.array([len(doc) for doc in docs], np.int64)
-        if np.any(classes & WordClass.NEWLINE):
+        if self.normalize and np.any(classes & WordClass.NEWLINE):
             spaces, lengths = attributes[:, 2:].astype(np.int64).T
             classes[item_breaks(classes, orths, lengths, spaces > 0, doc_lengths)] ^= _NEW_ITEM
         lengths, is_word, is_caseless = kernels.find_sentences(
