@@ -35,8 +35,9 @@ def main(
     if not all(run.get("robustness") for run in runs):
         raise typer.BadParameter("each must be written by evaluate.py with --robustness")
     systems = {name: [run["robustness"] for run in runs]}
-    if all("comparison" in run for run in runs):
-        systems[second] = [run["comparison"]["robustness"] for run in runs]
+    compared = [run["comparison"]["robustness"] for run in runs if "comparison" in run]
+    if compared:
+        systems[second] = compared
     header = [f"{system} | difference | blank, edges" for system in systems]
     typer.echo(f"| variant | {' | '.join(header)} |")
     typer.echo("| --- |" + " ---: |" * 3 * len(systems))

@@ -149,20 +149,20 @@ def classify(lexeme: Lexeme, normalize: bool) -> int:
 
 def _further_classes(word: str, lexeme: Lexeme) -> WordClass:
     form = plain(word)
-    found = WordClass(0)
-    if form.isalpha():
-        if form[0].isupper():
+    found = WordClass.NUMBER if _NUMBER.fullmatch(form) else WordClass(0)
+    if form[:1].isupper():
+        # "Lt.-Col" is a title too.
+        if re.split("[.-]", form)[-1].lower() in titles():
+            found |= WordClass.TITLE
+        if form.isalpha():
             found |= WordClass.CAPITAL
             if lexeme.is_stop and not lexeme.like_num:
                 found |= WordClass.STARTER
-    elif lexeme.is_punct and _ENDS.issuperset(word):
+    if form.isalpha():
+        return found
+    if lexeme.is_punct and _ENDS.issuperset(word):
         found |= WordClass.TERMINATOR
-    # "Lt.-Col" is a title too.
-    if form[:1].isupper() and re.split("[.-]", form)[-1].lower() in titles():
-        found |= WordClass.TITLE
-    if _NUMBER.fullmatch(form):
-        found |= WordClass.NUMBER
-    elif _LETTER_AND_STOP.fullmatch(form):
+    if _LETTER_AND_STOP.fullmatch(form):
         found |= WordClass.NUMBER | WordClass.STOP
     elif _ABBREVIATED.fullmatch(form) and form[:-1].lower() not in titles():
         found |= WordClass.ABBREVIATED
