@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from itertools import product
 
 import numpy as np
 import pytest
@@ -42,22 +43,13 @@ TEXTS = st.builds(
     ),
 )
 
+# Up to three tokens of white space without line breaks.
+UNBROKEN = [char for char in WHITE_SPACE if char.splitlines() == [char]] + INVISIBLE
+BLANKS = st.lists(st.text(st.sampled_from(UNBROKEN), min_size=1, max_size=3), max_size=3)
+check = hypothesis.settings(deadline=None, max_examples=200)
+
 # A sentence with blanks at each kind of place, and its entities.
-SPACED = [
-    "\n",
-    "Anna",
-    " ",
-    "Berg",
-    "\u200b",
-    "lives",
-    "in",
-    "\t",
-    "New",
-    "\n",
-    "York",
-    "\xa0",
-    ".",
-]
+SPACED = [" ", "Anna", " ", "Berg", "\u200b", "lives", "in", "\t", "New", "\n", "York", "\n", "."]
 ANNOTATED = "Anna/B-per Berg/I-per lives in New/B-geo York/I-geo ."
 ENTS = [(1, 4, "per"), (8, 11, "geo")]
 IS_WORD = np.array([not is_invisible(word) for word in SPACED])
@@ -110,7 +102,7 @@ def is_blank(token):
     return token.text.isspace() or is_invisible(token.text)
 
 
-@hypothesis.settings(deadline=None, max_examples=150)
+@check
 @hypothesis.given(text=TEXTS)
 def test_no_entity_is_blank_or_has_a_blank_edge(confident, text):
     ner, thresholds = confident.get_pipe("ner_lstm"), [0.0, 0.4]
@@ -128,6 +120,19 @@ def test_no_entity_is_blank_or_has_a_blank_edge(confident, text):
         assert entities(doc) == before
         for previous, token in zip(doc, doc[1:] if len(doc) else (), strict=False):
             assert token.ent_iob_ != "I" or token.ent_type_ == previous.ent_type_
+
+
+@check
+@hypothesis.given(words=st.lists(st.sampled_from(WORDS), max_size=20), data=st.data())
+def test_blanks_between_words_change_nothing(lexical, words, data):
+    """Of any number and kind; line breaks may begin list items, or end sentences."""
+    blanks = data.draw(st.lists(BLANKS, min_size=len(words), max_size=len(words)))
+    spaced = [one for pair in zip(blanks, words, strict=True) for one in (*pair[0], pair[1])]
+    docs = [lexical(Doc(lexical.vocab, words=some)) for some in (words, spaced)]
+    found, expected = (
+        [([t.text for t in ent if not is_blank(t)], ent.label_) for ent in doc.ents] for doc in docs
+    )
+    assert found == expected
 
 
 def test_a_name_may_be_wrapped(confident):
@@ -221,35 +226,28 @@ GOLD = [
 ]
 
 
-@pytest.fixture
-def copied(v2):
-    return copy_of(v2)
+def test_training_is_that_without_white_space(v2):
+    nlp = copy_of(v2)
+    ner, vocab = nlp.get_pipe("ner_lstm"), nlp.vocab
 
-
-@pytest.mark.parametrize("predicted", [PLAIN, SPACED], ids=["plain", "spaced"])
-@pytest.mark.parametrize("tags", GOLD)
-def test_training_is_that_without_white_space(copied, predicted, tags):
-    ner, vocab = copied.get_pipe("ner_lstm"), copied.vocab
-    plain = make_doc(vocab, ANNOTATED)
-    spaced = Doc(vocab, words=SPACED, ents=tags.split())
-
-    def losses(example):
+    def losses(words, reference):
+        example = Example(Doc(vocab, words=words), reference)
         by_update = ner.update([example])["ner_lstm"]
         scores, backprop = ner.model.begin_update([example.predicted])
         loss, gradient = ner.get_loss([example], scores)
         backprop(gradient)
-        ner.finish_update(Adam(0.0))
         return by_update, loss, gradient
 
-    by_update, loss, expected = losses(Example(Doc(vocab, words=PLAIN), plain))
+    by_update, loss, expected = losses(PLAIN, make_doc(vocab, ANNOTATED))
     assert by_update == pytest.approx(loss, rel=1e-3)
     assert loss > 0
-    found = losses(Example(Doc(vocab, words=predicted), spaced))
-    assert found[:2] == pytest.approx((by_update, loss), rel=1e-3)
-    is_word = IS_WORD if predicted is SPACED else np.ones(len(PLAIN), bool)
-    np.testing.assert_allclose(found[2].emissions[is_word], expected.emissions, atol=1e-5)
-    assert not found[2].emissions[~is_word].any()
-    np.testing.assert_allclose(found[2].transitions, expected.transitions, atol=1e-5)
+    for tags, words in product(GOLD, (PLAIN, SPACED)):
+        found = losses(words, Doc(vocab, words=SPACED, ents=tags.split()))
+        assert found[:2] == pytest.approx((by_update, loss), rel=1e-3)
+        is_word = np.array([not is_invisible(word) for word in words])
+        np.testing.assert_allclose(found[2].emissions[is_word], expected.emissions, atol=1e-5)
+        assert not found[2].emissions[~is_word].any()
+        np.testing.assert_allclose(found[2].transitions, expected.transitions, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["v2", "tok2vec"])
