@@ -72,7 +72,7 @@ def test_sentence(client, trained_nlp):
 
 def test_white_space_in_a_text(client):
     """Offsets, tags and scores agree, and the entities are those of the text without it."""
-    text = "\ufeff\nAnna\r\n\tBerg lives  in New\nYork.\n"
+    text = "\ufeff\nAnna\r\n\tBerg lives\n in New\nYork.\n"
     answer = predict(client, text=text, probabilities=True)
     plain = predict(client, text="Anna Berg lives in New York.", probabilities=True)
     tokens, ents = answer["tokens"], answer["ents"]
