@@ -1,9 +1,9 @@
 """The annotation of Examples, on the tokens of their ``predicted`` Docs.
 
 The pipeline's tokenizer and the annotated data may split a text differently. Examples whose two
-Docs have the same characters, apart from white space, are aligned by character, for a whole batch
-at once. ``Example.get_aligned_ner`` and ``Example.get_aligned`` have the same
-results, but would take longer than the network. They align the other Examples.
+Docs have the same characters, apart from white space and case, are aligned by character, for a
+whole batch at once. ``Example.get_aligned_ner`` and ``Example.get_aligned`` would take longer than
+the network, and lose entities with line breaks. They align the other Examples.
 """
 
 from __future__ import annotations
@@ -221,6 +221,8 @@ def _visible(docs: Sequence[Doc]) -> list[NDArray[np.bool_]]:
     return split(_READER.is_visible(docs), map(len, docs))
 
 
-def _join(orths: NDArray[np.uint64], doc: Doc) -> str:
+def _join(orths: NDArray[np.uint64], doc: Doc) -> tuple[int, str]:
+    """Return the number of the words' characters, and the characters in lower case."""
     strings = doc.vocab.strings
-    return "".join([strings[orth] for orth in orths.tolist()])
+    text = "".join([strings[orth] for orth in orths.tolist()])
+    return len(text), text.lower()

@@ -39,6 +39,8 @@ SMALL_MODEL: dict[str, Any] = {
     "depth": 1,
     "word_dropout": 0.05,
     "feature_dropout": 0.0,
+    "ngrams": [[0], [-1, 0], [0, 1], [-1, 0, 1]],
+    "pos_weight": 0.2,
     "window": 128,
     "context": 24,
     "batch_tokens": 4096,

@@ -10,6 +10,7 @@ from spacy.training import Example
 
 from ner_lstm_component.decoding.iob2 import tag_of_bilou
 from ner_lstm_component.gold import Gold
+from ner_lstm_component.text.sentences import Reader
 
 LABELS = {"geo": 0, "org": 1}
 
@@ -58,10 +59,10 @@ def test_random_tokenizations(vocab):
 
 
 def test_other_characters_are_left_to_spacy(vocab):
-    """A word that the reference spells differently, beside an example aligned by character."""
+    """A letter that is two in lower case, beside an example aligned by character."""
     spaced = Example(
-        Doc(vocab, words=["New", "york", "is"]),
-        Doc(vocab, words=["New", "York", "is"], ents=["B-geo", "I-geo", "O"], tags=["N", "N", "V"]),
+        Doc(vocab, words=["New", "i\u0307stanbul", "is"]),
+        Doc(vocab, words=["New", "İstanbul", "is"], ents=["B-geo", "I-geo", "O"], tags=list("NNV")),
     )
     same = Example(
         Doc(vocab, words=["a-b", "c"]),
@@ -127,3 +128,71 @@ def test_parts_of_speech(vocab):
     split = example(vocab, ["Al", "-", "Qaida", "fell"], ["Al-Qaida", "fell"], tags=["NNP", "VBD"])
     unknown = example(vocab, ["Oslo", "."], ["Oslo", "."], tags=["NNP", ""])
     assert Gold([split, unknown]).pos(["NNP", "VBD"]).tolist() == [0, 0, 0, 1, 0, -1]
+
+
+# Annotation in two tokenizations: with white space in, before and after an entity, and without.
+SPACED = (["\n", "New", " ", "York", "\u200b", "is", "\n"], "B-geo I-geo I-geo I-geo I-geo O O")
+EDGELESS = (SPACED[0], "O B-geo I-geo I-geo O O O")
+PLAIN = (["New", "York", "is"], "B-geo I-geo O")
+JOINED = (["NewYork", "is"], "B-geo O")
+SPLIT = (["\n", "Ne", "w", "\xa0", "Yor", "k", "is"], "B-geo I-geo I-geo I-geo I-geo I-geo O")
+OTHER = (["New", " ", "york", "is"], "B-geo I-geo I-geo O")
+
+
+@pytest.mark.parametrize("gold", [SPACED, EDGELESS, PLAIN, JOINED, SPLIT, OTHER])
+@pytest.mark.parametrize("predicted", [SPACED, PLAIN, JOINED, SPLIT, OTHER])
+def test_annotation_is_of_words(vocab, gold, predicted):
+    """Beside another Example, since white space does not shift the others' annotation."""
+    own = example(vocab, predicted[0], gold[0], ents=gold[1].split())
+    beside = example(vocab, [" ", "Oslo"], ["Oslo", "\n"], ents=["B-geo", "O"])
+    expected = {3: [1, 2, 0], 2: [1, 0], 5: [1, 2, 2, 2, 0]}
+    gold = Gold([beside, own, beside, own])
+    tags = expected[len(gold.text.orths) // 2 - 1]
+    assert gold.tags(list(LABELS)).tolist() == [1, *tags, 1, *tags]
+    assert len(gold.allowed_tags(list(LABELS))) == sum(gold.text.doc_lengths)
+
+
+def test_neighbours_with_white_space_stay_two_entities(vocab):
+    words = ["Rome", "\n", "Oslo", " ", "Paris"]
+    ents = ["B-geo", "I-geo", "B-geo", "B-geo", "I-geo"]
+    for predicted in (words, ["Rome", "Oslo", "Paris"], ["\t", "Rome", "Oslo", "Paris", "\u200b"]):
+        assert columns(vocab, [example(vocab, predicted, words, ents=ents)]).tolist() == [1, 1, 1]
+
+
+def test_an_empty_line_in_an_entity_begins_it_again(vocab):
+    words = ["New", "\n\n", "York", "fell"]
+    ents = ["B-geo", "I-geo", "I-geo", "O"]
+    assert columns(vocab, [example(vocab, words, words, ents=ents)]).tolist() == [1, 1, 0]
+
+
+def test_white_space_without_annotation(vocab):
+    """Missing annotation of words is missing, with annotated white space around it too."""
+    words = ["a", "\n", "b", " ", "c"]
+    found = Gold([example(vocab, words, words, ents=["B-geo", "", "", "O", "O"])])
+    assert found.tags(["geo"]).tolist() == [1, -1, 0]
+    assert found.allowed_tags(["geo"])[1].tolist() == [True, True, False]
+    blank = example(vocab, [" ", "\n"], ["\n"], ents=["B-geo"])
+    assert Gold([blank]).tags(["geo"]).tolist() == []
+    assert Gold([blank]).allowed_tags(["geo"]).shape == (0, 3)
+
+
+def test_values_of_words(vocab):
+    words, tags = ["\n", "Oslo", " ", "fell"], ["_SP", "NNP", "_SP", "VBD"]
+    for predicted in (
+        words,
+        ["Oslo", "fell"],
+        ["Oslo", "\u200b", "fe", "ll"],
+        ["oslo", " ", "fell"],
+    ):
+        found = Gold([example(vocab, predicted, words, tags=tags)])
+        n_last = sum(not word.isspace() and word != "\u200b" for word in predicted) - 1
+        assert found.pos(["NNP", "VBD"]).tolist() == [0, *[1] * n_last]
+
+
+@pytest.mark.parametrize("predicted", [["**", "New", "York", "**"], ["**New", "York**"]])
+def test_an_entity_that_begins_at_a_mark_of_formatting(vocab, predicted):
+    """The mark is not a word to the reader of normal forms."""
+    words = ["**", "New", "York", "**", "fell"]
+    ents = ["B-geo", "I-geo", "I-geo", "I-geo", "O"]
+    one = example(vocab, [*predicted, "fell"], words, ents=ents)
+    assert Gold([one, one], Reader(normalize=True)).tags(["geo"]).tolist() == [1, 2, 0] * 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ner_lstm_component import kernels
-from ner_lstm_component.decoding import crf
+from ner_lstm_component.decoding import crf, decoder
 from ner_lstm_component.decoding.iob2 import find_invalid, tag_names
 from ner_lstm_component.kernels import numpy_kernels
 
@@ -279,3 +279,82 @@ def test_results_do_not_depend_on_the_batch(potentials, monkeypatch):
     parts = np.split(emissions, np.cumsum(lengths)[:-1])
     alone = [crf.viterbi(part, transitions, np.array([len(part)])) for part in parts]
     assert crf.viterbi(*potentials).tolist() == np.concatenate(alone).tolist()
+
+
+# ---------------------------------------------------------------- tokens that are not words
+
+# Before, in, between and after sequences of 3, 1, 4 and 2 words.
+IS_WORD = np.array([0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0], bool)
+
+
+def with_blanks(potentials, value=np.nan):
+    """The same potentials, with rows for tokens that are not words."""
+    emissions = np.full((len(IS_WORD), potentials.emissions.shape[1]), value, np.float32)
+    emissions[IS_WORD] = potentials.emissions
+    return potentials._replace(emissions=emissions, is_word=IS_WORD)
+
+
+def test_blanks_are_not_in_the_sequences(potentials, allowed):
+    spaced = with_blanks(potentials)
+    tags = crf.viterbi(*spaced)
+    assert tags[IS_WORD].tolist() == crf.viterbi(*potentials).tolist()
+    assert not tags[~IS_WORD].any()
+    expected = crf.negative_log_likelihood(potentials, allowed)
+    found = crf.negative_log_likelihood(spaced, allowed)
+    assert found.loss == pytest.approx(expected.loss)
+    np.testing.assert_allclose(found.emissions[IS_WORD], expected.emissions)
+    assert not found.emissions[~IS_WORD].any()
+    np.testing.assert_allclose(found.transitions, expected.transitions)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.7])
+def test_marginals_of_spans_with_blanks(potentials, temperature):
+    """Blanks in a span and at its edges do not count; their tag is certain."""
+    words = np.array([[4, 7, 0], [0, 1, 0], [8, 10, 0], [1, 3, 0]])
+    tokens = np.array([[8, 14, 0], [0, 3, 0], [15, 18, 0], [3, 7, 0]])
+    expected = crf.marginals(potentials, words, temperature=temperature, with_tags=True)
+    found = crf.marginals(with_blanks(potentials), tokens, temperature=temperature, with_tags=True)
+    np.testing.assert_allclose(found.spans, expected.spans, atol=1e-6)
+    np.testing.assert_allclose(found.tags[IS_WORD], expected.tags, atol=1e-6)
+    assert (found.tags[~IS_WORD] == np.eye(1, potentials.emissions.shape[1])).all()
+
+
+def test_offsets_of_words(potentials):
+    tokens = np.array([[0, 2], [2, 3], [4, 6], [17, 18]])
+    expected = [[0, 0], [0, 1], [2, 3], [10, 10]]
+    assert with_blanks(potentials).word_offsets(tokens).tolist() == expected
+    assert potentials.word_offsets(tokens) is tokens
+
+
+@pytest.mark.parametrize("n_tokens", [0, 3])
+def test_no_words(potentials, n_tokens):
+    none = crf.Potentials(
+        np.zeros((n_tokens, 3), np.float32),
+        potentials.transitions[:4, :4],
+        np.zeros(0, np.int64),
+        np.zeros(n_tokens, bool),
+    )
+    assert crf.viterbi(*none).tolist() == [0] * n_tokens
+    found = crf.marginals(none, NO_SPANS, with_tags=True)
+    assert found.tags.tolist() == [[1, 0, 0]] * n_tokens
+    assert crf.negative_log_likelihood(none, np.ones((0, 3), bool)).loss == 0
+    taken = decoder.forbid_entities(none, np.ones(n_tokens, bool))
+    assert crf.viterbi(*taken).tolist() == [0] * n_tokens
+
+
+def test_no_entity_contains_a_forbidden_blank(potentials):
+    """Blanks 10 and 11 are between the words 9 and 12, and may be in an entity if not forbidden."""
+    spaced = with_blanks(potentials, crf.FORBIDDEN)
+    across = np.array([[9, 13, 0], [9, 14, 0], [9, 15, 0]])
+    beside = np.array([[9, 10, 0], [12, 13, 0], [8, 12, 0], [12, 14, 0]])
+    assert (crf.marginals(spaced, across).spans > 0).all()
+    for blank in (10, 11):
+        tokens = np.arange(len(IS_WORD)) == blank
+        forbidden = decoder.forbid_entities(spaced, tokens)
+        assert not crf.marginals(forbidden, across).spans.any()
+        assert (crf.marginals(forbidden, beside).spans > 0).all()
+    # Those that no word follows, or that are between sequences, forbid nothing.
+    tokens = np.isin(np.arange(len(IS_WORD)), [0, 1, 6, 8, 17])
+    found = crf.marginals(decoder.forbid_entities(spaced, tokens), NO_SPANS, with_tags=True)
+    expected = crf.marginals(spaced, NO_SPANS, with_tags=True)
+    np.testing.assert_allclose(found.tags, expected.tags, atol=1e-6)

@@ -10,7 +10,9 @@ from ner_lstm_component.decoding.iob2 import (
     tag_names,
     tag_of_bilou,
     tags_of_entities,
+    without,
 )
+from ner_lstm_component.kernels import numpy_kernels
 
 
 def test_tag_names_order():
@@ -73,8 +75,49 @@ def test_entity_arrays_and_their_inverse():
         ([1], [[0, 1, 0]]),
         ([1, 2, 2, 0, 3, 4], [[0, 3, 0], [4, 6, 1]]),
         ([3, 3, 1, 2, 3], [[0, 1, 1], [1, 2, 1], [2, 4, 0], [4, 5, 1]]),
+        # White space within entities, and after them.
+        ([0, 1, 0, 2, 0], [[1, 4, 0]]),
+        ([1, 0, 0, 2, 2, 0, 2, 0, 3, 0, 1, 0, 0], [[0, 7, 0], [8, 9, 1], [10, 11, 0]]),
     ],
 )
 def test_entity_spans(tags, spans):
     assert entity_spans(np.array(tags, np.int64)).tolist() == spans
     assert entity_spans(np.repeat(np.array(tags, np.int32), 2)[::2]).tolist() == spans
+    assert numpy_kernels.entity_spans(np.array(tags, np.int64)).tolist() == spans
+
+
+@pytest.mark.parametrize(
+    ("tags", "filled"),
+    [
+        ([1, 0, 2, 0], [1, 2, 2, 0]),
+        ([0, 3, 0, 0, 4, 0, 4, 3, 0, 1, 0], [0, 3, 4, 4, 4, 4, 4, 3, 0, 1, 0]),
+        ([1, 2, 0, 1, 0, 2], [1, 2, 0, 1, 2, 2]),
+        ([0, 0], [0, 0]),
+    ],
+)
+def test_white_space_within_an_entity_is_in_it(tags, filled):
+    hashes = np.array([11, 22], np.uint64)
+    arrays = [entity_arrays(np.array(columns), hashes) for columns in (tags, filled)]
+    assert arrays[0].tolist() == arrays[1].tolist()
+    assert tags_of_entities(*arrays[0].T, hashes).tolist() == filled
+
+
+@pytest.mark.parametrize(
+    ("tags", "removed", "kept"),
+    [
+        ([1, 2, 2], [0], [1, 2]),
+        ([0, 1, 2, 2, 2, 0], [1, 2], [0, 1, 2, 0]),
+        ([1, 2, 2], [1], [1, 2]),
+        ([1, 2, 2, 3], [2], [1, 2, 3]),
+        ([1, 2, 1, 2, 3], [0, 2, 4], [1, 1]),
+        ([1, 1, 0, 3, 3], [0, 3], [1, 0, 3]),
+        ([1, -1, -1], [0], [-1, -1]),
+        ([1, 2], [0, 1], []),
+        ([], [], []),
+    ],
+)
+def test_tags_without_some_tokens(tags, removed, kept):
+    """An entity keeps its other tokens, and one that follows it stays another."""
+    columns = np.array(tags, np.int64)
+    assert without(columns, ~np.isin(np.arange(len(tags)), removed)).tolist() == kept
+    assert columns.tolist() == tags

@@ -11,12 +11,15 @@ from ner_lstm_component.decoding.crf import Potentials, iob2_allowed, negative_l
 from ner_lstm_component.network.architectures import (
     Annotated,
     build_keras_lstm_tagger,
+    build_normalizing_tagger,
     build_tok2vec_keras_lstm_tagger,
+    reader_of,
 )
 from ner_lstm_component.text.sentences import Reader
 
 LABELS = 2
 TAGS = 2 * LABELS + 1
+READ = Reader()
 
 
 COMMON = {"hidden_width": 6, "depth": 1, "window": 12, "context": 3, "batch_tokens": 30, "nO": TAGS}
@@ -168,13 +171,13 @@ def over_vectors(docs):
     return initialized(build_tok2vec_keras_lstm_tagger(given_vectors(vectors), **COMMON), docs)
 
 
-def fused_loss(model, docs, targets):
-    loss, backprop = model.begin_update(Annotated(Reader()(docs), np.concatenate(targets)))
+def fused_loss(model, docs, targets, read=READ):
+    loss, backprop = model.begin_update(Annotated(read(docs), np.concatenate(targets)))
     backprop(0.5)
     return 0.5 * loss
 
 
-def chained_loss(model, docs, targets):
+def chained_loss(model, docs, targets, read=READ):
     Y, backprop = model.begin_update(docs)
     result = negative_log_likelihood(Y, np.concatenate(targets))
     backprop(Potentials(result.emissions * 0.5, result.transitions * 0.5, Y.lengths))
@@ -216,3 +219,81 @@ def test_vectors_of_nothing(over_vectors, vocab):
     Y, backprop = over_vectors.begin_update([Doc(vocab)])
     assert Y.emissions.shape == (0, TAGS)
     assert backprop(Y) == []
+
+
+# White space before, in, between and after sentences; a Doc of white space alone.
+BLANKS = [["\n", " "], ["\u200b"], ["\t"], ["\n"]]
+
+
+@pytest.fixture(scope="module")
+def spaced(vocab, docs):
+    """``docs`` with white space after every third word and at both ends, and which are words."""
+    rows = []
+    for k, doc in enumerate(docs):
+        words = BLANKS[k % 4].copy()
+        for token in doc:
+            words += [token.text, *BLANKS[token.i // 3 % 4]] if token.i % 3 == 2 else [token.text]
+        rows.append([*words, "\n"])
+    is_word = np.array([word.startswith("w") for words in rows for word in words])
+    return [Doc(vocab, words=words) for words in rows], is_word
+
+
+@pytest.fixture(scope="module", params=["v1", "v2", "v2 without normal forms"])
+def lexical(request, docs):
+    if request.param == "v1":
+        return request.getfixturevalue("model")
+    normalize = request.param == "v2"
+    return initialized(build_normalizing_tagger(**LEXICAL, normalize=normalize), docs)
+
+
+def test_emissions_do_not_depend_on_white_space(lexical, docs, spaced):
+    spaced, is_word = spaced
+    expected = lexical.predict(docs)
+    for found in (lexical.predict(spaced), lexical.begin_update(spaced)[0]):
+        assert found.lengths.tolist() == expected.lengths.tolist()
+        np.testing.assert_array_equal(found.is_word, is_word)
+        np.testing.assert_allclose(found.emissions[is_word], expected.emissions, atol=1e-5)
+        np.testing.assert_array_equal(found.transitions, expected.transitions)
+        assert not found.emissions[~is_word, 0].any()
+        assert np.isneginf(found.emissions[~is_word, 1:]).all()
+    alone = lexical.predict([spaced[1]])
+    assert alone.emissions.tolist() == [[0, *[-np.inf] * (TAGS - 1)]] * len(spaced[1])
+    assert alone.lengths.tolist() == []
+
+
+@pytest.mark.parametrize("which", [[0, 1], [0, 2, 4]])
+def test_gradients_do_not_depend_on_white_space(lexical, docs, spaced, which):
+    rng = np.random.default_rng(3)
+    targets = [rng.choice([0, 1, 3], len(docs[k]))[:, None] == np.arange(TAGS) for k in which]
+    read, found = reader_of(lexical), {}
+    for compute_loss in (fused_loss, chained_loss):
+        for name, of in (("plain", docs), ("spaced", spaced[0])):
+            loss = compute_loss(lexical, [of[k] for k in which], targets, read)
+            found[name] = loss, gradients(lexical)
+        assert found["spaced"][0] == pytest.approx(found["plain"][0], rel=1e-4)
+        assert found["spaced"][1].keys() == found["plain"][1].keys() != set()
+        for name, gradient in found["plain"][1].items():
+            other = found["spaced"][1][name]
+            np.testing.assert_allclose(other, gradient, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("compute_loss", [fused_loss, chained_loss])
+def test_gradient_of_the_vectors_of_white_space_is_zero(over_vectors, docs, spaced, compute_loss):
+    """The network does not read these vectors; words have the gradient of before."""
+    spaced, is_word = spaced
+    tok2vec = over_vectors.get_ref("tok2vec")
+    vectors = tok2vec.attrs["vectors"]
+    targets = [np.arange(len(doc))[:, None] % 2 == np.arange(TAGS) for doc in docs]
+    expected = compute_loss(over_vectors, docs, targets), tok2vec.attrs["gradient"]
+    assert np.abs(expected[1]).max() > 0.01
+    of_spaced = np.full((len(is_word), vectors.shape[1]), np.nan, np.float32)
+    of_spaced[is_word] = vectors
+    try:
+        tok2vec.attrs["vectors"] = of_spaced
+        loss = compute_loss(over_vectors, spaced, targets)
+    finally:
+        tok2vec.attrs["vectors"] = vectors
+    assert loss == pytest.approx(expected[0], rel=1e-4)
+    gradient = tok2vec.attrs["gradient"]
+    assert not gradient[~is_word].any()
+    np.testing.assert_allclose(gradient[is_word], expected[1], atol=1e-4)

@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
 import srsly
 from spacy.language import Language
+from spacy.tokens import Doc
 
 FOLDER = Path(__file__).parent
 
@@ -48,13 +50,32 @@ def test_entities_are_those_of_before(
 ) -> None:
     zipfile.ZipFile(archive).extractall(tmp_path)
     nlp = load(tmp_path)
-    records = list(srsly.read_jsonl(tmp_path / "entities.jsonl"))
-    assert len(records) == 500
-    # White space was a word to the code of before.
-    records = [one for one in records if not any(t.is_space for t in nlp.make_doc(one["text"]))]
+    records = without_white_space(nlp, tmp_path)
     assert len(records) > 400
     assert any(not record["text"].isascii() for record in records)
-    for record, doc in zip(records, nlp.pipe(r["text"] for r in records), strict=True):
+    assert_entities(records, nlp.pipe(record["text"] for record in records))
+
+
+@pytest.mark.parametrize("blank", ["\n", "\u2003"], ids=["line breaks", "spaces as wide as an em"])
+@pytest.mark.parametrize("archive", sorted(FOLDER.glob("*.zip")), ids=lambda path: path.stem)
+def test_entities_do_not_depend_on_white_space(tmp_path: Path, archive: Path, blank: str) -> None:
+    """Every blank replaced: names are found across lines, in the same places."""
+    zipfile.ZipFile(archive).extractall(tmp_path)
+    nlp = from_folder(tmp_path)
+    records = without_white_space(nlp, tmp_path)[:200]
+    assert any(" " in one["text"][ent[0] : ent[1]] for one in records for ent in one["ents"])
+    assert_entities(records, nlp.pipe(one["text"].replace(" ", blank) for one in records))
+
+
+def without_white_space(nlp: Language, saved: Path) -> list[dict[str, Any]]:
+    """Read texts without tokens of white space, which were words to the code of before."""
+    records = list(srsly.read_jsonl(saved / "entities.jsonl"))
+    assert len(records) == 500
+    return [one for one in records if not any(t.is_space for t in nlp.make_doc(one["text"]))]
+
+
+def assert_entities(records: list[dict[str, Any]], docs: Iterable[Doc]) -> None:
+    for record, doc in zip(records, docs, strict=True):
         spans = [[ent.start_char, ent.end_char, ent.label_] for ent in doc.ents]
         assert spans == [ent[:3] for ent in record["ents"]], json.dumps(record)
         confidences = [ent._.confidence for ent in doc.ents]

@@ -15,6 +15,7 @@ from spacy.tokens import Doc
 from werkzeug.test import TestResponse
 
 from ner_lstm_component.app import Limits, ModelError, create_app
+from ner_lstm_component.text.characters import is_invisible
 
 TEXT = "Anna Berg lives in Oslo."
 WORDS = ["Anna", "Berg", "lives", "in", "Oslo", "."]
@@ -67,6 +68,35 @@ def test_sentence(client, trained_nlp):
     # Characters are counted with one space between tokens.
     joined = " ".join(WORDS)
     assert [joined[e["start"] : e["end"]] for e in answer["ents"]] == ["Anna Berg", "Oslo"]
+
+
+def test_white_space_in_a_text(client):
+    """Offsets, tags and scores agree, and the entities are those of the text without it."""
+    text = "\ufeff\nAnna\r\n\tBerg lives\n in New\nYork.\n"
+    answer = predict(client, text=text, probabilities=True)
+    plain = predict(client, text="Anna Berg lives in New York.", probabilities=True)
+    tokens, ents = answer["tokens"], answer["ents"]
+    assert [ent["text"] for ent in ents] == ["Anna\r\n\tBerg", "New\nYork"]
+    expected = ["O"] * len(tokens)
+    for ent, other in zip(ents, plain["ents"], strict=True):
+        start, end = ent["token_start"], ent["token_end"]
+        assert text[ent["start"] : ent["end"]] == ent["text"]
+        assert (tokens[start], tokens[end - 1]) == tuple(other["text"].split())
+        assert ent["score"] == pytest.approx(other["score"], abs=1e-4)
+        expected[start:end] = [f"B-{ent['label']}", *[f"I-{ent['label']}"] * (end - start - 1)]
+    assert answer["tags"] == expected
+    is_word = np.array([not is_invisible(token) for token in tokens])
+    rows = np.array(answer["prediction"])
+    np.testing.assert_allclose(rows[is_word], plain["prediction"], atol=1e-4)
+    assert (rows[~is_word] == np.eye(1, len(LABELS))).all()
+
+
+@pytest.mark.parametrize("text", [" ", "\n\n", "\ufeff", "\u200b \u2003"])
+def test_a_text_of_white_space(client, text):
+    answer = predict(client, text=text, probabilities=True, threshold=0.4)
+    assert answer["ents"] == []
+    assert set(answer["tags"]) == {"O"}
+    assert answer["prediction"] == [[1, *[0] * 6]] * len(answer["tokens"])
 
 
 def test_text(client):
