@@ -149,8 +149,10 @@ class FeatureTable:
         if len(self._index) > _CACHE_SIZE:
             self._index.clear()
         n_known = len(self._index)
-        # Words of equal forms have other features in a sentence without case.
-        keys = text.forms + (text.cases & RECASED)
+        keys = text.forms
+        if text.is_recased:
+            # Words of equal forms have other features in a sentence without case.
+            keys = keys + (text.cases & RECASED)
         numbers, new = self._index.add(keys.view(np.int32).reshape(-1, 2))
         if new:
             while len(self._known) < len(self._index):

@@ -6,7 +6,7 @@ Arrays must be C-contiguous and of the annotated types.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import IntEnum, IntFlag, auto
+from enum import IntEnum, auto
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,31 +24,32 @@ _BLOCK_TOKENS = 16_384
 _SMALLEST = 1e-200
 
 
-class WordClass(IntFlag):
+class WordClass:
     """What a word is for finding sentences; a word may belong to several classes."""
 
-    BLANK = auto()  #: white space, or invisible characters alone; the other classes are of words
-    NEWLINE = auto()  #: a blank with one line break
-    EMPTY_LINE = auto()  #: a blank with more
-    LOWER = auto()  #: in lower case
-    CLOSING = auto()  #: punctuation that does not open a quotation or a bracket
-    QUOTE = auto()  #: a quotation mark; every second one closes, and any that is `CLOSING`
-    TERMINATOR = auto()  #: a mark that ends sentences
-    CAPITAL = auto()  #: begins with a capital
-    STARTER = auto()  #: a capitalized stop word, which usually begins a sentence
-    TITLE = auto()  #: an abbreviated title without the stop, such as "Sgt"
-    ABBREVIATED = auto()  #: ends in a stop, such as "U.S."
-    MARK = auto()  #: formatting, such as "**"
-    HEADING = auto()  #: formatting before a heading, such as "##"
-    SEPARATOR = auto()  #: formatting between sentences, such as "|" or "<p>"
-    BULLET = auto()  #: a bullet of a list item, at the start of a line
-    NUMBER = auto()  #: a number or letter that may number a list item
-    QUOTED_LINE = auto()  #: ">" before quoted lines
-    STOP = auto()  #: a full stop, or a number of a list item with a stop
-    COLON = auto()
-    OPENING_BRACKET = auto()
-    CLOSING_BRACKET = auto()
-    TIME = auto()  #: a time of day in digits, which begins the lines of a chat
+    # Python adds plain numbers much faster than flags.
+    BLANK = 1 << 0  #: white space, or invisible characters alone; the other classes are of words
+    NEWLINE = 1 << 1  #: a blank with one line break
+    EMPTY_LINE = 1 << 2  #: a blank with more
+    LOWER = 1 << 3  #: in lower case
+    CLOSING = 1 << 4  #: punctuation that does not open a quotation or a bracket
+    QUOTE = 1 << 5  #: a quotation mark; every second one closes, and any that is `CLOSING`
+    TERMINATOR = 1 << 6  #: a mark that ends sentences
+    CAPITAL = 1 << 7  #: begins with a capital
+    STARTER = 1 << 8  #: a capitalized stop word, which usually begins a sentence
+    TITLE = 1 << 9  #: an abbreviated title without the stop, such as "Sgt"
+    ABBREVIATED = 1 << 10  #: ends in a stop, such as "U.S."
+    MARK = 1 << 11  #: formatting, such as "**"
+    HEADING = 1 << 12  #: formatting before a heading, such as "##"
+    SEPARATOR = 1 << 13  #: formatting between sentences, such as "|" or "<p>"
+    BULLET = 1 << 14  #: a bullet of a list item, at the start of a line
+    NUMBER = 1 << 15  #: a number or letter that may number a list item
+    QUOTED_LINE = 1 << 16  #: ">" before quoted lines
+    STOP = 1 << 17  #: a full stop, or a number of a list item with a stop
+    COLON = 1 << 18
+    OPENING_BRACKET = 1 << 19
+    CLOSING_BRACKET = 1 << 20
+    TIME = 1 << 21  #: a time of day in digits, which begins the lines of a chat
 
 
 class Case(IntEnum):
@@ -80,30 +81,28 @@ _KEY_WORDS = 3
 def find_sentences(
     classes: NDArray[np.uint32],
     cases: NDArray[np.uint8],
-    orths: Hashes,
     attributes: Hashes,
     doc_lengths: Ints,
     abbreviations: Hashes,
-) -> tuple[Ints, NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[Ints, NDArray[np.bool_] | None, NDArray[np.bool_]]:
     """Find the words and sentences of Docs, like `sentences.Reader`.
 
     :param classes: the `WordClass` of each token. *Shape:* ``(n_tokens,)``
     :param cases: the `Case` of each token. *Shape:* ``(n_tokens,)``
-    :param orths: the hash of each token. *Shape:* ``(n_tokens,)``
-    :param attributes: SENT_START, and whether a space follows. *Shape:* ``(n_tokens, 2)``
+    :param attributes: ORTH, SENT_START, SPACY and possibly others. *Shape:* ``(n_tokens, 3)``
     :param abbreviations: hashes of words that a stop does not end a sentence after, in ascending
         order.
-    :return: the number of words of each sentence, which tokens are words, and which sentences
-        have all their words in lower case, capitals or title case.
+    :return: the number of words of each sentence, which tokens are words (None if all are), and
+        which sentences have all their words in lower case, capitals or title case.
     """
     starts: list[int] = []
     is_word = np.zeros(len(classes), bool)
     first = n_words = 0
     for length in doc_lengths.tolist():
         own = slice(first, first + length)
-        lines = _Lines(classes[own].tolist(), attributes[own, 1].tolist())
-        known = np.isin(orths[own], abbreviations).tolist()
-        for token, begins in lines.words(attributes[own, 0].tolist(), known):
+        lines = _Lines(classes[own].tolist(), attributes[own, 2].tolist())
+        known = np.isin(attributes[own, 0], abbreviations).tolist()
+        for token, begins in lines.words(attributes[own, 1].tolist(), known):
             is_word[first + token] = True
             if begins:
                 starts.append(n_words)
@@ -112,7 +111,8 @@ def find_sentences(
     bounds = np.array([*starts, n_words], np.int64)
     by_sentence = np.split(cases[is_word], bounds[1:-1]) if starts else []
     counts = [np.bincount(found, minlength=len(Case)).tolist() for found in by_sentence]
-    return np.diff(bounds), is_word, np.array(list(map(_has_one_case, counts)), bool)
+    is_caseless = np.array(list(map(_has_one_case, counts)), bool)
+    return np.diff(bounds), None if is_word.all() else is_word, is_caseless
 
 
 def _has_one_case(counts: list[int]) -> bool:
@@ -128,7 +128,7 @@ class _Lines:
     """The tokens of a Doc, in lines."""
 
     def __init__(self, classes: list[int], spaces: list[int]) -> None:
-        self.classes = [WordClass(found) for found in classes]
+        self.classes = classes
         self.spaces = spaces
 
     def words(self, sent_start: list[int], known: list[bool]) -> Iterator[tuple[int, bool]]:

@@ -32,6 +32,10 @@ cdef enum:
     CLOSING_BRACKET = 1 << 20
     TIME = 1 << 21
 
+# The columns of the tokens' attributes.
+cdef enum:
+    ORTH, SENT_START, SPACY
+
 # The values of `numpy_kernels.Case`.
 cdef enum:
     NONE, SHORT_LOWER, LOWER_CASE, TITLE_CASE, UPPER_CASE, MIXED_CASE, GUESSED, N_CASES
@@ -52,7 +56,6 @@ cdef enum:
 def find_sentences(
     const uint32_t[::1] classes,
     const uint8_t[::1] cases,
-    const uint64_t[::1] orths,
     const uint64_t[:, ::1] attributes,
     const int64_t[::1] doc_lengths,
     const uint64_t[::1] abbreviations,
@@ -75,7 +78,7 @@ def find_sentences(
             end = first + doc_lengths[k]
             is_annotated = False
             for token in range(first + 1, end):
-                is_annotated = is_annotated or attributes[token, 0] != 0
+                is_annotated = is_annotated or attributes[token, SENT_START] != 0
             begins, newlines, state = True, 2, GOES_ON
             is_quoted = is_heading = is_listed = after_colon = False
             depth = last_depth = 0
@@ -83,7 +86,7 @@ def find_sentences(
             for token in range(first, end):
                 found = classes[token]
                 if is_annotated:
-                    begins = begins or attributes[token, 0] == 1
+                    begins = begins or attributes[token, SENT_START] == 1
                 if found & BLANK:
                     if found & (NEWLINE | EMPTY_LINE):
                         if newlines == 0:
@@ -159,10 +162,10 @@ def find_sentences(
                 after_colon = found & COLON
                 if found & TERMINATOR:
                     state = ENDS
-                    if found & STOP and token > first and not attributes[token - 1, 1]:
+                    if found & STOP and token > first and not attributes[token - 1, SPACY]:
                         if classes[token - 1] & TITLE:
                             state = GOES_ON
-                        elif contains(abbreviations, orths[token - 1]):
+                        elif contains(abbreviations, attributes[token - 1, ORTH]):
                             state = MAY_END
                 elif found & ABBREVIATED:
                     state = MAY_END
@@ -178,8 +181,8 @@ def find_sentences(
     starts[n_starts] = n_words
     for k in range(n_starts):
         starts[k] = starts[k + 1] - starts[k]
-    caseless = is_caseless_array[:n_starts].view(bool)
-    return starts_array[:n_starts], is_word_array.view(bool), caseless
+    words = is_word_array.view(bool) if n_words < n_tokens else None
+    return starts_array[:n_starts], words, is_caseless_array[:n_starts].view(bool)
 
 
 cdef bint has_one_case(const Py_ssize_t *counts) noexcept nogil:
@@ -197,7 +200,7 @@ cdef bint is_spaced(
     const uint32_t[::1] classes, const uint64_t[:, ::1] attributes, Py_ssize_t token, Py_ssize_t end
 ) noexcept nogil:
     """Return whether white space or the end of the Doc follows a token."""
-    return token + 1 == end or attributes[token, 1] or classes[token + 1] & BLANK
+    return token + 1 == end or attributes[token, SPACY] or classes[token + 1] & BLANK
 
 
 cdef Py_ssize_t list_number(

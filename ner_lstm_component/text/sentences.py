@@ -41,6 +41,7 @@ class Text(NamedTuple):
     :param lengths: lengths of all sentences in words. *Shape:* ``(n_sentences,)``
     :param is_word: which tokens of the Docs are words, or None if all are.
         *Shape:* ``(n_tokens,)``
+    :param is_recased: whether sentences without case are read in another case.
     """
 
     docs: Sequence[Doc]
@@ -49,6 +50,7 @@ class Text(NamedTuple):
     cases: NDArray[np.uint8]
     lengths: NDArray[np.int64]
     is_word: NDArray[np.bool_] | None = None
+    is_recased: bool = False
 
     @property
     def doc_lengths(self) -> list[int]:
@@ -98,12 +100,11 @@ class Reader:
     def __call__(self, docs: Sequence[Doc], known: KnownWords = _NO_WORDS) -> Text:
         """Read Docs."""
         text, is_caseless = self._read(docs, known.abbreviations)
-        if not self.normalize:
+        if not is_caseless.any():
             return text
-        cases = text.cases
-        if is_caseless.any():
-            cases = recase(text.forms, cases, text.lengths, is_caseless, known.words, known.cases)
-        return text._replace(cases=cases, forms=with_case(text.forms, cases))
+        hashes = with_case(text.forms, text.cases)
+        cases = recase(hashes, text.cases, text.lengths, is_caseless, known.words, known.cases)
+        return text._replace(cases=cases, forms=with_case(hashes, cases), is_recased=True)
 
     def _read(
         self, docs: Sequence[Doc], abbreviations: NDArray[np.uint64]
@@ -115,13 +116,13 @@ class Reader:
         orths = attributes[:, 0].copy()
         classes, cases, forms = self._words(orths, docs)
         doc_lengths = np.array([len(doc) for doc in docs], np.int64)
-        if self.normalize and np.any(classes & WordClass.NEWLINE):
+        if self.normalize and np.bitwise_or.reduce(classes) & WordClass.NEWLINE:
             spaces, lengths = attributes[:, 2:].astype(np.int64).T
             classes[item_breaks(classes, orths, lengths, spaces > 0, doc_lengths)] ^= _NEW_ITEM
         lengths, is_word, is_caseless = kernels.find_sentences(
-            classes, cases, orths, attributes[:, 1:3].copy(), doc_lengths, abbreviations
+            classes, cases, attributes, doc_lengths, abbreviations
         )
-        if len(orths) == lengths.sum():
+        if is_word is None:
             return Text(docs, orths, forms, cases, lengths), is_caseless
         words = orths[is_word], forms[is_word], cases[is_word]
         return Text(docs, *words, lengths, is_word), is_caseless
@@ -142,7 +143,8 @@ class Reader:
             # The first word of a sentence has a capital, whatever it is.
             is_known = np.repeat(~is_caseless, text.lengths)
             is_known[np.cumsum(text.lengths) - text.lengths] = False
-            cases.count(text.forms[is_known], text.cases[is_known])
+            hashes = with_case(text.forms, text.cases)
+            cases.count(hashes[is_known], text.cases[is_known])
         frequent = [word for word, count in learned.items() if count > 1]
         return KnownWords(abbreviation_hashes(frequent), *cases.known())
 
@@ -159,7 +161,7 @@ def chunks(text: Text, n_words: int) -> Iterator[Text]:
         end = int(ends[last - 1])
         words = slice(start, end)
         arrays = text.orths[words], text.forms[words], text.cases[words]
-        yield Text(text.docs, *arrays, text.lengths[first:last])
+        yield Text(text.docs, *arrays, text.lengths[first:last], None, text.is_recased)
         first, start = last, end
 
 

@@ -22,7 +22,7 @@ from spacy.tokens import Doc
 
 from ..kernels import Case, RowIndex, WordClass
 from .characters import is_invisible, plain
-from .truecase import case_of
+from .truecase import case_of, with_case
 
 # Maximum number of words whose properties are cached.
 _CACHE_SIZE = 100_000
@@ -93,8 +93,8 @@ class Words:
         :param orths: the words' hashes. *Shape:* ``(n_tokens,)``
         :param docs: the Docs that contain the words.
         :return: the words' classes, cases, and hashes. If words are normalized, the hashes are of
-            normal forms in lower case, except for words in mixed case. Otherwise the case is
-            NONE, and the hashes are those of the words. *Shapes:* ``(n_tokens,)``
+            normal forms, by `truecase.with_case`. Otherwise the case is NONE, and the hashes are
+            those of the words. *Shapes:* ``(n_tokens,)``
         """
         with self._lock:
             try:
@@ -125,6 +125,9 @@ class Words:
                 self._cases[number] = case = case_of(form)
                 is_mixed = case == Case.MIXED
                 self._forms[number] = get_string_id(form if is_mixed else form.lower())
+        if self.normalize:
+            new = slice(n_known, len(self._index))
+            self._forms[new] = with_case(self._forms[new], self._cases[new])
 
 
 def classify(lexeme: Lexeme, normalize: bool) -> int:
@@ -132,11 +135,8 @@ def classify(lexeme: Lexeme, normalize: bool) -> int:
     word = lexeme.orth_
     if not word or is_invisible(word):
         n_breaks = len(_LINE_BREAK.findall(word)) + word.count("\u2029")
-        return (
-            WordClass.BLANK
-            | (WordClass(0), WordClass.NEWLINE, WordClass.EMPTY_LINE)[min(n_breaks, 2)]
-        )
-    found = WordClass.LOWER if lexeme.is_lower else WordClass(0)
+        return WordClass.BLANK | (0, WordClass.NEWLINE, WordClass.EMPTY_LINE)[min(n_breaks, 2)]
+    found = WordClass.LOWER if lexeme.is_lower else 0
     if lexeme.is_punct:
         if word == '"':
             found |= WordClass.QUOTE
@@ -144,22 +144,23 @@ def classify(lexeme: Lexeme, normalize: bool) -> int:
             found |= WordClass.CLOSING
         if word in _TERMINATORS:
             found |= WordClass.TERMINATOR
-    return int(found | _further_classes(word, lexeme) if normalize else found)
+    return found | _further_classes(word, lexeme) if normalize else found
 
 
-def _further_classes(word: str, lexeme: Lexeme) -> WordClass:
+def _further_classes(word: str, lexeme: Lexeme) -> int:
     form = plain(word)
-    found = WordClass.NUMBER if _NUMBER.fullmatch(form) else WordClass(0)
-    if form[:1].isupper():
-        # "Lt.-Col" is a title too.
-        if re.split("[.-]", form)[-1].lower() in titles():
-            found |= WordClass.TITLE
-        if form.isalpha():
+    found = WordClass.NUMBER if len(form) <= 5 and _NUMBER.fullmatch(form) else 0
+    if form.isalpha():
+        if form[0].isupper():
             found |= WordClass.CAPITAL
+            if form.lower() in titles():
+                found |= WordClass.TITLE
             if lexeme.is_stop and not lexeme.like_num:
                 found |= WordClass.STARTER
-    if form.isalpha():
         return found
+    # "Lt.-Col" is a title too.
+    if form[:1].isupper() and re.split("[.-]", form)[-1].lower() in titles():
+        found |= WordClass.TITLE
     if lexeme.is_punct and _ENDS.issuperset(word):
         found |= WordClass.TERMINATOR
     if _LETTER_AND_STOP.fullmatch(form):
@@ -179,7 +180,7 @@ def _further_classes(word: str, lexeme: Lexeme) -> WordClass:
         if form.strip("#=") == "":
             found |= WordClass.HEADING
     # ":*" is a token to spaCy, as in "**From:** Anna".
-    return found | _SIGNS.get(form.rstrip(_MARKUP), WordClass(0))
+    return found | _SIGNS.get(form.rstrip(_MARKUP), 0)
 
 
 _SIGNS = {

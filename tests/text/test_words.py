@@ -84,7 +84,7 @@ def test_blanks(vocab, normalize, word, found):
         ("The", WordClass.CAPITAL | WordClass.STARTER),
         ("Seven", WordClass.CAPITAL),
         ("U.S.", WordClass.ABBREVIATED),
-        ("Gen.", WordClass(0)),
+        ("Gen.", 0),
         ("10:30", WordClass.TIME),
         ("<p>", WordClass.SEPARATOR),
         ("</Section>", WordClass.SEPARATOR),
