@@ -158,9 +158,12 @@ class FeatureTable:
             while len(self._known) < len(self._index):
                 self._known = np.concatenate([self._known, np.empty_like(self._known)])
             words = words_of(text.orths[new].tolist(), text.docs)
-            cases = text.cases[new].tolist()
             if self.normalize:
-                words = list(map(in_case, map(normal_form, words), cases))
+                words = list(map(normal_form, words))
+            cases = [0] * len(words)
+            if text.is_recased:
+                cases = text.cases[new].tolist()
+                words = list(map(in_case, words, cases))
             forms = [list(map(form, words, cases)) for form in self._forms]
             ids = feature_ids(forms, self._labels, self._features)
             self._known[n_known : n_known + len(new)] = ids

@@ -21,7 +21,8 @@ _MIN_COUNT = 2
 _TITLE_CASE_SHARE = 0.25
 
 # Added to the case of all words of a sentence that was without case.
-RECASED = np.uint8(8)
+RECASED = 8
+_CASE = RECASED - 1
 
 # What the hash of a word's lower case is combined with, by case. A word in mixed case has a hash
 # of its own.
@@ -48,7 +49,7 @@ def case_of(word: str) -> Case:
 
 def in_case(word: str, case: int) -> str:
     """Return a word in another case; a word in mixed case, or of one letter, stays as it is."""
-    case &= ~RECASED
+    case &= _CASE
     if case in (Case.SHORT_LOWER, Case.LOWER):
         return word.lower()
     if case in (Case.TITLE, Case.GUESSED):
@@ -97,7 +98,7 @@ def recase(
 
 def with_case(hashes: NDArray[np.uint64], cases: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Combine words' hashes in lower case with their cases; the inverse is the same."""
-    return hashes ^ _CASE_KEYS[cases & ~RECASED]
+    return hashes ^ _CASE_KEYS[cases & _CASE]
 
 
 class WordCases:

@@ -19,6 +19,7 @@ from spacy.lexeme import Lexeme
 from spacy.pipeline import Sentencizer
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
 from ..kernels import Case, RowIndex, WordClass
 from .characters import is_invisible, plain
@@ -116,18 +117,25 @@ class Words:
             self._cases = np.concatenate([self._cases, np.zeros_like(self._cases)])
             self._forms = np.concatenate([self._forms, np.empty_like(self._forms)])
         vocabs = list({id(doc.vocab): doc.vocab for doc in docs}.values())
-        for number, orth in enumerate(orths.tolist(), n_known):
-            vocab = next((v for v in vocabs if orth in v.strings), vocabs[0])
-            lexeme = vocab[orth]
-            self._classes[number] = classify(lexeme, self.normalize)
-            if self.normalize:
-                form = normal_form(lexeme.orth_)
-                self._cases[number] = case = case_of(form)
-                is_mixed = case == Case.MIXED
-                self._forms[number] = get_string_id(form if is_mixed else form.lower())
+        lexemes = [
+            (vocabs[0] if len(vocabs) == 1 else _vocab_with(orth, vocabs))[orth]
+            for orth in orths.tolist()
+        ]
+        new = slice(n_known, len(self._index))
+        self._classes[new] = [classify(lexeme, self.normalize) for lexeme in lexemes]
         if self.normalize:
-            new = slice(n_known, len(self._index))
-            self._forms[new] = with_case(self._forms[new], self._cases[new])
+            forms = [normal_form(lexeme.orth_) for lexeme in lexemes]
+            cases = list(map(case_of, forms))
+            keys = [
+                get_string_id(form if case == Case.MIXED else form.lower())
+                for form, case in zip(forms, cases, strict=True)
+            ]
+            self._cases[new] = cases
+            self._forms[new] = with_case(np.array(keys, np.uint64), self._cases[new])
+
+
+def _vocab_with(orth: int, vocabs: Sequence[Vocab]) -> Vocab:
+    return next((vocab for vocab in vocabs if orth in vocab.strings), vocabs[0])
 
 
 def classify(lexeme: Lexeme, normalize: bool) -> int:
