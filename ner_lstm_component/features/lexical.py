@@ -36,8 +36,7 @@ def LexicalFeatures(
     """Create the Thinc layer that computes the lexical features of words.
 
     :param names: features: ``ORTH``, ``LOWER``, ``SHAPE``, or ``PREFIXn``, ``SUFFIXn`` for the
-        first or last *n* characters, and ``LOWER_PREFIXn``, ``LOWER_SUFFIXn`` for those of the
-        lower-cased word.
+        first or last *n* characters.
     :param rows: number of rows of the embedding table for each feature.
     :param normalize: whether to use the words' normal forms, from `words.normal_form`.
     :return: a layer that returns ids below ``sum(rows)``, with a feature's ids next to each other.
@@ -72,33 +71,28 @@ def words_of(orths: Sequence[int], docs: Sequence[Doc]) -> list[str]:
     return [next((strings for strings in stores if orth in strings), first)[orth] for orth in orths]
 
 
-def _shape(word: str, case: int) -> str:
-    if case & RECASED:
-        return "?" if case == Case.GUESSED | RECASED else f"?{word_shape(word)}"
-    return word_shape(word)
-
-
 # The forms of a word from which features are made.
-_FORMS: dict[str, Callable[[str, int], str]] = {
-    "ORTH": lambda word, case: word,
-    "LOWER": lambda word, case: word.lower(),
-    "SHAPE": _shape,
-}
+_FORMS: dict[str, Callable[[str], str]] = {"ORTH": str, "LOWER": str.lower, "SHAPE": word_shape}
+
+
+def _recased_shape(shape: str, case: int) -> str:
+    """Return the shape of a word in a sentence without case, so that the network can tell."""
+    if not case & RECASED:
+        return shape
+    return "?" if case == Case.GUESSED | RECASED else f"?{shape}"
 
 
 def _parse_feature(name: str) -> tuple[str, int]:
     """Return a feature's form and its number of characters, as `kernels.feature_ids` takes them."""
     if name in _FORMS:
         return name, 0
-    affix = re.fullmatch(r"(LOWER_)?(PREFIX|SUFFIX)([1-9])", name)
+    affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
     if affix is None:
         raise ValueError(
             "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, or PREFIXn, "
-            "SUFFIXn, LOWER_PREFIXn, LOWER_SUFFIXn with n from 1 to 9. Received: "
-            f"{name!r}"
+            f"SUFFIXn with n from 1 to 9. Received: {name!r}"
         )
-    length = int(affix[3])
-    return "LOWER" if affix[1] else "ORTH", length if affix[2] == "PREFIX" else -length
+    return "ORTH", int(affix[2]) if affix[1] == "PREFIX" else -int(affix[2])
 
 
 class FeatureTable:
@@ -160,11 +154,13 @@ class FeatureTable:
             words = words_of(text.orths[new].tolist(), text.docs)
             if self.normalize:
                 words = list(map(normal_form, words))
-            cases = [0] * len(words)
-            if text.is_recased:
-                cases = text.cases[new].tolist()
+            cases = text.cases[new].tolist() if text.is_recased else []
+            if cases:
                 words = list(map(in_case, words, cases))
-            forms = [list(map(form, words, cases)) for form in self._forms]
+            forms = [list(map(form, words)) for form in self._forms]
+            if cases and word_shape in self._forms:
+                shapes = forms[self._forms.index(word_shape)]
+                shapes[:] = map(_recased_shape, shapes, cases)
             ids = feature_ids(forms, self._labels, self._features)
             self._known[n_known : n_known + len(new)] = ids
         return self._known.take(numbers, axis=0)
