@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,7 +135,7 @@ class Words:
             self._forms[new] = with_case(np.array(keys, np.uint64), self._cases[new])
 
 
-def _vocab_with(orth: int, vocabs: Sequence[Vocab]) -> Vocab:
+def _vocab_with(orth: Any, vocabs: Sequence[Vocab]) -> Vocab:
     return next((vocab for vocab in vocabs if orth in vocab.strings), vocabs[0])
 
 
