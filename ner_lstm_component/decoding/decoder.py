@@ -17,7 +17,7 @@ class Prediction(NamedTuple):
     """The predicted tags of a Doc.
 
     :param tags: the numbers of the best IOB2 tags (see `iob2.tag_names`), without the entities
-        below the threshold. White space has the tag O, also within an entity.
+        below the threshold. White space has the tag O, even inside an entity.
         *Shape:* ``(n_tokens,)``
     :param confidence: the probability of each entity, or None if it was not requested.
         *Shape:* ``(n_entities,)``

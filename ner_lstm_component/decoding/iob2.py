@@ -129,7 +129,7 @@ def _entity_table(label_hashes: tuple[int, ...]) -> NDArray[np.uint64]:
 def entity_spans(tag_ids: NDArray[np.integer]) -> NDArray[np.int64]:
     """Find the entities of valid IOB2 tags, of one sequence or of several.
 
-    White space has the tag O, also within an entity, which ends after its last word.
+    White space has the tag O, even inside an entity, which ends after its last word.
 
     :return: the first token, end (one past the last token) and label of each entity, in order.
         *Shape:* ``(n_entities, 3)``

@@ -1,4 +1,4 @@
-"""Registered perturbations: how the text of a test set would look where people have it.
+"""Registered perturbations: how the text of a test set would look in real documents.
 
 A perturbation maps a document and a random generator to edits. To add one, register a function::
 
@@ -16,8 +16,10 @@ name them as entry points in the group ``ner_lstm_component_perturbations`` inst
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 from unicodedata import normalize
@@ -90,22 +92,20 @@ def edited(document: AnnotatedText, edits: Iterable[Edit]) -> AnnotatedText:
             )
         pieces += [text[position:start], replacement]
         position = end
-    entities = (_moved(ent, edits) for ent in document.entities)
-    kept = tuple(ent for ent in entities if ent.start < ent.end)
+    kept = tuple(ent for ent in _moved(document.entities, edits) if ent.start < ent.end)
     return AnnotatedText("".join([*pieces, text[position:]]), kept)
 
 
-def _moved(ent: Entity, edits: Sequence[Edit]) -> Entity:
-    before = [edit for edit in edits if edit[1] <= ent.start]
-    until = [edit for edit in edits if edit[0] < ent.end]
-    # A replacement of characters on both sides of a border belongs to the entity.
-    start = min([ent.start, *(edit[0] for edit in edits[len(before) :])])
-    end = max([ent.end, *(edit[1] for edit in until)])
-    return ent._replace(start=start + _growth(before), end=end + _growth(until))
-
-
-def _growth(edits: Iterable[Edit]) -> int:
-    return sum(len(replacement) - (end - start) for start, end, replacement in edits)
+def _moved(entities: Iterable[Entity], edits: Sequence[Edit]) -> Iterator[Entity]:
+    starts, ends = [edit[0] for edit in edits], [edit[1] for edit in edits]
+    changes = (len(replacement) - (end - start) for start, end, replacement in edits)
+    growth = [0, *accumulate(changes)]
+    for ent in entities:
+        before, until = bisect_right(ends, ent.start), bisect_left(starts, ent.end)
+        # A replacement of characters on both sides of a border belongs to the entity.
+        start = min([ent.start, *starts[before : before + 1]])
+        end = max([ent.end, *ends[max(0, until - 1) : until]])
+        yield ent._replace(start=start + growth[before], end=end + growth[until])
 
 
 # --- kinds of perturbations ------------------------------------------------------------

@@ -90,8 +90,8 @@ def find_sentences(
     :param classes: the `WordClass` of each token. *Shape:* ``(n_tokens,)``
     :param cases: the `Case` of each token. *Shape:* ``(n_tokens,)``
     :param attributes: ORTH, SENT_START, SPACY and possibly others. *Shape:* ``(n_tokens, 3)``
-    :param abbreviations: hashes of words that a stop does not end a sentence after, in ascending
-        order.
+    :param abbreviations: hashes of words after which a full stop does not end the sentence, in
+        ascending order.
     :return: the number of words of each sentence, which tokens are words (None if all are), and
         which sentences have all their words in lower case, capitals or title case.
     """

@@ -1,8 +1,8 @@
 """Line breaks that separate items: the lines of lists, chats, programmes and tables.
 
 A line break within a sentence is white space. In wrapped text, a line ends because the next word
-would not fit, and many lines begin with a word in lower case. Where neither is so, each line is
-an item of its own.
+would not fit, and many lines begin with a word in lower case. If neither is the case, each line
+is an item of its own.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def item_breaks(
 ) -> NDArray[np.int64]:
     """Find the line breaks after which a new item begins.
 
-    They are in blocks of three or more lines between empty lines, none of which begins in lower
-    case, and one of which is so short that the next word would fit. A line that ends with a comma
-    continues.
+    They are in blocks of three or more lines between empty lines. No line of such a block begins in
+    lower case, and at least one line is so short that the next word would fit. A line that ends
+    with a comma continues.
 
     :param classes: the `WordClass` of each token. *Shape:* ``(n_tokens,)``
     :param orths: the hash of each token. *Shape:* ``(n_tokens,)``

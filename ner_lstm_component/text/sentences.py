@@ -88,9 +88,9 @@ class Reader:
         formatting, list items and quoted lines are not words; table cells, list items and keys,
         as in ``From: Maria Costa``, are sentences; a line that begins with a time in brackets, is
         quoted more or less deeply than the line before, or is an item by `lines.item_breaks`
-        begins one; a sentence goes on after an abbreviation, unless the next word is a
-        capitalized stop word; and the words of sentences without case are read in the case that
-        `truecase` finds.
+        begins one; a sentence goes on after a title, and after another abbreviation unless the
+        next word is a capitalized stop word; and the words of sentences without case are read in
+        the case that `truecase` finds.
     """
 
     def __init__(self, normalize: bool = False) -> None:

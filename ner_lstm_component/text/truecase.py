@@ -48,8 +48,10 @@ def case_of(word: str) -> Case:
 
 
 def in_case(word: str, case: int) -> str:
-    """Return a word in another case; a word in mixed case, or of one letter, stays as it is."""
+    """Return a word in another case; a word in mixed case stays as it is."""
     case &= _CASE
+    if case == Case.NONE and len(word) == 1:
+        return word.upper()
     if case in (Case.SHORT_LOWER, Case.LOWER):
         return word.lower()
     if case in (Case.TITLE, Case.GUESSED):

@@ -48,7 +48,8 @@ _BLOCK = re.compile(
 _NUMBER = re.compile(r"(?:\d{1,3}|[a-zA-Z]|[ivx]{2,5}|[IVX]{2,5})")
 _LETTER_AND_STOP = re.compile(r"(?:[a-z]|[ivx]{2,5}|\d{1,3})[.)]")
 _TIME = re.compile(r"\d{1,2}(?::\d\d){1,2}")
-_LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028]|\u2029")
+# Files that were converted twice end lines with "\r\r\n", and a new page begins at a new line.
+_LINE_BREAK = re.compile("\x0c?(?:\r+\n|\n\r(?!\n)|[\n\r\x0b\x1c-\x1e\x85\u2028\u2029])\x0c?|\x0c")
 
 
 def normal_form(word: str) -> str:
@@ -75,6 +76,7 @@ class Words:
     def __init__(self, normalize: bool) -> None:
         self.normalize = normalize
         self._lock = threading.Lock()
+        self._vocab: Vocab | None = None
         # The hash of a word is two numbers of 32 bits.
         self._index = RowIndex(2)
         self._classes = np.empty(1024, np.uint32)
@@ -100,8 +102,11 @@ class Words:
         """
         with self._lock:
             try:
-                if len(self._index) > _CACHE_SIZE:
+                vocab = docs[0].vocab if docs else self._vocab
+                # Another language has other stop words and numbers.
+                if len(self._index) > _CACHE_SIZE or vocab is not self._vocab:
                     self._index.clear()
+                    self._vocab = vocab
                 n_known = len(self._index)
                 numbers, new = self._index.add(orths.view(np.int32).reshape(-1, 2))
                 if new:

@@ -156,3 +156,17 @@ def test_combining_with_cases_is_its_own_inverse():
     combined = with_case(hashes, cases)
     np.testing.assert_array_equal(with_case(combined, cases), hashes)
     assert len(set(with_case(np.zeros_like(hashes), cases).tolist())) == len(Case) - 2
+
+
+def test_equal_forms_have_equal_features_whatever_was_read_before(vocab, reader):
+    """A single capital has no case, so that "I" and "i" have equal forms in text without case."""
+    known = learned(vocab, reader, [*TRAINING, "So I came with plan B .", "Then I had plan B ."])
+    sentences = ["so i came from oslo", "SO I CAME FROM OSLO", "plan b in oslo", "PLAN B IN OSLO"]
+    texts = [read(vocab, reader, known, sentence) for sentence in sentences]
+    assert texts[0].forms[1] == texts[1].forms[1]
+    found = []
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
+        table = FeatureTable(["LOWER", "PREFIX1", "SHAPE"], [500, 50, 50], True)
+        ids = {k: table(texts[k]).tolist() for k in order}
+        found.append([ids[k] for k in range(len(texts))])
+    assert found[0] == found[1]
