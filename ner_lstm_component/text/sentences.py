@@ -116,12 +116,12 @@ class Reader:
         orths = attributes[:, 0].copy()
         classes, cases, forms = self._words(orths, docs)
         doc_lengths = np.array([len(doc) for doc in docs], np.int64)
-        if self.normalize and np.bitwise_or.reduce(classes) & WordClass.NEWLINE:
-            spaces, lengths = attributes[:, 2:].astype(np.int64).T
-            classes[item_breaks(classes, orths, lengths, spaces > 0, doc_lengths)] ^= _NEW_ITEM
-        lengths, is_word, is_caseless = kernels.find_sentences(
-            classes, cases, attributes, doc_lengths, abbreviations
-        )
+        tokens = classes, cases, attributes, doc_lengths, abbreviations
+        lengths, is_word, is_caseless = kernels.find_sentences(*tokens)
+        if is_word is not None and self.normalize and (classes & WordClass.NEWLINE).any():
+            spaces, sizes = attributes[:, 2:].astype(np.int64).T
+            classes[item_breaks(classes, orths, sizes, spaces > 0, doc_lengths)] ^= _NEW_ITEM
+            lengths, is_word, is_caseless = kernels.find_sentences(*tokens)
         if is_word is None:
             return Text(docs, orths, forms, cases, lengths), is_caseless
         words = orths[is_word], forms[is_word], cases[is_word]

@@ -147,11 +147,12 @@ def _vocab_with(orth: Any, vocabs: Sequence[Vocab]) -> Vocab:
 def classify(lexeme: Lexeme, normalize: bool) -> int:
     """Return the `WordClass` of a word."""
     word = lexeme.orth_
-    if not word or is_invisible(word):
+    is_letters = word.isascii() and word.isalpha()
+    if not is_letters and is_invisible(word):
         n_breaks = len(_LINE_BREAK.findall(word)) + word.count("\u2029")
         return WordClass.BLANK | (0, WordClass.NEWLINE, WordClass.EMPTY_LINE)[min(n_breaks, 2)]
     found = WordClass.LOWER if lexeme.is_lower else 0
-    if lexeme.is_punct:
+    if not is_letters and lexeme.is_punct:
         if word == '"':
             found |= WordClass.QUOTE
         elif word not in _OPENING and not (normalize and word == "»"):
