@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from spacy.tokens import Doc
 
+from ner_lstm_component.evaluation.robustness import visible_span
 from ner_lstm_component.text.characters import is_invisible, strip_invisible
 
 DOCUMENTS = Path(__file__).parent / "documents"
@@ -148,11 +149,8 @@ def score(model: str) -> dict[str, Any]:
 def count(doc: Doc, gold: list[Entity]) -> Counts:
     """Compare a Doc's entities with the annotation."""
     visible = [ent for ent in doc.ents if not is_invisible(ent.text)]
-    predicted = set()
-    for ent in visible:
-        name = strip_invisible(ent.text)
-        start = ent.start_char + ent.text.index(name)
-        predicted.add(Entity(start, start + len(name), ent.label_))
+    spans = (visible_span(doc.text, e.start_char, e.end_char, e.label_) for e in visible)
+    predicted = {Entity(*span) for span in spans}
     return Counts(
         gold=len(gold),
         predicted=len(doc.ents),

@@ -86,7 +86,7 @@ def _tag(nlp: Language, texts: Sequence[AnnotatedText]) -> dict[str, _Tagged]:
     for (text, _), doc in zip(texts, nlp.pipe(text for text, _ in texts), strict=True):
         entities = [ent for ent in doc.ents if not is_invisible(ent.text)]
         tagged[text] = _Tagged(
-            {_visible(text, ent.start_char, ent.end_char, ent.label_) for ent in entities},
+            {visible_span(text, ent.start_char, ent.end_char, ent.label_) for ent in entities},
             blank=len(doc.ents) - len(entities),
             blank_edges=sum(is_invisible(e[0].text) or is_invisible(e[-1].text) for e in entities),
         )
@@ -97,7 +97,7 @@ def _variant(name: str, texts: Sequence[AnnotatedText], tagged: dict[str, _Tagge
     counts = np.zeros(3, np.int64)
     blank = blank_edges = 0
     for text, entities in texts:
-        gold = {_visible(text, ent.start, ent.end, ent.label) for ent in entities}
+        gold = {visible_span(text, ent.start, ent.end, ent.label) for ent in entities}
         found = tagged[text]
         counts += len(gold & found.entities), len(gold), len(found.entities) + found.blank
         blank += found.blank
@@ -105,7 +105,7 @@ def _variant(name: str, texts: Sequence[AnnotatedText], tagged: dict[str, _Tagge
     return Variant(name, len(texts), 0, score(counts), 0.0, blank, blank_edges)
 
 
-def _visible(text: str, start: int, end: int, label: str) -> tuple[int, int, str]:
+def visible_span(text: str, start: int, end: int, label: str) -> tuple[int, int, str]:
     """Leave out invisible characters at both edges of an entity."""
     while start < end and is_invisible(text[start]):
         start += 1

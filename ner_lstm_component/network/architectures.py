@@ -120,9 +120,8 @@ def build_normalizing_tagger(
 
     Parameters and errors are as in :func:`build_keras_lstm_tagger`.
 
-    :param normalize: whether to read words, list items, markup and abbreviations as
-        `sentences.Reader` describes, and to look n-grams up in any case. Without it, the model is
-        the same as ``KerasLSTMTagger.v1``.
+    :param normalize: whether to read words, markup, lists, abbreviations and text without case as
+        `sentences.Reader` describes. Without it, the model is the same as ``KerasLSTMTagger.v1``.
     """
     settings = NetworkSettings(
         hidden_width,
@@ -223,7 +222,7 @@ def _tagger(
     attrs: dict[str, Any] = {"windowing": windowing, "settings": settings, "n_pos": 0}
     attrs |= {"reader": Reader(normalize)}
     if normalize:
-        attrs |= {"known_words": [abbreviation_hashes(), *KnownWords()[1:]]}
+        attrs |= {"known_words": list(KnownWords(abbreviation_hashes()))}
     layers = [embedding, network]
     model: Model = Model(name, _forward, init=_init, layers=layers, dims={"nO": nO}, attrs=attrs)
     return set_runtime(model, runtime)

@@ -84,13 +84,17 @@ class Reader:
     mark of spaCy's ``Sentencizer`` and any closing quotes and brackets, unless the next word is in
     lower case, and before an empty line. Every second straight quote is a closing quote.
 
-    :param normalize: whether features are made of the words' normal forms. Then the marks of
-        formatting, list items and quoted lines are not words; table cells, list items and keys,
-        as in ``From: Maria Costa``, are sentences; a line that begins with a time in brackets, is
-        quoted more or less deeply than the line before, or is an item by `lines.item_breaks`
-        begins one; a sentence goes on after a title, and after another abbreviation unless the
-        next word is a capitalized stop word; and the words of sentences without case are read in
-        the case that `truecase` finds.
+    With ``normalize``, features are made of the words' normal forms, and further rules apply:
+
+    - Marks of formatting, list items and quoted lines are not words.
+    - Table cells, list items, and keys as in ``From: Maria Costa`` are sentences.
+    - A line begins a sentence if it begins with a time in brackets, if it is quoted more or less
+      deeply than the line before, or if it is an item by `lines.item_breaks`.
+    - A sentence goes on after a title. It goes on after another abbreviation, unless the next word
+      is a capitalized stop word.
+    - The words of a sentence without case are read in the case that `truecase` finds.
+
+    :param normalize: whether to apply these rules.
     """
 
     def __init__(self, normalize: bool = False) -> None:
