@@ -20,9 +20,11 @@ from .. import kernels
 from ..kernels import WordClass
 from .lines import item_breaks
 from .truecase import WordCases, recase, with_case
-from .words import Words, abbreviation_hashes, inner_abbreviations
+from .words import MARKUP, Words, abbreviation_hashes, inner_abbreviations
 
 _ATTRIBUTES = [ORTH, SENT_START, SPACY, LENGTH]
+# The share of training Docs from which on a mark of formatting is a word.
+_MARKED_SHARE = 0.01
 # What makes a line break as good as an empty line.
 _NEW_ITEM = np.uint32(WordClass.NEWLINE | WordClass.EMPTY_LINE)
 _NO_HASHES = np.zeros(0, np.uint64)
@@ -42,6 +44,7 @@ class Text(NamedTuple):
     :param is_word: which tokens of the Docs are words, or None if all are.
         *Shape:* ``(n_tokens,)``
     :param is_recased: whether sentences without case are read in another case.
+    :param kept: the marks of formatting that are part of words.
     """
 
     docs: Sequence[Doc]
@@ -51,6 +54,7 @@ class Text(NamedTuple):
     lengths: NDArray[np.int64]
     is_word: NDArray[np.bool_] | None = None
     is_recased: bool = False
+    kept: str = ""
 
     @property
     def doc_lengths(self) -> list[int]:
@@ -67,11 +71,13 @@ class KnownWords(NamedTuple):
     :param abbreviations: the hashes of abbreviations, in ascending order.
     :param words: the hashes of words in lower case, in ascending order.
     :param cases: the `Case` that each of these words mostly has.
+    :param kept: the marks of formatting that are part of words, such as ``@`` in tweets.
     """
 
     abbreviations: NDArray[np.uint64] = _NO_HASHES
     words: NDArray[np.uint64] = _NO_HASHES
     cases: NDArray[np.uint8] = _NO_CASES
+    kept: str = ""
 
 
 _NO_WORDS = KnownWords()
@@ -86,7 +92,8 @@ class Reader:
 
     With ``normalize``, features are made of the words' normal forms, and further rules apply:
 
-    - Marks of formatting, list items and quoted lines are not words.
+    - Marks of formatting, list items and quoted lines are not words. A mark that is frequent in
+      the training data is one, because there it means something.
     - Table cells, list items, and keys as in ``From: Maria Costa`` are sentences.
     - A line begins a sentence if it begins with a time in brackets, if it is quoted more or less
       deeply than the line before, or if it is an item by `lines.item_breaks`.
@@ -103,7 +110,7 @@ class Reader:
 
     def __call__(self, docs: Sequence[Doc], known: KnownWords = _NO_WORDS) -> Text:
         """Read Docs."""
-        text, is_caseless = self._read(docs, known.abbreviations)
+        text, is_caseless = self._read(docs, known.abbreviations, known.kept)
         if not is_caseless.any():
             return text
         hashes = with_case(text.forms, text.cases)
@@ -111,14 +118,14 @@ class Reader:
         return text._replace(cases=cases, forms=with_case(hashes, cases), is_recased=True)
 
     def _read(
-        self, docs: Sequence[Doc], abbreviations: NDArray[np.uint64]
+        self, docs: Sequence[Doc], abbreviations: NDArray[np.uint64], kept: str = ""
     ) -> tuple[Text, NDArray[np.bool_]]:
         """Read Docs, without truecasing, and return which sentences have no case."""
         arrays = [np.zeros((0, len(_ATTRIBUTES)), np.uint64)] if not docs else []
         arrays += [doc.to_array(_ATTRIBUTES) for doc in docs]
         attributes = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
         orths = attributes[:, 0].copy()
-        classes, cases, forms = self._words(orths, docs)
+        classes, cases, forms = self._words(orths, docs, kept)
         doc_lengths = np.array([len(doc) for doc in docs], np.int64)
         tokens = classes, cases, attributes, doc_lengths, abbreviations
         lengths, is_word, is_caseless = kernels.find_sentences(*tokens)
@@ -127,9 +134,9 @@ class Reader:
             classes[item_breaks(classes, orths, sizes, spaces > 0, doc_lengths)] ^= _NEW_ITEM
             lengths, is_word, is_caseless = kernels.find_sentences(*tokens)
         if is_word is None:
-            return Text(docs, orths, forms, cases, lengths), is_caseless
+            return Text(docs, orths, forms, cases, lengths, kept=kept), is_caseless
         words = orths[is_word], forms[is_word], cases[is_word]
-        return Text(docs, *words, lengths, is_word), is_caseless
+        return Text(docs, *words, lengths, is_word, kept=kept), is_caseless
 
     def is_visible(self, docs: Sequence[Doc]) -> NDArray[np.bool_]:
         """Return which tokens are not blank. *Shape:* ``(n_tokens,)``."""
@@ -137,12 +144,16 @@ class Reader:
         return self._words(orths, docs)[0] & np.uint32(WordClass.BLANK) == 0
 
     def learn(self, batches: Iterable[Sequence[Example]]) -> KnownWords:
-        """Learn abbreviations and the case of words from batches of training examples."""
+        """Learn abbreviations, marks and the case of words from batches of training examples."""
         learned: Counter[str] = Counter()
+        marks: Counter[str] = Counter()
+        n_docs = 0
         cases = WordCases()
         for examples in batches:
             for example in examples:
                 learned.update(inner_abbreviations(example.reference))
+                marks.update(set(MARKUP).intersection(example.reference.text))
+                n_docs += 1
             text, is_caseless = self._read([eg.predicted for eg in examples], _NO_HASHES)
             # The first word of a sentence has a capital, whatever it is.
             is_known = np.repeat(~is_caseless, text.lengths)
@@ -150,7 +161,8 @@ class Reader:
             hashes = with_case(text.forms, text.cases)
             cases.count(hashes[is_known], text.cases[is_known])
         frequent = [word for word, count in learned.items() if count > 1]
-        return KnownWords(abbreviation_hashes(frequent), *cases.known())
+        kept = "".join(mark for mark in MARKUP if marks[mark] > max(1, _MARKED_SHARE * n_docs))
+        return KnownWords(abbreviation_hashes(frequent), *cases.known(), kept)
 
 
 def chunks(text: Text, n_words: int) -> Iterator[Text]:
@@ -165,7 +177,7 @@ def chunks(text: Text, n_words: int) -> Iterator[Text]:
         end = int(ends[last - 1])
         words = slice(start, end)
         arrays = text.orths[words], text.forms[words], text.cases[words]
-        yield Text(text.docs, *arrays, text.lengths[first:last], None, text.is_recased)
+        yield Text(text.docs, *arrays, text.lengths[first:last], None, *text[6:])
         first, start = last, end
 
 

@@ -33,8 +33,8 @@ _TERMINATORS = frozenset(Sentencizer.default_punct_chars)
 _ENDS = _TERMINATORS | {"…"}
 _OPENING = frozenset("([{<«‘“„‚‹¿¡")
 _BULLETS = frozenset("*+-•‣⁃▪▫●○◦·∙►▸➢➤✓✔→–—")
-# Marks of formatting that are glued to words, or stand alone.
-_MARKUP = "*_~`#=^@™®©•‣⁃▪▫●○◦∙►▸➢➤"
+#: Marks of formatting that are glued to words, or stand alone.
+MARKUP = "*_~`#=^@™®©•‣⁃▪▫●○◦∙►▸➢➤"
 _ABBREVIATED = re.compile(r"[^\W\d_].+\.")
 _ABBREVIATION = re.compile(r"[^\W\d_]{2,}\.")
 _RULE = re.compile(r"[-=_*~+|:]{3,}|\|+")
@@ -52,15 +52,22 @@ _TIME = re.compile(r"\d{1,2}(?::\d\d){1,2}")
 _LINE_BREAK = re.compile("\x0c?(?:\r+\n|\n\r(?!\n)|[\n\r\x0b\x1c-\x1e\x85\u2028\u2029])\x0c?|\x0c")
 
 
-def normal_form(word: str) -> str:
+@cache
+def _markup(kept: str) -> str:
+    return "".join(mark for mark in MARKUP if mark not in kept)
+
+
+def normal_form(word: str, kept: str = "") -> str:
     """Return a word in plain characters, without the marks of formatting around it.
 
     Dashes of any length are ``-``, and doubled single quotes are ``"``.
+
+    :param kept: the marks that are part of words.
     """
     form = plain(word)
     if form.isalnum():
         return form
-    form = form.strip(_MARKUP) or form
+    form = form.strip(_markup(kept)) or form
     if not form.strip("-"):
         return "-"
     return '"' if form in ("''", "``") else form
@@ -77,6 +84,7 @@ class Words:
         self.normalize = normalize
         self._lock = threading.Lock()
         self._vocab: Vocab | None = None
+        self._kept = ""
         # The hash of a word is two numbers of 32 bits.
         self._index = RowIndex(2)
         self._classes = np.empty(1024, np.uint32)
@@ -90,12 +98,13 @@ class Words:
         return type(self)(self.normalize)
 
     def __call__(
-        self, orths: NDArray[np.uint64], docs: Sequence[Doc]
+        self, orths: NDArray[np.uint64], docs: Sequence[Doc], kept: str = ""
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint64]]:
         """Look up all words.
 
         :param orths: the words' hashes. *Shape:* ``(n_tokens,)``
         :param docs: the Docs that contain the words.
+        :param kept: the marks of formatting that are part of words.
         :return: the words' classes, cases, and hashes. If words are normalized, the hashes are of
             normal forms, by `truecase.with_case`. Otherwise the case is NONE, and the hashes are
             those of the words. *Shapes:* ``(n_tokens,)``
@@ -104,9 +113,10 @@ class Words:
             try:
                 vocab = docs[0].vocab if docs else self._vocab
                 # Another language has other stop words and numbers.
-                if len(self._index) > _CACHE_SIZE or vocab is not self._vocab:
+                is_changed = vocab is not self._vocab or kept != self._kept
+                if len(self._index) > _CACHE_SIZE or is_changed:
                     self._index.clear()
-                    self._vocab = vocab
+                    self._vocab, self._kept = vocab, kept
                 n_known = len(self._index)
                 numbers, new = self._index.add(orths.view(np.int32).reshape(-1, 2))
                 if new:
@@ -128,9 +138,9 @@ class Words:
             for orth in orths.tolist()
         ]
         new = slice(n_known, len(self._index))
-        self._classes[new] = [classify(lexeme, self.normalize) for lexeme in lexemes]
+        self._classes[new] = [classify(one, self.normalize, self._kept) for one in lexemes]
         if self.normalize:
-            forms = [normal_form(lexeme.orth_) for lexeme in lexemes]
+            forms = [normal_form(lexeme.orth_, self._kept) for lexeme in lexemes]
             cases = list(map(case_of, forms))
             keys = [
                 get_string_id(form if case == Case.MIXED else form.lower())
@@ -144,8 +154,8 @@ def _vocab_with(orth: Any, vocabs: Sequence[Vocab]) -> Vocab:
     return next((vocab for vocab in vocabs if orth in vocab.strings), vocabs[0])
 
 
-def classify(lexeme: Lexeme, normalize: bool) -> int:
-    """Return the `WordClass` of a word."""
+def classify(lexeme: Lexeme, normalize: bool, kept: str = "") -> int:
+    """Return the `WordClass` of a word, with the marks of formatting that are part of words."""
     word = lexeme.orth_
     is_letters = word.isascii() and word.isalpha()
     if not is_letters and is_invisible(word):
@@ -159,10 +169,10 @@ def classify(lexeme: Lexeme, normalize: bool) -> int:
             found |= WordClass.CLOSING
         if word in _TERMINATORS:
             found |= WordClass.TERMINATOR
-    return found | _further_classes(word, lexeme) if normalize else found
+    return found | _further_classes(word, lexeme, _markup(kept)) if normalize else found
 
 
-def _further_classes(word: str, lexeme: Lexeme) -> int:
+def _further_classes(word: str, lexeme: Lexeme, markup: str) -> int:
     form = plain(word)
     found = WordClass.NUMBER if len(form) <= 5 and _NUMBER.fullmatch(form) else 0
     if form.isalpha():
@@ -190,12 +200,12 @@ def _further_classes(word: str, lexeme: Lexeme) -> int:
         return WordClass.MARK
     if word in _BULLETS:
         found |= WordClass.BULLET
-    if not form.strip(_MARKUP):
+    if not form.strip(markup):
         found |= WordClass.MARK
         if form.strip("#=") == "":
             found |= WordClass.HEADING
     # ":*" is a token to spaCy, as in "**From:** Anna".
-    return found | _SIGNS.get(form.rstrip(_MARKUP), 0)
+    return found | _SIGNS.get(form.rstrip(markup), 0)
 
 
 _SIGNS = {

@@ -363,3 +363,27 @@ def test_chunks_are_whole_sentences(vocab):
     text = READERS[True]([Doc(vocab, words=("A b . " * 3 + "A b c d e f g . A").split())])
     assert [one.lengths.tolist() for one in chunks(text, 6)] == [[3, 3], [3], [8], [1]]
     assert np.concatenate([one.forms for one in chunks(text, 6)]).tolist() == text.forms.tolist()
+
+
+TWEETS = ["@ anna is in #Oslo", "we miss @ anna", "rain in #Oslo today", "so tired * sigh *"] * 30
+
+
+def test_frequent_marks_are_words(vocab):
+    docs = [Doc(vocab, words=text.split()) for text in TWEETS + ["good morning"] * 3_000]
+    rare = READERS[True].learn([[Example(doc.copy(), doc) for doc in docs]])
+    frequent = READERS[True].learn([[Example(doc.copy(), doc) for doc in docs[: len(TWEETS)]]])
+    assert rare.kept == "#@"
+    assert frequent.kept == "*#@"
+    once = READERS[True].learn([[Example(docs[0].copy(), docs[0])]])
+    assert once.kept == ""
+
+
+def test_marks_that_are_words_have_features(vocab):
+    reader, doc = Reader(normalize=True), Doc(vocab, words="@ anna is in #Oslo".split())
+    without, kept = reader([doc]), reader([doc], KnownWords(kept="@#"))
+    assert without.is_word.tolist() == [False, True, True, True, True]
+    assert kept.is_word is None
+    oslo, hashed = (Doc(vocab, words=[word]) for word in ("Oslo", "#Oslo"))
+    assert without.forms[-1] == reader([oslo]).forms[0]
+    assert kept.forms[-1] == reader([hashed], KnownWords(kept="#")).forms[0] != without.forms[-1]
+    assert reader([doc]).is_word.tolist() == without.is_word.tolist()

@@ -55,6 +55,11 @@ def test_normal_forms(word, form):
     assert normal_form(form) in (form, '"')
 
 
+def test_kept_marks_stay_in_normal_forms():
+    assert normal_form("@anna", kept="@") == "@anna"
+    assert normal_form("*@anna*", kept="@#") == "@anna"
+
+
 @pytest.mark.parametrize(
     ("word", "found"),
     [
