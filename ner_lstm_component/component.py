@@ -38,6 +38,7 @@ from .decoding.crf import Potentials
 from .decoding.decoder import Analysis, Prediction
 from .decoding.iob2 import ENT_BEGIN, ENT_IN, entity_arrays, entity_spans, tag_names
 from .errors import check_finite, naming_batch
+from .features.clusters import load_clusters
 from .features.ngram_tags import lexicon_of
 from .gold import Gold
 from .network.architectures import Annotated, load_weights, reader_of
@@ -441,6 +442,9 @@ class LSTMEntityRecognizer(TrainablePipe):
         if "known_words" in self.model.attrs:
             learned = self.model.attrs["reader"].learn(minibatch(get_examples(), _COUNTED_AT_ONCE))
             self.model.attrs["known_words"] = list(learned)
+        for layer in self.model.walk():
+            if "clusters" in layer.attrs:
+                layer.attrs["clusters"] = list(load_clusters(self.vocab.lang))
         lexicon = self.model.maybe_get_ref("lexicon")
         learns_pos = getattr(self.model.attrs.get("settings"), "pos_weight", 0) > 0
         pos: set[str] = set()

@@ -1,10 +1,10 @@
 """Lexical features: from words to integer ids, which are rows of the network's embedding table.
 
-Each feature of a word (its lower-cased form, its shape, its first and last characters) is hashed
-to ``HASHES`` rows in its own part of the table, and the network sums their vectors (hash
+Each feature of a word (its lower-cased form, its shape, its first and last characters, its cluster)
+is hashed to ``HASHES`` rows in its own part of the table, and the network sums their vectors (hash
 embeddings, Svenstrup et al., 2017, as in spaCy's ``MultiHashEmbed``). There is no vocabulary: no
-word is unknown, and nothing has to be saved. The features depend only on the text of a word, not
-on how a Doc was created.
+word is unknown, and nothing but the clusters has to be saved. The features depend only on the text
+of a word, not on how a Doc was created.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ..kernels import Case, RowIndex, feature_ids
 from ..text.sentences import Text
 from ..text.truecase import RECASED, in_case
 from ..text.words import normal_form
+from .clusters import Clusters
 
 HASHES = 2
 # Maximum number of words whose ids are cached.
@@ -36,25 +37,26 @@ def LexicalFeatures(
     """Create the Thinc layer that computes the lexical features of words.
 
     :param names: features: ``ORTH``, ``LOWER``, ``SHAPE``, or ``PREFIXn``, ``SUFFIXn`` for the
-        first or last *n* characters.
+        first or last *n* characters, or ``CLUSTER``, ``CLUSTERn`` for the word's cluster or the
+        first *n* bits of its path from the root.
     :param rows: number of rows of the embedding table for each feature.
     :param normalize: whether to use the words' normal forms, from `words.normal_form`.
     :return: a layer that returns ids below ``sum(rows)``, with a feature's ids next to each other.
+        If it uses clusters, its attribute ``clusters`` contains the fields of `Clusters`.
         *Shape:* ``(n_tokens, len(names) * HASHES)``
     :raises ValueError: if a feature is unknown, or the lists do not match.
     """
-    return Model(
-        "lexical_features",
-        _forward,
-        attrs={"table": FeatureTable(names, rows, normalize)},
-        dims={"nO": len(names) * HASHES},
-    )
+    table = FeatureTable(names, rows, normalize)
+    attrs: dict[str, Any] = {"table": table}
+    if table.uses_clusters:
+        attrs["clusters"] = list(Clusters())
+    return Model("lexical_features", _forward, attrs=attrs, dims={"nO": len(names) * HASHES})
 
 
 def _forward(
     model: Model, text: Text, is_train: bool
 ) -> tuple[NDArray[np.int32], Callable[[Any], list]]:
-    return model.attrs["table"](text), no_gradient
+    return model.attrs["table"](text, model.attrs.get("clusters", ())), no_gradient
 
 
 def no_gradient(d_features: Any) -> list:
@@ -82,15 +84,21 @@ def _recased_shape(shape: str, case: int) -> str:
     return "?" if case == Case.GUESSED | RECASED else f"?{shape}"
 
 
+def _bits(feature: str) -> int | None:
+    """Return how many bits of a word's cluster are a feature, or None if it is no cluster."""
+    cluster = re.fullmatch(r"CLUSTER([1-9]\d?)?", feature)
+    return cluster and int(cluster[1] or 32)
+
+
 def _parse_feature(name: str) -> tuple[str, int]:
     """Return a feature's form and its number of characters, as `kernels.feature_ids` takes them."""
-    if name in _FORMS:
+    if name in _FORMS or _bits(name):
         return name, 0
     affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
     if affix is None:
         raise ValueError(
-            "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, or PREFIXn, "
-            f"SUFFIXn with n from 1 to 9. Received: {name!r}"
+            "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, CLUSTER, CLUSTERn "
+            f"with n from 1 to 99, or PREFIXn, SUFFIXn with n from 1 to 9. Received: {name!r}"
         )
     return "ORTH", int(affix[2]) if affix[1] == "PREFIX" else -int(affix[2])
 
@@ -110,7 +118,11 @@ class FeatureTable:
         self.n_rows = np.int32(sum(rows))
         features = [_parse_feature(name) for name in names]
         forms = list(dict.fromkeys(form for form, _ in features))
-        self._forms = [_FORMS[form] for form in forms]
+        self._forms = [_FORMS[form] for form in forms if form in _FORMS]
+        # The forms of clusters come last.
+        forms.sort(key=lambda form: form not in _FORMS)
+        self._bits = [np.uint32(2 ** min(bits, 32) - 1) for form in forms if (bits := _bits(form))]
+        self._clusters = Clusters()
         # Hashed with the value: equal strings of two features (the word "a" and the prefix "a")
         # then collide with different strings.
         self._labels = [f"{name} " for name in names]
@@ -122,18 +134,30 @@ class FeatureTable:
         self._index = RowIndex(2)
         self._known = np.empty((1024, len(self.names) * HASHES), np.int32)
 
+    @property
+    def uses_clusters(self) -> bool:
+        """Whether the words' clusters are among the features."""
+        return bool(self._bits)
+
     def __getstate__(self) -> dict[str, Any]:
         return {"names": self.names, "rows": self.rows, "normalize": self.normalize}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
-    def __call__(self, text: Text) -> NDArray[np.int32]:
-        """Compute the ids of all words. *Shape:* ``(n_tokens, len(names) * HASHES)``."""
+    def __call__(self, text: Text, clusters: Sequence[NDArray] = ()) -> NDArray[np.int32]:
+        """Compute the ids of all words.
+
+        :param clusters: the fields of the `Clusters` that are used.
+        :return: *Shape:* ``(n_tokens, len(names) * HASHES)``
+        """
         if not len(text.orths):
             return np.zeros((0, len(self.names) * HASHES), np.int32)
         with self._lock:
             try:
+                if any(a is not b for a, b in zip(clusters, self._clusters, strict=False)):
+                    self._index.clear()
+                    self._clusters = Clusters(*clusters)
                 return self._look_up(text)
             except BaseException:
                 self._index.clear()  # The index may contain words without ids.
@@ -153,7 +177,7 @@ class FeatureTable:
                 self._known = np.concatenate([self._known, np.empty_like(self._known)])
             words = words_of(text.orths[new].tolist(), text.docs)
             if self.normalize:
-                words = list(map(normal_form, words))
+                words = [normal_form(word, text.kept) for word in words]
             cases = text.cases[new].tolist() if text.is_recased else []
             if cases:
                 words = list(map(in_case, words, cases))
@@ -161,6 +185,9 @@ class FeatureTable:
             if cases and word_shape in self._forms:
                 shapes = forms[self._forms.index(word_shape)]
                 shapes[:] = map(_recased_shape, shapes, cases)
+            if self._bits:
+                found = self._clusters(words)
+                forms += [list(map(str, (found & bits).tolist())) for bits in self._bits]
             ids = feature_ids(forms, self._labels, self._features)
             self._known[n_known : n_known + len(new)] = ids
         return self._known.take(numbers, axis=0)
