@@ -11,12 +11,13 @@ import gc
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial, reduce
 from itertools import islice
 from operator import getitem
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,14 @@ from .decoding.confidence import register_extension, set_confidence
 from .decoding.crf import Potentials
 from .decoding.decoder import Analysis, Prediction
 from .decoding.iob2 import ENT_BEGIN, ENT_IN, entity_arrays, entity_spans, tag_names
+from .decoding.threshold import (
+    Threshold,
+    by_label,
+    check_config,
+    check_labels,
+    checked_threshold,
+    for_config,
+)
 from .errors import check_finite, naming_batch
 from .features.clusters import load_clusters
 from .features.ngram_tags import lexicon_of
@@ -89,12 +98,13 @@ def make_ner_lstm(
     model: Model,
     scorer: Callable | None,
     confidence: bool,
-    threshold: float,
+    threshold: float | dict[str, float] | list[tuple[str, float]],
 ) -> "LSTMEntityRecognizer":
     """Create an :class:`LSTMEntityRecognizer`, as the factory ``ner_lstm``."""
     component = LSTMEntityRecognizer(
         nlp.vocab, model, name, scorer=scorer, confidence=confidence, threshold=threshold
     )
+    check_config(threshold)
     component.has_config = True
     return component
 
@@ -131,7 +141,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         *,
         scorer: Callable | None = None,
         confidence: bool = False,
-        threshold: float = 0.0,
+        threshold: Threshold = 0.0,
     ) -> None:
         self.vocab = vocab
         self.model = model
@@ -140,7 +150,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         self.cfg: dict[str, Any] = {
             "labels": [],
             "confidence": _checked_confidence(confidence),
-            "threshold": _checked_threshold(threshold),
+            "threshold": checked_threshold(threshold),
         }
         #: Whether a pipeline's config contains the settings; the factory sets this.
         self.has_config = False
@@ -207,13 +217,23 @@ class LSTMEntityRecognizer(TrainablePipe):
             register_extension()
 
     @property
-    def threshold(self) -> float:
-        """The probability below which a predicted entity is dropped; 0 keeps all."""
-        return self.cfg["threshold"]
+    def threshold(self) -> float | Mapping[str, float]:
+        """The probability below which a predicted entity is dropped; 0 keeps all.
+
+        A mapping has a threshold for each label; labels that are not in it have 0. To change one,
+        assign a new mapping.
+
+        :raises ValueError: if it is set for an unknown label, or to a number outside of 0 to 1.
+        """
+        value = self.cfg["threshold"]
+        return MappingProxyType(value) if isinstance(value, dict) else value
 
     @threshold.setter
-    def threshold(self, value: float) -> None:
-        self._set("threshold", _checked_threshold(value))
+    def threshold(self, value: Threshold) -> None:
+        checked = checked_threshold(value)
+        if self._is_initialized:
+            check_labels(checked, self.labels, self.name)
+        self._set("threshold", checked)
 
     @property
     def runtime(self) -> str | None:
@@ -247,7 +267,7 @@ class LSTMEntityRecognizer(TrainablePipe):
             for pipe_name in [pipe_name for pipe_name, pipe in nlp.components if pipe is self]:
                 config = reduce(getitem, section, nlp.get_pipe_config(pipe_name))
                 if name in config:  # a user's own architecture may lack this setting
-                    config[name] = value
+                    config[name] = for_config(value)
 
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
@@ -293,10 +313,16 @@ class LSTMEntityRecognizer(TrainablePipe):
         saved_with = self.cfg.pop("config", {})
         for name, value in given.items():
             # JSON rounds to nine decimals.
-            if name not in saved_with or not math.isclose(value, saved_with[name], abs_tol=1e-6):
+            if (
+                name not in saved_with
+                or isinstance(value, dict)
+                or not math.isclose(value, saved_with[name], abs_tol=1e-6)
+            ):
                 self.cfg[name] = value
             elif self.cfg[name] != value:
                 setattr(self, name, self.cfg[name])
+        if self.labels:
+            check_labels(self.cfg["threshold"], self.labels, self.name)
 
     def _keep_network_settings(self) -> None:
         if "settings" in self.model.attrs and self._is_initialized:
@@ -307,7 +333,7 @@ class LSTMEntityRecognizer(TrainablePipe):
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """Predict the best IOB2 tags for each Doc, given its existing entities."""
         docs = list(docs)
-        if self.confidence or self.threshold > 0:
+        if self.confidence or self.cfg["threshold"]:
             return [analysis.prediction for analysis in self.analyse(docs)]
         return decoder.best_tags(self.potentials(docs), _lengths(docs))
 
@@ -321,15 +347,17 @@ class LSTMEntityRecognizer(TrainablePipe):
         """Predict the best IOB2 tags for each Doc with their probabilities, in one pass.
 
         :param docs: Docs without this component's entities, which :meth:`set_annotations` sets.
-        :param thresholds: a threshold for each Doc, instead of :attr:`threshold`.
+        :param thresholds: a number for each Doc and all labels, instead of :attr:`threshold`.
         :param probabilities: whether to compute the probability of each tag.
         """
         if thresholds is None:
-            thresholds = [self.threshold] * len(docs)
+            by_doc = by_label(self.cfg["threshold"], self.labels)[None]
+        else:
+            by_doc = np.array(thresholds, np.float64)[:, None]
         return decoder.analyse(
             self.potentials(docs),
             _lengths(docs),
-            thresholds,
+            by_doc,
             temperature=self.temperature,
             with_tags=probabilities,
         )
@@ -430,6 +458,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         self._set_labels([*self.labels, *labels])
         if not self.labels:
             raise ValueError(Errors.E143.format(name=self.name))
+        check_labels(self.cfg["threshold"], self.labels, self.name)
         self.temperature = 1.0  # A fitted temperature belongs to the previous network.
         self.model.set_dim("nO", len(self.tags), force=True)
         self._learn_lexicon(get_all)
@@ -534,12 +563,6 @@ def _checked_confidence(value: bool) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"'confidence' must be True or False. Received: {value!r}")
     return value
-
-
-def _checked_threshold(value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ValueError(f"'threshold' is a probability, from 0 to 1. Received: {value!r}")
-    return float(value)
 
 
 def _lengths(docs: Sequence[Doc]) -> list[int]:

@@ -433,6 +433,46 @@ def test_threshold_drops_whole_entities(confident, texts):
     assert confident(texts[0]).has_annotation("ENT_IOB")
 
 
+def test_thresholds_of_labels(confident):
+    ner = confident.get_pipe("ner_lstm")
+    doc = confident("Anna Berg lives in Oslo .")
+    before = dict(zip(entities(doc), confidences(doc), strict=True))
+    assert [label for _, _, label in before] == ["per", "geo"]
+    ner.threshold = {"per": 1.0, "org": 0.5}
+    assert entities(confident(doc.text)) == [(4, 5, "geo")]
+    ner.threshold = {"geo": 1.0, "per": before[0, 2, "per"] - 1e-5}
+    assert entities(confident(doc.text)) == [(0, 2, "per")]
+    blank = [confident.make_doc(doc.text) for _ in range(2)]
+    # A number for a Doc takes the place of all of them.
+    analyses = ner.analyse(blank, thresholds=[0.0, 1.0])
+    assert [len(one.prediction.confidence) for one in analyses] == [2, 0]
+    ner.confidence = False
+    assert entities(confident(doc.text)) == [(0, 2, "per")]
+    with pytest.raises(TypeError):
+        ner.threshold["geo"] = 0.0
+
+
+def test_thresholds_of_unknown_labels(copied, small_model, tmp_path):
+    ner = copied.get_pipe("ner_lstm")
+    unknown = r"'ner_lstm'.*does not have: loc\. Its labels are geo, org, per"
+    with pytest.raises(ValueError, match=unknown):
+        ner.threshold = {"loc": 0.5}
+    assert in_config(copied)["threshold"] == ner.threshold == 0.0
+    copied.to_disk(tmp_path)
+    with pytest.raises(ValueError, match=unknown):
+        spacy.load(tmp_path, config=as_override({"threshold": [["loc", 0.5]]}))
+    # Before training, the labels are not known.
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner_lstm", config={"model": small_model, "threshold": {"loc": 0.5}})
+    with pytest.raises(ValueError, match=unknown):
+        nlp.initialize(lambda: make_examples(nlp.vocab))
+    nlp.get_pipe("ner_lstm").threshold = {"geo": 0.5}
+    nlp.initialize(lambda: make_examples(nlp.vocab))
+    assert in_config(nlp)["threshold"] == {"geo": 0.5}
+    with pytest.raises(ValueError, match=r'threshold = \[\["a:b", 0.5\]\]'):
+        nlp.add_pipe("ner_lstm", "other", config={"threshold": {"a:b": 0.5}})
+
+
 @pytest.mark.parametrize("name", ["threshold", "temperature"])
 @pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
 def test_settings_out_of_range(confident, small_model, name, wrong):
@@ -484,6 +524,24 @@ def test_settings_are_saved_in_the_config_which_decides_on_loading(copied, tmp_p
         assert one.get_pipe("ner_lstm").temperature == 1.3
 
 
+@pytest.mark.parametrize("values", [{}, {"threshold": 0.0}, {"threshold": [["org", 0.1]]}])
+def test_thresholds_of_labels_are_saved_in_the_config(copied, tmp_path, values):
+    ner, given = copied.get_pipe("ner_lstm"), {"geo": 0.5, "per": 0.25}
+    ner.threshold = given
+    assert in_config(copied)["threshold"] == given
+    copied.to_disk(tmp_path)
+    nlp = spacy.load(tmp_path, config=as_override(values))
+    for one in (nlp, copy_of(nlp)):
+        expected = values.get("threshold", given)
+        assert in_config(one)["threshold"] == expected
+        # Pairs are another way to write a mapping.
+        found = one.get_pipe("ner_lstm").threshold
+        assert found == (dict(expected) if isinstance(expected, list) else expected)
+    path = "components.ner_lstm.threshold.geo"
+    changed = spacy.load(tmp_path, config={path: 0.7}).get_pipe("ner_lstm").threshold
+    assert changed == {**given, "geo": 0.7}
+
+
 def test_settings_of_a_component_that_was_renamed_sourced_or_copied(copied, tmp_path):
     copied.rename_pipe("ner_lstm", "first")
     set_all(copied.get_pipe("first"), {"threshold": 0.25})
@@ -524,10 +582,11 @@ def test_settings_without_a_pipeline(trained_nlp, tmp_path):
         return LSTMEntityRecognizer(Vocab(), model)
 
     ner = make().from_bytes(trained_nlp.get_pipe("ner_lstm").to_bytes())
-    set_all(ner, SET)
-    ner.to_disk(tmp_path)
-    for again in (make().from_disk(tmp_path), make().from_bytes(ner.to_bytes())):
-        assert settings_of(again) == SET
+    for values in (SET, {**SET, "threshold": {"geo": 0.5}}):
+        set_all(ner, values)
+        ner.to_disk(tmp_path)
+        for again in (make().from_disk(tmp_path), make().from_bytes(ner.to_bytes())):
+            assert settings_of(again) == values
 
 
 def as_of_0_1_0(folder, **cfg):
@@ -547,6 +606,8 @@ def test_settings_of_pipelines_of_0_1_0(trained_nlp, tmp_path):
     assert settings_of(nlp.get_pipe("ner_lstm")) == in_config(nlp) == expected
     nlp = spacy.load(tmp_path, config=as_override({"threshold": 0.7}))
     assert nlp.get_pipe("ner_lstm").threshold == 0.7
+    nlp = spacy.load(tmp_path, config=as_override({"threshold": [["geo", 0.7]]}))
+    assert nlp.get_pipe("ner_lstm").threshold == {"geo": 0.7}
     nlp.to_disk(tmp_path / "new")
     nlp = spacy.load(tmp_path / "new", config=as_override(UNSET))
     assert settings_of(nlp.get_pipe("ner_lstm")) == UNSET

@@ -54,14 +54,15 @@ def best_tags(potentials: crf.Potentials, doc_lengths: Sequence[int]) -> list[Pr
 def analyse(
     potentials: crf.Potentials,
     doc_lengths: Sequence[int],
-    thresholds: Sequence[float],
+    thresholds: NDArray[np.float64],
     *,
     temperature: float,
     with_tags: bool,
 ) -> list[Analysis]:
-    """Decode the best tags of each Doc, and drop the entities below the Doc's threshold.
+    """Decode the best tags of each Doc, and drop the entities below their threshold.
 
-    :param thresholds: the minimum probability of an entity, for each Doc.
+    :param thresholds: the minimum probability of an entity, by Doc and label. An axis of length 1
+        stands for all of them. *Shape:* ``(n_docs, n_labels)``
     :param temperature: the number by which all scores are divided to compute probabilities.
     """
     tags = crf.viterbi(*potentials)
@@ -70,7 +71,8 @@ def analyse(
         potentials, spans, temperature=temperature, with_tags=with_tags
     )
     doc_of = np.searchsorted(np.cumsum(doc_lengths), spans[:, 0], side="right")
-    kept = confidence >= np.array(thresholds, np.float64)[doc_of]
+    shape = len(doc_lengths), potentials.emissions.shape[1] // 2
+    kept = confidence >= np.broadcast_to(thresholds, shape)[doc_of, spans[:, 2]]
     for start, end, _ in spans[~kept].tolist():
         tags[start:end] = 0
     n_entities = np.bincount(doc_of[kept], minlength=len(doc_lengths)).tolist()

@@ -70,6 +70,7 @@ def _default_model() -> str | Path:
 def describe(nlp: Language, component: LSTMEntityRecognizer) -> dict[str, Any]:
     """Describe a pipeline that has been run, for ``/version``."""
     nodes = component.model.walk()
+    threshold = component.threshold
     wrappers = (n for n in nodes if any(isinstance(shim, TensorFlowShim) for shim in n.shims))
     return {
         "name": f"{nlp.meta['lang']}_{nlp.meta['name']}",
@@ -77,7 +78,7 @@ def describe(nlp: Language, component: LSTMEntityRecognizer) -> dict[str, Any]:
         "package": __version__,
         "labels": list(component.labels),
         "legend": _legend(nlp.meta.get("legend") or {}, component.labels),
-        "threshold": component.threshold,
+        "threshold": threshold if isinstance(threshold, float) else dict(threshold),
         "runtime": {
             "python": platform.python_version(),
             "spacy": version("spacy"),

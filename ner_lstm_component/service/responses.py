@@ -78,12 +78,12 @@ class Tagger:
 
     def _run(self, docs: list[Doc], request: PredictRequest) -> list[dict[str, Any]]:
         """Run all components of the pipeline, and describe the predictions."""
-        threshold = self.component.threshold if request.threshold is None else request.threshold
         has_rows = request.probabilities or request.field == "sentence"
         analyses: list[Analysis] = []
         for _, pipe in self.nlp.pipeline:
             if pipe is self.component:
-                thresholds = [threshold] * len(docs)
+                given = request.threshold
+                thresholds = None if given is None else [given] * len(docs)
                 analyses = pipe.analyse(docs, thresholds=thresholds, probabilities=has_rows)
                 pipe.set_annotations(docs, [one.prediction for one in analyses])
             elif hasattr(pipe, "pipe"):

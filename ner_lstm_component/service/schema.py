@@ -40,7 +40,10 @@ class PredictRequest(BaseModel):
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="Leaves out entities with a lower score. Default: the pipeline's threshold",
+        description=(
+            "Leaves out entities with a lower score, whatever their label. "
+            "Default: the pipeline's threshold"
+        ),
     )
     probabilities: bool = Field(
         False, description="Whether the answer has `prediction`; for `sentence` it always has"

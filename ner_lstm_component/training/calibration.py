@@ -39,7 +39,7 @@ def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]
     spans = entity_spans(crf.viterbi(*potentials))
     if len(spans) == 0:
         return component.temperature
-    correct = _are_correct(spans, component.labels, examples)
+    correct = are_correct(spans, component.labels, examples)
 
     @cache
     def cross_entropy(log_temperature: float) -> float:
@@ -58,7 +58,7 @@ def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]
     return round(float(np.exp((low + high) / 2)), 4)
 
 
-def _are_correct(
+def are_correct(
     spans: NDArray[np.int64], labels: Sequence[str], examples: Sequence[Example]
 ) -> NDArray[np.bool_]:
     """Return which spans (offsets in the tokens of all predicted Docs) are annotated entities."""
@@ -78,15 +78,18 @@ def annotated(doc: Doc) -> set[tuple[int, int, str]]:
 
 def calibrate(nlp: Language, examples: Iterable[Example], name: str = "ner_lstm") -> float:
     """Fit the temperature of a pipeline's component to held-out examples, set and return it."""
+    component = nlp.get_pipe(name)
+    component.temperature = fit_temperature(component, before_component(nlp, examples, name))
+    return component.temperature
+
+
+def before_component(nlp: Language, examples: Iterable[Example], name: str) -> list[Example]:
+    """Return examples whose ``predicted`` Docs have passed all components before the named one."""
     examples = list(examples)
     before = nlp.pipe_names[: nlp.pipe_names.index(name)]
     with nlp.select_pipes(enable=before):
         docs = list(nlp.pipe(eg.predicted for eg in examples))
-    component = nlp.get_pipe(name)
-    component.temperature = fit_temperature(
-        component, [Example(doc, eg.reference) for doc, eg in zip(docs, examples, strict=True)]
-    )
-    return component.temperature
+    return [Example(doc, eg.reference) for doc, eg in zip(docs, examples, strict=True)]
 
 
 def make_calibration(path: str | Path, name: str = "ner_lstm") -> Callable[[Language], Language]:

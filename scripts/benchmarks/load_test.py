@@ -168,7 +168,7 @@ class OtherRecognizer:
         return self._ner(doc)
 
     def analyse(
-        self, docs: Sequence[Doc], *, thresholds: Sequence[float], probabilities: bool
+        self, docs: Sequence[Doc], *, thresholds: Sequence[float] | None, probabilities: bool
     ) -> list[Analysis]:
         """Set the Docs' entities. The tags that are returned are empty."""
         list(self._ner.pipe(docs, batch_size=len(docs)))

@@ -144,6 +144,17 @@ def test_threshold(client, nlp, monkeypatch):
     assert len(predict(client, text=TEXT, threshold=0)["ents"]) == 2
 
 
+def test_thresholds_of_labels(client, nlp, monkeypatch):
+    labels = [ent["label"] for ent in predict(client, text=TEXT)["ents"]]
+    by_label = {labels[0]: 1.0}
+    monkeypatch.setattr(nlp.get_pipe("ner_lstm"), "threshold", by_label)
+    assert [ent["label"] for ent in predict(client, text=TEXT)["ents"]] == labels[1:]
+    assert client.get("/version").get_json()["threshold"] == by_label
+    # A request's number is for all labels.
+    assert len(predict(client, text=TEXT, threshold=0)["ents"]) == 2
+    refused(post(client, {"text": TEXT, "threshold": by_label}), 400)
+
+
 @pytest.mark.parametrize(
     "text", ["a\0b", "🙂 Oslo 👩‍👩‍👧", " \n\t ", "e\u0301 \u200b \ufeff", "x" * 999, "\U0010ffff"]
 )
