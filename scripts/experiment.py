@@ -32,7 +32,7 @@ from thinc.api import Config
 
 from benchmarks.pages import ROOT, commit, fill, markdown
 from ner_lstm_component.dataset import PARTS
-from ner_lstm_component.training.calibration import annotated
+from ner_lstm_component.training.matching import annotated
 from ner_lstm_component.training.raw_text import with_spaces
 
 RUNS = ROOT / "docs" / "results" / "runs.jsonl"

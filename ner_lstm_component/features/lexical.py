@@ -97,8 +97,9 @@ def _parse_feature(name: str) -> tuple[str, int]:
     affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
     if affix is None:
         raise ValueError(
-            "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, CLUSTER, CLUSTERn "
-            f"with n from 1 to 99, or PREFIXn, SUFFIXn with n from 1 to 9. Received: {name!r}"
+            "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, CLUSTER, or "
+            "CLUSTERn with n from 1 to 99, or PREFIXn, SUFFIXn with n from 1 to 9. Received: "
+            f"{name!r}"
         )
     return "ORTH", int(affix[2]) if affix[1] == "PREFIX" else -int(affix[2])
 

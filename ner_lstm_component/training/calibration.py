@@ -12,14 +12,14 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.language import Language
-from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 
 from ..component import LSTMEntityRecognizer
 from ..decoding import crf
 from ..decoding.iob2 import entity_spans
+from .entity_bias import fit_entity_bias
+from .matching import are_correct, before_component, gold_entities
 
 # The search interval, and the number of steps that narrow it to about a hundredth.
 _LOWEST, _HIGHEST, _STEPS = 0.25, 8.0, 12
@@ -39,7 +39,7 @@ def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]
     spans = entity_spans(crf.viterbi(*potentials))
     if len(spans) == 0:
         return component.temperature
-    correct = are_correct(spans, component.labels, examples)
+    correct = are_correct(spans, gold_entities(examples, component.labels))
 
     @cache
     def cross_entropy(log_temperature: float) -> float:
@@ -58,24 +58,6 @@ def fit_temperature(component: LSTMEntityRecognizer, examples: Sequence[Example]
     return round(float(np.exp((low + high) / 2)), 4)
 
 
-def are_correct(
-    spans: NDArray[np.int64], labels: Sequence[str], examples: Sequence[Example]
-) -> NDArray[np.bool_]:
-    """Return which spans (offsets in the tokens of all predicted Docs) are annotated entities."""
-    gold = [annotated(eg.reference) for eg in examples]
-    tokens = [(k, token) for k, eg in enumerate(examples) for token in eg.predicted]
-    correct = []
-    for start, end, label in spans.tolist():
-        (k, first), (_, last) = tokens[start], tokens[end - 1]
-        correct.append((first.idx, last.idx + len(last), labels[label]) in gold[k])
-    return np.array(correct, bool)
-
-
-def annotated(doc: Doc) -> set[tuple[int, int, str]]:
-    """Return a Doc's entities as character offsets and types, independent of its tokens."""
-    return {(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
-
-
 def calibrate(nlp: Language, examples: Iterable[Example], name: str = "ner_lstm") -> float:
     """Fit the temperature of a pipeline's component to held-out examples, set and return it."""
     component = nlp.get_pipe(name)
@@ -83,26 +65,24 @@ def calibrate(nlp: Language, examples: Iterable[Example], name: str = "ner_lstm"
     return component.temperature
 
 
-def before_component(nlp: Language, examples: Iterable[Example], name: str) -> list[Example]:
-    """Return examples whose ``predicted`` Docs have passed all components before the named one."""
-    examples = list(examples)
-    before = nlp.pipe_names[: nlp.pipe_names.index(name)]
-    with nlp.select_pipes(enable=before):
-        docs = list(nlp.pipe(eg.predicted for eg in examples))
-    return [Example(doc, eg.reference) for doc, eg in zip(docs, examples, strict=True)]
-
-
-def make_calibration(path: str | Path, name: str = "ner_lstm") -> Callable[[Language], Language]:
+def make_calibration(
+    path: str | Path, name: str = "ner_lstm", bias: bool = False
+) -> Callable[[Language], Language]:
     """`ner_lstm_component.calibration.v1`: calibrate each pipeline that training saves.
 
     A config uses it in ``[training.before_to_disk]``.
 
     :param path: the file or folder of annotated held-out Docs, such as ``${paths.dev}``.
     :param name: the component's name in the pipeline.
+    :param bias: whether to fit the entity bias, too, as in :func:`fit_entity_bias`.
     """
 
     def before_to_disk(nlp: Language) -> Language:
-        calibrate(nlp, Corpus(path)(nlp), name)
+        component = nlp.get_pipe(name)
+        examples = before_component(nlp, Corpus(path)(nlp), name)
+        if bias:
+            component.entity_bias = fit_entity_bias(component, examples)
+        component.temperature = fit_temperature(component, examples)
         return nlp
 
     return before_to_disk

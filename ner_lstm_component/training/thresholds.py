@@ -23,7 +23,7 @@ from spacy.training import Example
 from ..component import LSTMEntityRecognizer
 from ..decoding import crf
 from ..decoding.iob2 import entity_spans
-from .calibration import annotated, are_correct, before_component
+from .matching import annotated, are_correct, before_component, gold_entities
 
 # The share of a label's correct entities that may be lost.
 _LOSS = 0.25
@@ -60,7 +60,7 @@ def tune_thresholds(
     found = best_thresholds(
         crf.marginals(potentials, spans, temperature=component.temperature).spans,
         spans[:, 2],
-        are_correct(spans, component.labels, examples),
+        are_correct(spans, gold_entities(examples, component.labels)),
         np.array([gold[label] for label in component.labels]),
     )
     return dict(zip(component.labels, found.tolist(), strict=True))

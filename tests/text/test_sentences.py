@@ -379,7 +379,7 @@ def test_frequent_marks_are_words(vocab):
 
 
 def test_marks_that_are_words_have_features(vocab):
-    reader, doc = Reader(normalize=True), Doc(vocab, words="@ anna is in #Oslo".split())
+    reader, doc = Reader(normalize=True), Doc(vocab, words=["@", "anna", "is", "in", "#Oslo"])
     without, kept = reader([doc]), reader([doc], KnownWords(kept="@#"))
     assert without.is_word.tolist() == [False, True, True, True, True]
     assert kept.is_word is None
