@@ -98,7 +98,7 @@ def make_ner_lstm(
     model: Model,
     scorer: Callable | None,
     confidence: bool,
-    threshold: float | dict[str, float] | list[tuple[str, float]],
+    threshold: float | dict | list,
 ) -> "LSTMEntityRecognizer":
     """Create an :class:`LSTMEntityRecognizer`, as the factory ``ner_lstm``."""
     component = LSTMEntityRecognizer(
