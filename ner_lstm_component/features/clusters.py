@@ -50,7 +50,7 @@ class Clusters(NamedTuple):
         capitalized form.
         """
         found = np.zeros(len(words), np.uint32)
-        if not len(self.words):
+        if not len(self.words) or not len(words):
             return found
         forms = [[word, word.lower(), word[:1].upper() + word[1:].lower()] for word in words]
         keys = np.array([list(map(get_string_id, row)) for row in forms], np.uint64) & _LOW_HALF

@@ -64,7 +64,7 @@ def test_missing_lookups_are_reported_once(install, caplog):
 
 
 def test_words_of_a_cluster_have_equal_features(table):
-    features = FeatureTable(["CLUSTER", "CLUSTER4", "CLUSTER2"], [500, 50, 5])
+    features = FeatureTable(["CLUSTER", "CLUSTER4", "CLUSTER2"], [500, 50, 50])
     nlp = spacy.blank("xx")
     text = Reader()([nlp.make_doc("London LONDON IBM Turkey turkey Oslo")])
     london, upper, ibm, turkey, bird, oslo = features(text, list(table)).tolist()
