@@ -14,7 +14,7 @@ import pytest
 from ner_lstm_component import kernels
 from ner_lstm_component.decoding.crf import FORBIDDEN, iob2_allowed
 from ner_lstm_component.network.onnx import export_bilstm_crf
-from ner_lstm_component.network.settings import NetworkSettings, TaggerSettings
+from ner_lstm_component.network.settings import NetworkSettings
 from ner_lstm_component.tensorflow_wrapper.onnx_runtime import OnnxNetwork, UnsupportedNetwork
 
 keras = pytest.importorskip("keras")
@@ -24,7 +24,6 @@ from keras import layers, ops  # noqa: E402
 from ner_lstm_component.network.bilstm_crf import (  # noqa: E402
     BiLSTMCRF,
     build_network,
-    build_vector_network,
 )
 
 N_LABELS = 2
@@ -40,7 +39,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
     "lexicon": (lambda: build_network(WITH_LEXICON, N_LABELS), IDS),
     "lexical": (lambda: build_network(LEXICAL, N_LABELS), IDS[:, :, :4]),
     "parts of speech": (lambda: build_network(LEXICAL, N_LABELS, n_pos=3), IDS[:, :, :4]),
-    "vectors": (lambda: build_vector_network(TaggerSettings(4, 2), 6, N_LABELS), VECTORS),
+    "vectors": (lambda: build_network(NetworkSettings(4, 2, vector_width=6), N_LABELS), VECTORS),
 }
 
 
