@@ -1,8 +1,12 @@
 """The vectors of a vocab's table for the words of Docs."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
-from spacy.tokens import Doc
+import spacy
+from spacy.tokens import Doc, DocBin
 from spacy.vectors import Vectors
 from spacy.vocab import Vocab
 
@@ -49,6 +53,25 @@ def test_floret_has_a_vector_for_every_word():
     found = vectors_of(vocab, words)
     np.testing.assert_allclose(found, [vocab.vectors[word] for word in words], rtol=1e-5)
     assert found.any(axis=1).all()
+
+
+def test_documented_snippet_gives_similar_words_similar_vectors(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"tests run this snippet -->\n```python\n(.*?)```", text, re.S)
+    rng = np.random.default_rng(0)
+    cities, days = ["Oslo", "Rome", "Lima", "Kyiv"], ["Monday", "Tuesday", "Friday", "Sunday"]
+    chosen = [(rng.choice(cities), rng.choice(days)) for _ in range(50)]
+    docs = [Doc(Vocab(), words=f"He left {city} last {day} .".split()) for city, day in chosen]
+    (tmp_path / "corpus").mkdir()
+    DocBin(docs=docs).to_disk(tmp_path / "corpus" / "train.spacy")
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("WIDTH, WINDOW = 100, 3", "WIDTH, WINDOW = 4, 3"), {})
+    nlp = spacy.load(tmp_path / "vectors")
+    words = vectors_of(nlp.vocab, [*cities, *days, "."])
+    assert words.shape == (9, 4)
+    similar = words @ words.T
+    assert similar[:4, :4].min() > similar[:4, 4:].max()
+    assert similar[4:8, 4:8].min() > similar[4:8, 8:].max()
 
 
 def test_a_vocab_without_vectors_or_with_others_is_refused(vocab):
