@@ -1,6 +1,6 @@
 """The export of the network to files that Keras and ONNX Runtime open without this package.
 
-The network computes emissions from ids of features, or from word vectors. The other files hold
+The network computes emissions from ids of features, word vectors or both. The other files hold
 the transitions, the tags, the settings, and the pipeline's tags for some sentences, with which
 users can check their decoding. TensorFlow is not imported until a network is exported.
 """
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import Model
@@ -53,7 +52,7 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
     docs = [_one_sentence(nlp, text) for text in SENTENCES]
     _set_vectors(nlp, name, component.model, docs)
     potentials = component.model.predict(docs)
-    features, mask, tags = _sample(component, docs, potentials)
+    sample = _sample(component, docs, potentials)
     settings = {
         "labels": component.labels,
         "tags": component.tags,
@@ -68,7 +67,7 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
         plain.save(new / H5)
         (new / ONNX).write_bytes(wrapper.to_onnx())
         np.save(new / TRANSITIONS, potentials.transitions)
-        np.savez_compressed(new / SAMPLE, features=features, mask=mask, tags=tags)
+        np.savez_compressed(new / SAMPLE, **sample)
         text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
         (new / SETTINGS).write_text(text, encoding="utf-8")
         return [path.replace(folder / path.name) for path in sorted(new.iterdir())]
@@ -141,15 +140,18 @@ def _set_vectors(nlp: Language, name: str, model: Model, docs: Sequence[Doc]) ->
 
 def _sample(
     component: LSTMEntityRecognizer, docs: Sequence[Doc], potentials: crf.Potentials
-) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.int64]]:
+) -> dict[str, Any]:
     """Return the right-padded features, mask and tags of Docs; the padding of tags is -1."""
     text = reader_of(component.model)(docs)
     lengths = np.array(text.doc_lengths)
     mask = np.arange(lengths.max()) < lengths[:, None]
-    features = component.model.layers[0].predict(text)
-    padded = np.zeros((*mask.shape, features.shape[1]), features.dtype)
-    padded[mask] = features
     tags = np.full(mask.shape, -1)
     of_tokens = crf.viterbi(*potentials)
     tags[mask] = of_tokens if text.is_word is None else of_tokens[text.is_word]
-    return padded, mask, tags
+    read = component.model.layers[0].predict(text)
+    arrays = read if isinstance(read, tuple) else (read,)
+    sample = {"mask": mask, "tags": tags}
+    for name, array in zip(("features", "vectors"), arrays, strict=False):
+        sample[name] = np.zeros((*mask.shape, array.shape[1]), array.dtype)
+        sample[name][mask] = array
+    return sample

@@ -716,13 +716,17 @@ def test_training_on_examples_of_several_vocabularies(small):
         ner.update(examples_of(spacy.blank("en"), [("Rome", [(0, 4, "CITY")])]))
 
 
-@pytest.fixture
-def shared(tok2vec_model, small_tok2vec_model):
+# Without the words that training hides at random.
+V2 = {**SMALL_MODEL, "@architectures": "ner_lstm_component.KerasLSTMTagger.v2", "word_dropout": 0.0}
+
+
+@pytest.fixture(params=[SMALL_TOK2VEC_MODEL, V2], ids=["vectors alone", "beside features"])
+def shared(request, tok2vec_model):
     """A pipeline in which ``ner_lstm`` listens to ``tok2vec``, initialized, and examples."""
     nlp = spacy.blank("en")
     nlp.add_pipe("tok2vec", config={"model": tok2vec_model})
     listener = {"@architectures": "spacy.Tok2VecListener.v1", "width": 24, "upstream": "tok2vec"}
-    nlp.add_pipe("ner_lstm", config={"model": {**small_tok2vec_model, "tok2vec": listener}})
+    nlp.add_pipe("ner_lstm", config={"model": {**request.param, "tok2vec": listener}})
     examples = examples_of(nlp)
     optimizer = nlp.initialize(lambda: examples)
     return nlp, examples, optimizer
@@ -764,12 +768,79 @@ def test_learning_over_a_shared_tok2vec(shared, tmp_path):
         nlp.update(examples, sgd=optimizer)
     nlp.to_disk(tmp_path)
     texts, expected = [eg.text for eg in examples], [entities(eg.reference) for eg in examples]
-    for prepare in (lambda folder: None, as_of_0_1_0):
+    has_features = "features" in nlp.config["components"]["ner_lstm"]["model"]
+    for prepare in (lambda folder: None, *([] if has_features else [as_of_0_1_0])):
         prepare(tmp_path)
         for one in (nlp, spacy.load(tmp_path), copy_of(nlp)):
             assert [entities(doc) for doc in one.pipe(texts)] == expected
         with pytest.raises(ValueError, match="hidden_width: saved 16, given 8"):
             spacy.load(tmp_path, config={"components.ner_lstm.model.hidden_width": 8})
+
+
+def test_a_shared_tok2vec_in_both_runtimes_and_replaced(shared, tmp_path):
+    """The same potentials within rounding; the layer in the listener's place is saved with it."""
+    nlp, examples, _ = shared
+    nlp.update(examples, sgd=Adam(0.01))
+
+    def potentials_of(nlp, runtime):
+        nlp.get_pipe("ner_lstm").runtime = runtime
+        docs = list(nlp.pipe([eg.text for eg in examples], disable=["ner_lstm"]))
+        return nlp.get_pipe("ner_lstm").model.predict(docs).emissions
+
+    expected = potentials_of(nlp, "tensorflow")
+    np.testing.assert_allclose(potentials_of(nlp, "onnx"), expected, atol=1e-4)
+    ner = nlp.get_pipe("ner_lstm")
+    listener = ner.model.get_ref("tok2vec")
+    nlp.replace_listeners("tok2vec", "ner_lstm", ["model.tok2vec"])
+    nlp.remove_pipe("tok2vec")
+    assert ner.model.get_ref("tok2vec") is not listener
+    assert ner.model.get_ref("tok2vec") in list(ner.model.walk())
+    nlp.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path)
+    for runtime in ("auto", "tensorflow"):
+        np.testing.assert_allclose(potentials_of(loaded, runtime), expected, atol=1e-4)
+    before = weights(loaded)
+    loaded.update(examples, sgd=Adam(0.01))
+    assert have_changed(before, weights(loaded))
+    loaded.initialize(lambda: examples)
+    assert potentials_of(loaded, "auto").shape == expected.shape
+
+
+def test_weights_for_other_vectors_are_refused(tmp_path, tok2vec_model, small_tok2vec_model):
+    """Also those of pipelines from before features and vectors could be together."""
+    static = {"@architectures": "ner_lstm_component.StaticVectors.v1"}
+    models = {"both": {**V2, "tok2vec": tok2vec_model}, "features": V2, "old": V2}
+    models |= {"vectors": small_tok2vec_model, "old vectors": small_tok2vec_model}
+    for name, model in models.items():
+        nlp = spacy.blank("en")
+        nlp.add_pipe("ner_lstm", config={"model": copy.deepcopy(model)})
+        nlp.initialize(lambda nlp=nlp: examples_of(nlp))
+        nlp.to_disk(tmp_path / name)
+        if name.startswith("old"):
+            path = tmp_path / name / "ner_lstm" / "cfg"
+            cfg = json.loads(path.read_text(encoding="utf-8"))
+            del cfg["network"]["vector_width"]
+            if not cfg["network"]["rows"]:
+                cfg["network"] = {"hidden_width": 16, "depth": 1}
+            path.write_text(json.dumps(cfg), encoding="utf-8")
+        assert (
+            spacy.load(tmp_path / name).get_pipe("ner_lstm").cfg["network"]
+            == (nlp.get_pipe("ner_lstm").cfg["network"])
+        )
+    narrow = copy.deepcopy(tok2vec_model)
+    narrow["embed"]["width"] = narrow["encode"]["width"] = 16
+    for name, given, message in [
+        ("both", None, "saved 24, given None"),
+        ("both", narrow, "saved 24, given 16"),
+        ("features", narrow, "saved None, given 16"),
+        ("features", static, "saved None, given that of 'tok2vec'"),
+        ("old", static, "saved None, given that of 'tok2vec'"),
+        ("vectors", narrow, "saved 24, given 16"),
+    ]:
+        config = spacy.util.load_config(tmp_path / name / "config.cfg")
+        config["components"]["ner_lstm"]["model"]["tok2vec"] = given
+        with pytest.raises(ValueError, match=f"vector_width: {message}"):
+            spacy.util.load_model_from_config(config).from_disk(tmp_path / name)
 
 
 def test_source_and_scores(trained_nlp, texts, train_examples):

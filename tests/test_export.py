@@ -112,12 +112,16 @@ def sentences(nlp, folder):
     ]
 
 
-@pytest.fixture
-def listening(tok2vec_model, small_tok2vec_model):
+@pytest.fixture(params=["vectors", "both"])
+def listening(request, tok2vec_model, small_tok2vec_model, small_model):
+    """A pipeline whose network reads the vectors of ``tok2vec``, alone or beside features."""
     nlp = spacy.blank("en")
     nlp.add_pipe("tok2vec", config={"model": tok2vec_model})
     listener = {"@architectures": "spacy.Tok2VecListener.v1", "width": 24, "upstream": "*"}
-    nlp.add_pipe("ner_lstm", config={"model": {**small_tok2vec_model, "tok2vec": listener}})
+    model = small_tok2vec_model
+    if request.param == "both":
+        model = {**small_model, "@architectures": "ner_lstm_component.KerasLSTMTagger.v2"}
+    nlp.add_pipe("ner_lstm", config={"model": {**model, "tok2vec": listener}})
     return overfit(nlp, 2)
 
 
@@ -127,10 +131,17 @@ def test_sample_of_a_listener_has_the_vectors(listening, tmp_path):
     sample = np.load(tmp_path / "sample.npz")
     docs = sentences(listening, tmp_path)
     vectors = listening.get_pipe("tok2vec").predict(docs)
-    np.testing.assert_allclose(sample["features"][sample["mask"]], np.concatenate(vectors))
-    assert np.abs(sample["features"]).max() > 0.1
+    arrays = {name: sample[name] for name in ("features", "mask", "vectors") if name in sample}
+    if "vectors" not in arrays:
+        arrays["vectors"] = arrays.pop("features")
+    np.testing.assert_allclose(arrays["vectors"][sample["mask"]], np.concatenate(vectors))
+    assert np.abs(arrays["vectors"]).max() > 0.1
     session = onnxruntime.InferenceSession(tmp_path / "ner_lstm.onnx")
-    (emissions,) = session.run(None, {"vectors": sample["features"], "mask": sample["mask"]})
+    (emissions,) = session.run(None, arrays)
+    for name in NETWORKS[:2]:
+        network = keras.saving.load_model(tmp_path / name, compile=False)
+        of_keras = np.asarray(network([arrays[one.name] for one in network.inputs]))
+        np.testing.assert_allclose(of_keras[sample["mask"]], emissions[sample["mask"]], atol=1e-4)
     transitions = np.load(tmp_path / "transitions.npy")
     lengths = np.array([len(doc) for doc in docs])
     tags = crf.viterbi(emissions[sample["mask"]], transitions, lengths)
@@ -146,7 +157,8 @@ def test_listener_without_its_component(listening, tmp_path):
     listening.replace_listeners("tok2vec", "ner_lstm", ["model.tok2vec"])
     listening.remove_pipe("tok2vec")
     export_network(listening, tmp_path)
-    assert np.abs(np.load(tmp_path / "sample.npz")["features"]).max() > 0.1
+    sample = np.load(tmp_path / "sample.npz")
+    assert np.abs(sample["vectors" if "vectors" in sample else "features"]).max() > 0.1
 
 
 def test_version(monkeypatch):

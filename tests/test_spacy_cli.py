@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import spacy
-from samples import run_app
+from samples import SMALL_MODEL, run_app
 from spacy.cli import app
 from spacy.cli.find_threshold import find_threshold
 from spacy.pipeline.ner import DEFAULT_NER_MODEL
@@ -181,7 +181,9 @@ def test_shared_listener(tmp_path, folder, train_examples, tok2vec_model, small_
     np.testing.assert_allclose(after, before, atol=1e-5)
 
 
-def test_static_vectors(tmp_path, folder, train_examples, small_tok2vec_model):
+@pytest.mark.parametrize("architecture", ["spacy.MultiHashEmbed.v2", "StaticVectors.v1"])
+def test_static_vectors(tmp_path, folder, train_examples, small_tok2vec_model, architecture):
+    """As a part of spaCy's layers, and as they are beside features."""
     rng = np.random.default_rng(0)
     with_vectors = spacy.blank("en")
     for word in sorted({token.text for eg in train_examples for token in eg.reference}):
@@ -189,6 +191,10 @@ def test_static_vectors(tmp_path, folder, train_examples, small_tok2vec_model):
     with_vectors.to_disk(tmp_path / "vectors")
     model = copy.deepcopy(small_tok2vec_model)
     model["tok2vec"]["embed"]["include_static_vectors"] = True
+    if architecture == "StaticVectors.v1":
+        static = {"@architectures": f"ner_lstm_component.{architecture}"}
+        model = {**SMALL_MODEL, "tok2vec": static}
+        model["@architectures"] = "ner_lstm_component.KerasLSTMTagger.v2"
     path = write_config(tmp_path / "static.cfg", CONFIG, ner_lstm=model)
     options = ("--initialize.vectors", tmp_path / "vectors")
     train(path, folder / "data.spacy", tmp_path / "out", *options)

@@ -1,7 +1,8 @@
 """The registered Thinc models, which map Docs to the potentials of the CRF.
 
-A model has two layers: an embedding of Docs, and the wrapped Keras network, which runs on
-padded batches of windows. Constructing a model does not import TensorFlow.
+A model has two layers: an embedding of Docs, which yields ids of features, vectors or both, and
+the wrapped Keras network, which runs on padded batches of windows. Constructing a model does not
+import TensorFlow.
 
 For Docs, a model returns `Potentials` and backpropagates their gradient. For `Annotated` Docs,
 a model returns the loss, which is computed with its gradient in one compiled call; backprop
@@ -40,12 +41,15 @@ from ..text.sentences import KnownWords, Reader, Text, chunks
 from ..text.windows import Batch, Windowing, Windows, pad_windows, split_windows
 from ..text.words import abbreviation_hashes
 from .onnx import export_bilstm_crf
-from .settings import NetworkSettings, TaggerSettings, check_saved
+from .settings import NetworkSettings, check_saved
 
 # ONNX Runtime is slower per token with larger batches, which exceed the processor's cache.
 _ONNX_TOKENS = 1024
 # The number of tokens whose features are in memory at a time.
 _TOKENS_AT_ONCE = 32_768
+
+# Ids and vectors of words.
+Features = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
 class Annotated(NamedTuple):
@@ -115,6 +119,7 @@ def build_normalizing_tagger(
     nO: int | None = None,
     runtime: str = "auto",
     normalize: bool = True,
+    tok2vec: Model[list[Doc], list[Floats2d]] | None = None,
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     """`ner_lstm_component.KerasLSTMTagger.v2`: a BiLSTM-CRF over features of any text's words.
 
@@ -122,6 +127,9 @@ def build_normalizing_tagger(
 
     :param normalize: whether to read words, markup, lists, abbreviations and text without case as
         `sentences.Reader` describes. Without it, the model is the same as ``KerasLSTMTagger.v1``.
+    :param tok2vec: a model that computes a vector for each token, which the network reads beside
+        the features. It is trained too, even if it is a listener. With it, ``features``, ``rows``
+        and ``ngrams`` may be empty.
     """
     settings = NetworkSettings(
         hidden_width,
@@ -136,25 +144,7 @@ def build_normalizing_tagger(
         features=tuple(features),
         normalize=normalize,
     )
-    windowing = Windowing(window, context, batch_tokens, _TOKENS_AT_ONCE)
-    lexical = LexicalFeatures(features, rows, normalize)
-    lexicon = Lexicon(ngrams or [])
-    embedding: Model = lexical
-    if ngrams:
-        embedding = Model("word_features", _forward_features, layers=[lexical, lexicon])
-    model = _tagger("keras_lstm_tagger", embedding, settings, windowing, nO, runtime, normalize)
-    model.set_ref("lexicon", lexicon if ngrams else None)
-    return model
-
-
-def _forward_features(
-    model: Model, text: Text, is_train: bool
-) -> tuple[NDArray[np.int32], Callable[[Any], list]]:
-    """Concatenate the ids of both layers; the lexicon uses the last rows of the table."""
-    lexical, lexicon = model.layers
-    n_rows = lexical.attrs["table"].n_rows
-    ids = [lexical(text, is_train)[0], lexicon(text, is_train)[0] + n_rows]
-    return np.concatenate(ids, axis=1), no_gradient
+    return _tagger(settings, Windowing(window, context, batch_tokens), tok2vec, nO, runtime)
 
 
 def build_tok2vec_keras_lstm_tagger(
@@ -167,19 +157,65 @@ def build_tok2vec_keras_lstm_tagger(
     nO: int | None = None,
     runtime: str = "auto",
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
-    """`ner_lstm_component.Tok2VecKerasLSTMTagger.v1`: a BiLSTM-CRF over any word vectors.
+    """`ner_lstm_component.Tok2VecKerasLSTMTagger.v1`: a BiLSTM-CRF over word vectors alone.
 
-    Parameters and errors are as in :func:`build_keras_lstm_tagger`.
-
-    :param tok2vec: a model that computes a vector for each token; it is trained too, even if it
-        is a listener.
+    Parameters and errors are as in :func:`build_normalizing_tagger`.
     """
-    settings = TaggerSettings(hidden_width, depth)
-    windowing = Windowing(window, context, batch_tokens)
-    vectors: Model = Model("word_vectors", _forward_vectors, layers=[tok2vec])
-    model = _tagger("tok2vec_keras_lstm_tagger", vectors, settings, windowing, nO, runtime)
-    model.set_ref("tok2vec", tok2vec)
-    return model
+    settings = NetworkSettings(hidden_width, depth)
+    return _tagger(settings, Windowing(window, context, batch_tokens), tok2vec, nO, runtime)
+
+
+def _tagger(
+    settings: NetworkSettings,
+    windowing: Windowing,
+    tok2vec: Model[list[Doc], list[Floats2d]] | None,
+    nO: int | None,
+    runtime: str,
+) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
+    parts: list[Model] = []
+    lexicon = Lexicon(settings.ngrams) if settings.ngrams else None
+    if tok2vec is None or settings.features or settings.rows or lexicon is not None:
+        parts = [LexicalFeatures(settings.features, settings.rows, settings.normalize)]
+    # Saved models have these layers in this order.
+    if lexicon is not None:
+        parts = [Model("word_features", _forward_features, layers=[*parts, lexicon])]
+    if tok2vec is None:
+        windowing = replace(windowing, tokens_at_once=_TOKENS_AT_ONCE)
+    else:
+        parts.append(Model("word_vectors", _forward_vectors, layers=[tok2vec]))
+        settings = replace(settings, vector_width=tok2vec.maybe_get_dim("nO"))
+    embedding = parts[0] if len(parts) == 1 else Model("both", _forward_both, layers=parts)
+    network = TensorFlowWrapper(
+        convert_outputs=_to_host,
+        model_name="bilstm_crf",
+        imports=[f"{__package__}.bilstm_crf"],
+        export=export_bilstm_crf,
+    )
+    # Thinc does not serialize objects, so the config decides, even after loading.
+    attrs: dict[str, Any] = {"windowing": windowing, "settings": settings, "n_pos": 0}
+    attrs |= {"reader": Reader(settings.normalize)}
+    if settings.normalize:
+        attrs |= {"known_words": list(KnownWords(abbreviation_hashes()))}
+    model: Model = Model(
+        "keras_lstm_tagger",
+        _forward,
+        init=_init,
+        layers=[embedding, network],
+        dims={"nO": nO},
+        refs={"lexicon": lexicon, "tok2vec": tok2vec},
+        attrs=attrs,
+    )
+    return set_runtime(model, runtime)
+
+
+def _forward_features(
+    model: Model, text: Text, is_train: bool
+) -> tuple[NDArray[np.int32], Callable[[Any], list]]:
+    """Concatenate the ids of both layers; the lexicon uses the last rows of the table."""
+    lexical, lexicon = model.layers
+    n_rows = lexical.attrs["table"].n_rows
+    ids = [lexical(text, is_train)[0], lexicon(text, is_train)[0] + n_rows]
+    return np.concatenate(ids, axis=1), no_gradient
 
 
 def _forward_vectors(
@@ -200,53 +236,33 @@ def _forward_vectors(
         by_doc: list[Any] = np.split(d_tokens, ends)
         return backprop_by_doc([ops.asarray2f(d_vectors) for d_vectors in by_doc])
 
-    return of_tokens[is_word], backprop
+    # Static vectors need no gradient, which would take time.
+    return of_tokens[is_word], no_gradient if backprop_by_doc is no_gradient else backprop
 
 
-def _tagger(
-    name: str,
-    embedding: Model,
-    settings: TaggerSettings,
-    windowing: Windowing,
-    nO: int | None,
-    runtime: str,
-    normalize: bool = False,
-) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
-    network = TensorFlowWrapper(
-        convert_outputs=_to_host,
-        model_name="bilstm_crf",
-        imports=[f"{__package__}.bilstm_crf"],
-        export=export_bilstm_crf,
-    )
-    # Thinc does not serialize objects, so the config decides, even after loading.
-    attrs: dict[str, Any] = {"windowing": windowing, "settings": settings, "n_pos": 0}
-    attrs |= {"reader": Reader(normalize)}
-    if normalize:
-        attrs |= {"known_words": list(KnownWords(abbreviation_hashes()))}
-    layers = [embedding, network]
-    model: Model = Model(name, _forward, init=_init, layers=layers, dims={"nO": nO}, attrs=attrs)
-    return set_runtime(model, runtime)
+def _forward_both(
+    model: Model, text: Text, is_train: bool
+) -> tuple[Features, Callable[[Any], list]]:
+    """Return ids and vectors; the gradient is that of the vectors."""
+    (ids, _), (vectors, backprop) = (layer(text, is_train) for layer in model.layers)
+    return (ids, vectors), backprop
 
 
 def _init(model: Model, X: Any = None, Y: Any = None) -> None:
     """Build a new network for ``nO`` tags, the model's output dimension."""
     import_tensorflow()  # raises an error that says what to install
-    embedding, network = model.layers
-    settings, n_labels = model.attrs["settings"], (model.get_dim("nO") - 1) // 2
-    is_lexical = isinstance(settings, NetworkSettings)
-    if not is_lexical:
-        # The reference "tok2vec" may be outdated: Language.replace_listeners() replaces the layer.
-        tok2vec = embedding.layers[0]
+    network = model.layers[1]
+    tok2vec = model.maybe_get_ref("tok2vec")
+    if tok2vec is not None:
         tok2vec.initialize(X=X)
         # Listeners to transformers learn the width from their vectors.
         width = tok2vec.maybe_get_dim("nO") or tok2vec.predict(X)[0].shape[1]
+        model.attrs["settings"] = replace(model.attrs["settings"], vector_width=width)
     with device_scope(network):
-        from .bilstm_crf import build_network, build_vector_network
+        from .bilstm_crf import build_network
 
-        if is_lexical:
-            keras_model = build_network(settings, n_labels, model.attrs["n_pos"])
-        else:
-            keras_model = build_vector_network(settings, width, n_labels)
+        n_labels = (model.get_dim("nO") - 1) // 2
+        keras_model = build_network(model.attrs["settings"], n_labels, model.attrs["n_pos"])
     set_keras_model(network, keras_model)
     if X is not None:
         model.predict(X)
@@ -265,11 +281,19 @@ def load_weights(
     if "settings" not in model.attrs:  # a user's own architecture
         model.from_dict(saved)
         return
-    settings = model.attrs["settings"]
+    settings: NetworkSettings = model.attrs["settings"]
     given = settings.of_weights
     if saved_settings is None:
         saved_settings, given = settings.derive(*_shapes(saved))
-    check_saved(name, {"normalize": False, **saved_settings}, given)
+    known = {"normalize": False, **saved_settings}
+    if "embed_width" in known:  # Earlier versions had either features or vectors.
+        known.setdefault("vector_width", None)
+    if settings.vector_width is None and model.maybe_get_ref("tok2vec") is not None:
+        # The config does not give the width of static vectors.
+        given["vector_width"] = known.get("vector_width") or "that of 'tok2vec'"
+    check_saved(name, known, given)
+    width = known.get("vector_width", settings.vector_width)
+    model.attrs["settings"] = replace(settings, vector_width=width)
     model.from_dict(saved)
     if model.has_dim("nO") is True:
         shim: Any = model.layers[1].shims[0]
@@ -327,10 +351,9 @@ def _predict(model: Model, text: Text) -> Potentials:
     n_words = len(text.orths)
     if len(text.lengths) == 1 and n_words <= windowing.window:
         # One short sentence, as in a request, needs no windows and no padding.
-        features = embedding.predict(text)
         mask = np.empty((1, n_words), bool)
         mask.fill(True)  # np.ones() takes three times as long
-        scores, transitions = network.predict(ArgsKwargs((features[None], mask), {}))
+        scores, transitions = network.predict(_inputs(embedding.predict(text), None, mask))
         return Potentials(scores[0], transitions, text.lengths)
     if uses_onnx(network):
         windowing = replace(windowing, batch_tokens=min(windowing.batch_tokens, _ONNX_TOKENS))
@@ -338,9 +361,9 @@ def _predict(model: Model, text: Text) -> Potentials:
     start = 0
     for part in chunks(text, windowing.tokens_at_once or n_words):
         features = embedding.predict(part)
-        end = start + len(features)
+        end = start + len(part.orths)
         for batch in pad_windows(split_windows(part.lengths, windowing), windowing):
-            scores, transitions = network.predict(_inputs(features, batch))
+            scores, transitions = network.predict(_inputs(features, batch.tokens, batch.mask))
             batch.put(scores, emissions[start:end])
         start = end
     return Potentials(emissions, transitions, text.lengths)
@@ -353,8 +376,15 @@ def _empty(model: Model, text: Text) -> Potentials:
     return Potentials(emissions, np.zeros((n_tags + 1, n_tags + 1), np.float32), text.lengths)
 
 
-def _inputs(features: NDArray, batch: Batch, **annotation: NDArray) -> ArgsKwargs:
-    return ArgsKwargs((features[batch.tokens], batch.mask), annotation)
+def _inputs(
+    features: NDArray | Features,
+    tokens: NDArray[np.int64] | None,
+    mask: NDArray[np.bool_],
+    **annotation: NDArray,
+) -> ArgsKwargs:
+    """Arrange the arguments of the network; None for all tokens, as a batch of one sequence."""
+    first, *others = features if isinstance(features, tuple) else (features,)
+    return ArgsKwargs((first[tokens], mask, *(one[tokens] for one in others)), annotation)
 
 
 def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potentials], Any]]:
@@ -368,7 +398,8 @@ def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potenti
     batches = _batches(model, text)
     callbacks = []
     for batch in batches:
-        (scores, transitions), backprop_batch = network(_inputs(features, batch), True)
+        inputs = _inputs(features, batch.tokens, batch.mask)
+        (scores, transitions), backprop_batch = network(inputs, True)
         batch.put(scores, emissions)
         callbacks.append(backprop_batch)
 
@@ -381,7 +412,7 @@ def _potentials(model: Model, text: Text) -> tuple[Potentials, Callable[[Potenti
             d_scores = d_emissions[batch.tokens] * batch.core[:, :, None]
             d_inputs.append(backprop_batch((d_scores, d_transitions)))
             d_transitions = None
-        return backprop_features(_sum_gradients(model.ops, features, batches, d_inputs))
+        return _pass_back(model.ops, backprop_features, features, batches, d_inputs)
 
     return _by_token(Potentials(emissions, transitions, text.lengths), text), backprop
 
@@ -404,13 +435,14 @@ def _loss(
         annotation["targets"][:, 0, 1::2] |= annotation["targets"][:, 0, 2::2]
         if pos is not None:
             annotation["pos"] = np.where(batch.core, pos[batch.tokens], -1)
-        loss, backprop_batch = network(_inputs(features, batch, **annotation), is_train)
+        inputs = _inputs(features, batch.tokens, batch.mask, **annotation)
+        loss, backprop_batch = network(inputs, is_train)
         losses.append(float(loss))
         callbacks.append(backprop_batch)
 
     def backprop(factor: float) -> Any:
         d_inputs = [backprop_batch(factor) for backprop_batch in callbacks]
-        return backprop_features(_sum_gradients(model.ops, features, batches, d_inputs))
+        return _pass_back(model.ops, backprop_features, features, batches, d_inputs)
 
     return sum(losses), backprop
 
@@ -425,17 +457,23 @@ def _batches(model: Model, text: Text, allowed: NDArray[np.bool_] | None = None)
     return list(pad_windows(windows, model.attrs["windowing"]))
 
 
-def _sum_gradients(
-    ops: Ops, features: NDArray, batches: Sequence[Batch], d_inputs: Sequence[ArgsKwargs]
-) -> NDArray[np.float32] | None:
-    """Sum the gradients of each word's vector over the windows, or return None for ids."""
-    if features.dtype.kind != "f":
-        return None
-    d_features = np.zeros(features.shape, np.float32)
+def _pass_back(
+    ops: Ops,
+    backprop: Callable[[Any], Any],
+    features: NDArray | Features,
+    batches: Sequence[Batch],
+    d_inputs: Sequence[ArgsKwargs],
+) -> Any:
+    """Sum the gradients of each word's vector over the windows, and backpropagate the sums."""
+    if backprop is no_gradient:
+        return []
+    vectors = features[-1] if isinstance(features, tuple) else features
+    d_words = np.zeros(vectors.shape, np.float32)
     for batch, d_batch in zip(batches, d_inputs, strict=True):
-        d_vectors = ops.to_numpy(d_batch.args[0])
-        np.add.at(d_features, batch.tokens[batch.mask], d_vectors[batch.mask])
-    return d_features
+        # Ids and masks have no gradient.
+        (d_vectors,) = (ops.to_numpy(one) for one in d_batch.args if one is not None)
+        np.add.at(d_words, batch.tokens[batch.mask], d_vectors[batch.mask])
+    return backprop(d_words)
 
 
 def _to_host(model: Model, tensors: Any, is_train: bool) -> tuple[Any, Callable]:

@@ -1,8 +1,9 @@
 """The Keras network: hash embeddings → BiLSTM → emissions → CRF.
 
 It follows Huang, Xu and Yu, "Bidirectional LSTM-CRF Models for Sequence Tagging" (2015), with
-lexical features of words instead of word embeddings. The encoder, from ids to emissions, is a
-functional model made of Keras' own layers, to which `BiLSTMCRF` adds the CRF.
+lexical features of words instead of word embeddings, or beside given vectors. The encoder, from
+ids and vectors to emissions, is a functional model made of Keras' own layers, to which `BiLSTMCRF`
+adds the CRF.
 
 This module imports TensorFlow, so it is only imported when a network is built or restored.
 """
@@ -18,47 +19,49 @@ from keras import layers, ops
 from ..features.lexical import HASHES
 from ..features.ngram_tags import n_lexicon_rows
 from .crf_layer import FLOAT, LinearChainCRF, crf_loss
-from .settings import NetworkSettings, TaggerSettings
+from .settings import NetworkSettings
 
 # The layers' initial dropout rate. The dropout in a spaCy config's [training] replaces it.
 _DROPOUT = 0.5
 
 
 def build_network(settings: NetworkSettings, n_labels: int, n_pos: int = 0) -> BiLSTMCRF:
-    """Build a network over hashed lexical features; `BiLSTMCRF` explains the numbers."""
+    """Build a network over ids of features, given vectors, or both; `BiLSTMCRF` explains them."""
     n_ngrams = len(settings.ngrams)
     n_features = len(settings.rows) + n_ngrams
-    n_rows = sum(settings.rows) + n_lexicon_rows(n_ngrams, 2 * n_labels + 1)
-    width = settings.embed_width
-    ids = keras.Input((None, n_features * HASHES), dtype="int32", name="features")
+    inputs, parts = [], []
+    if n_features:
+        n_rows = sum(settings.rows) + n_lexicon_rows(n_ngrams, 2 * n_labels + 1)
+        width = settings.embed_width
+        ids = keras.Input((None, n_features * HASHES), dtype="int32", name="features")
+        embedded = layers.Embedding(n_rows, width, dtype=FLOAT, name="embedding")(ids)
+        embedded = layers.Reshape((-1, n_features, HASHES, width), dtype=FLOAT)(embedded)
+        embedded = ops.sum(embedded, axis=3)
+        inputs.append(ids)
+        parts.append(layers.Reshape((-1, n_features * width), dtype=FLOAT)(embedded))
+    if settings.vector_width:
+        given = keras.Input((None, settings.vector_width), dtype=FLOAT, name="vectors")
+        inputs.append(given)
+        parts.append(given)
     mask = keras.Input((None,), dtype="bool", name="mask")
-    vectors = layers.Embedding(n_rows, width, dtype=FLOAT, name="embedding")(ids)
-    vectors = layers.Reshape((-1, n_features, HASHES, width), dtype=FLOAT)(vectors)
-    vectors = ops.sum(vectors, axis=3)
-    vectors = layers.Reshape((-1, n_features * width), dtype=FLOAT)(vectors)
-    vectors = layers.Dense(settings.width, activation="gelu", dtype=FLOAT, name="mix")(vectors)
-    vectors = layers.LayerNormalization(dtype=FLOAT, name="norm")(vectors)
-    emissions = _tagger(vectors, mask, settings, n_labels)
+    inputs.insert(1, mask)
+    words = parts[0] if len(parts) == 1 else layers.Concatenate(dtype=FLOAT, name="both")(parts)
+    if settings.width:
+        words = layers.Dense(settings.width, activation="gelu", dtype=FLOAT, name="mix")(words)
+        words = layers.LayerNormalization(dtype=FLOAT, name="norm")(words)
+    emissions = _tagger(words, mask, settings, n_labels)
     return BiLSTMCRF(
-        keras.Model([ids, mask], emissions, name="encoder"),
+        keras.Model(inputs, emissions, name="encoder"),
         n_labels,
         word_dropout=settings.word_dropout,
         feature_dropout=settings.feature_dropout,
         n_pos=n_pos,
         pos_weight=settings.pos_weight,
-        id_parts=[HASHES * n for n in (len(settings.rows), n_ngrams) if n],
+        id_parts=[HASHES * n for n in (len(settings.rows), n_ngrams) if n] or None,
     )
 
 
-def build_vector_network(settings: TaggerSettings, width: int, n_labels: int) -> BiLSTMCRF:
-    """Build a network over given word vectors."""
-    vectors = keras.Input((None, width), dtype="float32", name="vectors")
-    mask = keras.Input((None,), dtype="bool", name="mask")
-    emissions = _tagger(vectors, mask, settings, n_labels)
-    return BiLSTMCRF(keras.Model([vectors, mask], emissions, name="encoder"), n_labels)
-
-
-def _tagger(vectors: Any, mask: Any, settings: TaggerSettings, n_labels: int) -> Any:
+def _tagger(vectors: Any, mask: Any, settings: NetworkSettings, n_labels: int) -> Any:
     """Add the layers from word vectors through the BiLSTM to emissions."""
     for number in range(settings.depth):
         dropped = layers.Dropout(_DROPOUT, dtype=FLOAT, name=f"dropout_{number}")(vectors)
@@ -79,7 +82,8 @@ class BiLSTMCRF(keras.Model):
     In training the network can also learn parts of speech from the hidden states, which helps
     it (Collobert et al., "Natural Language Processing (Almost) from Scratch", 2011).
 
-    :param encoder: a model ``[features, mask] → emissions``, whose last layer is ``emissions``.
+    :param encoder: a model ``[features, mask] → emissions`` or ``[features, mask, vectors] →
+        emissions``, whose last layer is ``emissions``.
     :param n_labels: number of entity types.
     :param word_dropout: share of the words whose first feature is hidden in training, so that
         the network learns to cope with unknown words.
@@ -116,18 +120,27 @@ class BiLSTMCRF(keras.Model):
         self.pos = layers.Dense(n_pos, dtype=FLOAT, name="pos") if n_pos else None
 
     def call(
-        self, features: Any, mask: Any, targets: Any = None, pos: Any = None, training: bool = False
+        self,
+        features: Any,
+        mask: Any,
+        vectors: Any = None,
+        targets: Any = None,
+        pos: Any = None,
+        training: bool = False,
     ) -> Any:
         """Compute emissions and transitions, or with targets the scalar loss.
 
         :param features: the tokens' ids or vectors. *Shape:* ``(batch, time, width)``, right-padded
         :param mask: True at positions that hold a token. *Shape:* ``(batch, time)``, bool
+        :param vectors: vectors beside ids. *Shape:* ``(batch, time, vector_width)``
         :param targets: True for allowed tags. *Shape:* ``(batch, time, n_tags)``, bool
         :param pos: part-of-speech tags, or -1 if unknown. *Shape:* ``(batch, time)``
         """
-        if training and max(self.word_dropout, self.feature_dropout) > 0:
+        has_ids = features.dtype != FLOAT
+        if training and has_ids and max(self.word_dropout, self.feature_dropout) > 0:
             features = self._hide(features)
-        states = self.states([features, mask], training=training)
+        inputs = [features, mask] if vectors is None else [features, mask, vectors]
+        states = self.states(inputs, training=training)
         emissions = self.emissions(states)
         if targets is None:
             return emissions, self.crf.scores()

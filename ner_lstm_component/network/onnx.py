@@ -1,8 +1,8 @@
 """`bilstm_crf.BiLSTMCRF` as an ONNX graph, made from its saved Keras config and weights.
 
 The graph computes the emissions, without the parts that only training needs. It supports the
-layers of `bilstm_crf.build_network` and `build_vector_network`; any other layer or setting
-raises an error. This module does not import TensorFlow.
+layers of `bilstm_crf.build_network`; any other layer or setting raises an error. This module does
+not import TensorFlow.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _NAME = "ner_lstm_component>BiLSTMCRF"  # in Keras' registry
 # The number of rows of ids whose product is cached, for each part: 4 MB for 64 units.
 _REMEMBERED = 16_384
 _INT32 = 6  # TensorProto.DataType
+# The layers that read two others.
+_OF_TWO = ("Add", "Concatenate")
 
 # The values that the graph assumes for settings of Keras' layers that change their results.
 _SETTINGS = {
@@ -68,7 +70,7 @@ def export_bilstm_crf(network: Config, weights: Weights, is_standalone: bool) ->
     return Exported(
         encoder.graph,
         encoder.arguments,
-        ("features", "mask", "targets", "pos", "training"),
+        ("features", "mask", "vectors", "targets", "pos", "training"),
         encoder.prepare,
         lambda outputs: (*outputs, transitions.copy()),
     )
@@ -85,9 +87,10 @@ class _Encoder:
 
     def __init__(self, network: Config, weights: Weights, id_parts: list[int] | None) -> None:
         kind, inputs = network["class_name"], network["config"].get("input_layers")
-        if kind != "Functional" or not isinstance(inputs, list) or len(inputs) != 2:
+        if kind != "Functional" or not isinstance(inputs, list) or len(inputs) not in (2, 3):
             raise UnsupportedNetwork(
-                f"its encoder ({kind}): only a functional model of [features, mask] can be exported"
+                f"its encoder ({kind}): only a functional model of [features, mask] or of "
+                "[features, mask, vectors] can be exported"
             )
         self.graph = Graph()
         self.prepare: Callable[[NDArray], NDArray] | None = None
@@ -95,9 +98,9 @@ class _Encoder:
         self._weights = iter(weights)
         self._id_parts = id_parts
         self._results: dict[str, str] = {}
-        self._features, self._mask = (name for name, *_ in inputs)
+        self._features, self._mask, *_ = names = [name for name, *_ in inputs]
         self._read(self._mask, "InputLayer", dtype="bool")
-        for name in (self._features, self._mask):
+        for name in names:
             config = self._layers[name]["config"]
             self.graph.add_input(name, config["dtype"], (None, *config["batch_shape"][1:]))
         self.arguments = list(self.graph.inputs)
@@ -144,26 +147,39 @@ class _Encoder:
 
     def _dense(self, config: Config, source: str) -> str:
         name, units = config["name"], config["units"]
-        if self._layers[source]["class_name"] == "Reshape":
-            table, n_features, n_hashes = self._embedding(source)
+        embedded, *vectors = self._concatenated(source)
+        is_embedding = self._layers[embedded]["class_name"] == "Reshape"
+        if is_embedding:
+            table, n_features, n_hashes = self._embedding(embedded)
             x = None if self._id_parts else self._embedded(table, n_features, n_hashes)
         else:
             x = self.add(source)
         kernel = self.weight(f"{name}/kernel", None, units)
         bias = self.weight(f"{name}/bias", units)
+        n_rows = n_features * table.shape[1] if vectors else len(kernel)
         if x is None:  # computed before the graph
-            weights = (table, kernel, bias, n_hashes)
+            weights = (table, kernel[:n_rows], bias, n_hashes)
             product = kernels.EmbeddedProduct(*weights, self._id_parts, _REMEMBERED)
             self.prepare = lambda ids: embed(product, ids)
             result = f"{name}_product"
             self.graph.inputs[0] = Value(result, np.dtype(np.float32), (None, None, units))
         else:
-            projected = self.graph.add("MatMul", x, self.graph.add_constant(kernel))
-            result = self._sum([projected, self.graph.add_constant(bias)])
+            result = self._sum([self._product(x, kernel[:n_rows]), self.graph.add_constant(bias)])
+        for given in vectors:
+            result = self._sum([result, self._product(self.add(given), kernel[n_rows:])])
         if config["activation"] == "linear":
             return result
         _check(name, self._layers[name], "Dense", activation="gelu")
         return self.graph.add("Gelu", result, approximate="none")
+
+    def _concatenated(self, name: str) -> list[str]:
+        """Return a layer's name, or those of the embeddings and vectors that it concatenates."""
+        if self._layers[name]["class_name"] != "Concatenate":
+            return [name]
+        return self._read(name, "Concatenate", axis=-1)
+
+    def _product(self, x: str, kernel: NDArray) -> str:
+        return self.graph.add("MatMul", x, self.graph.add_constant(kernel))
 
     def _embedding(self, flattened: str) -> tuple[NDArray[np.float32], int, int]:
         """Return the embedding table, the number of features, and the number of their hashes."""
@@ -235,11 +251,11 @@ class _Encoder:
         _check(name, layer, kind, **expected)
         sources: list[Any] = []
         for call in layer["inbound_nodes"]:
-            sources += map(_source, call["args"][0] if kind == "Add" else call["args"])
+            sources += map(_source, call["args"][0] if kind in _OF_TWO else call["args"])
             kwargs = {key: value for key, value in call["kwargs"].items() if value}
             if kind == "Bidirectional" and _source(kwargs.pop("mask", None)) != self._mask:
                 raise _refused(name, kind, "called without the mask")
-            if kwargs or None in sources or len(sources) > (2 if kind == "Add" else 1):
+            if kwargs or None in sources or len(sources) > (2 if kind in _OF_TWO else 1):
                 raise _refused(name, kind, f"called with {call}")
         return sources
 

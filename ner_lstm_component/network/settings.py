@@ -1,4 +1,4 @@
-"""The networks' hyperparameters, checked before TensorFlow is needed.
+"""The network's hyperparameters, checked before TensorFlow is needed.
 
 Some of them determine the weights' shapes (`of_weights`). These are saved with a component,
 whose config must then agree with them. The others can change in a saved pipeline's config.
@@ -19,15 +19,29 @@ _LOWEST = {"hidden_width": 1, "depth": 1, "embed_width": 1, "width": 1, "pos_wei
 
 
 @dataclass(frozen=True)
-class TaggerSettings:
-    """Settings of a network over word vectors, as in `architectures.build_keras_lstm_tagger`."""
+class NetworkSettings:
+    """Settings of a network, as in `architectures.build_normalizing_tagger`.
+
+    :param width: width of a word's vector, or None if the LSTM reads the given vectors themselves.
+    :param vector_width: width of the given vectors, which ``tok2vec`` computes, or None.
+    """
 
     hidden_width: int
     depth: int
+    rows: tuple[int, ...] = ()
+    embed_width: int = 1
+    width: int | None = None
+    word_dropout: float = 0.0
+    ngrams: tuple[tuple[int, ...], ...] = ()
+    feature_dropout: float = 0.0
+    pos_weight: float = 0.0
+    features: tuple[str, ...] = ()
+    normalize: bool = False
+    vector_width: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if name in _LOWEST and value < _LOWEST[name]:
+            if name in _LOWEST and value is not None and value < _LOWEST[name]:
                 raise ValueError(f"'{name}' must be at least {_LOWEST[name]}. Received: {value}")
             if name.endswith("_dropout") and not 0 <= value < 1:
                 raise ValueError(f"'{name}' must be at least 0 and below 1. Received: {value}")
@@ -50,28 +64,9 @@ class TaggerSettings:
         # Each layer has two such weights: forward and backward.
         ending = "lstm_cell/recurrent_kernel"
         widths = [shape[0] for name, shape in shapes.items() if name.endswith(ending)]
-        saved = {"depth": len(widths) // 2, "hidden_width": widths[0]} if widths else {}
-        return saved, self.of_weights
-
-
-@dataclass(frozen=True)
-class NetworkSettings(TaggerSettings):
-    """Settings of a network over lexical features."""
-
-    rows: tuple[int, ...]
-    embed_width: int
-    width: int
-    word_dropout: float
-    ngrams: tuple[tuple[int, ...], ...] = ()
-    feature_dropout: float = 0.0
-    pos_weight: float = 0.0
-    features: tuple[str, ...] = ()
-    normalize: bool = False
-
-    def derive(
-        self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        saved, given = super().derive(shapes, ngrams)
+        saved: dict[str, Any] = {}
+        if widths:
+            saved = {"depth": len(widths) // 2, "hidden_width": widths[0]}
         if {"embedding/embeddings", "mix/kernel", "emissions/kernel"} <= shapes.keys():
             n_rows, embed_width = shapes["embedding/embeddings"]
             n_inputs, width = shapes["mix/kernel"]
@@ -79,8 +74,8 @@ class NetworkSettings(TaggerSettings):
             saved["the number of features"] = n_inputs // embed_width - len(ngrams)
             n_lexicon = n_lexicon_rows(len(ngrams), shapes["emissions/kernel"][1])
             saved["the sum of rows"] = n_rows - n_lexicon
-        given |= {"the number of features": len(self.rows), "the sum of rows": sum(self.rows)}
-        return saved, given
+        sums = {"the number of features": len(self.rows), "the sum of rows": sum(self.rows)}
+        return saved, self.of_weights | sums
 
 
 def check_saved(name: str, saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -147,6 +147,13 @@ def test_wrong_settings_are_named(name, wrong):
             )
 
 
+def test_ngrams_need_features_also_beside_vectors():
+    nothing = {"tok2vec": given_vectors(np.zeros((1, 4))), "features": [], "rows": []}
+    for settings in ({"ngrams": [[0]]}, {"rows": [50]}, {"tok2vec": None}):
+        with pytest.raises(ValueError, match=r"'features' and 'rows'.*Received: features=\[\]"):
+            build_normalizing_tagger(**{**LEXICAL, **nothing, **settings})
+
+
 def given_vectors(vectors):
     """A tok2vec that gives these vectors for the Docs' tokens, and keeps their gradient."""
 
@@ -163,12 +170,22 @@ def given_vectors(vectors):
     return Model("given_vectors", forward, attrs={"vectors": vectors})
 
 
-@pytest.fixture(scope="module")
-def over_vectors(docs):
+V2 = {**LEXICAL, "normalize": False}
+OVER_VECTORS = {
+    "alone": (build_tok2vec_keras_lstm_tagger, COMMON),
+    "beside features": (build_normalizing_tagger, V2),
+    "beside n-grams": (build_normalizing_tagger, {**V2, "ngrams": [[0], [-1, 0]]}),
+    "in place of features": (build_normalizing_tagger, {**V2, "features": [], "rows": []}),
+}
+
+
+@pytest.fixture(scope="module", params=OVER_VECTORS)
+def over_vectors(request, docs):
     """A tagger over random vectors, whose width it has to find out."""
     rng = np.random.default_rng(2)
     vectors = rng.normal(0, 1, (sum(map(len, docs)), 4)).astype(np.float32)
-    return initialized(build_tok2vec_keras_lstm_tagger(given_vectors(vectors), **COMMON), docs)
+    build, settings = OVER_VECTORS[request.param]
+    return initialized(build(tok2vec=given_vectors(vectors), **settings), docs)
 
 
 def fused_loss(model, docs, targets, read=READ):

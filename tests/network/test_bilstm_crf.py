@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from ner_lstm_component.decoding import crf
-from ner_lstm_component.network.settings import NetworkSettings, TaggerSettings
+from ner_lstm_component.network.settings import NetworkSettings
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 from ner_lstm_component.features.lexical import HASHES  # noqa: E402
-from ner_lstm_component.network.bilstm_crf import BiLSTMCRF, build_network, build_vector_network  # noqa: E402
+from ner_lstm_component.network.bilstm_crf import BiLSTMCRF, build_network  # noqa: E402
 from ner_lstm_component.network.crf_layer import crf_loss  # noqa: E402
 
 ROWS = (30, 10)
@@ -97,7 +97,7 @@ def test_loss_of_scores_far_apart(gap):
 def test_padding_changes_nothing(batch, network, is_lexical):
     features, mask = batch
     if not is_lexical:
-        network = build_vector_network(TaggerSettings(hidden_width=6, depth=2), 3, N_LABELS)
+        network = build_network(NetworkSettings(6, 2, vector_width=3), N_LABELS)
         features = np.random.default_rng(0).normal(0, 1, (*mask.shape, 3)).astype(np.float32)
     emissions, transitions = network(features, mask)
     alone, _ = network(features[1:2, :3], mask[1:2, :3])
@@ -138,12 +138,14 @@ def test_parts_of_speech_are_in_the_loss_only(batch):
     targets = np.ones((*mask.shape, 2 * N_LABELS + 1), bool)
     targets[:, :, 1:] = False
     pos = np.where(mask, np.arange(5) % 4, -1)
-    plain = float(network(ids, mask, targets))
-    both = float(network(ids, mask, targets, pos))
+    plain = float(network(ids, mask, targets=targets))
+    both = float(network(ids, mask, targets=targets, pos=pos))
     logits = np.asarray(network.pos(network.states([ids, mask])), np.float64)
     log_sums = np.log(np.exp(logits).sum(axis=-1))
     rows, columns = np.nonzero(mask)
     expected = (log_sums[mask] - logits[rows, columns, pos[mask]]).sum()
     assert both - plain == pytest.approx(0.5 * expected, rel=1e-4)
     # No part of speech is known.
-    assert float(network(ids, mask, targets, np.full_like(pos, -1))) == pytest.approx(plain)
+    assert float(network(ids, mask, targets=targets, pos=np.full_like(pos, -1))) == pytest.approx(
+        plain
+    )

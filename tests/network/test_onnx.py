@@ -14,7 +14,7 @@ import pytest
 from ner_lstm_component import kernels
 from ner_lstm_component.decoding.crf import FORBIDDEN, iob2_allowed
 from ner_lstm_component.network.onnx import export_bilstm_crf
-from ner_lstm_component.network.settings import NetworkSettings, TaggerSettings
+from ner_lstm_component.network.settings import NetworkSettings
 from ner_lstm_component.tensorflow_wrapper.onnx_runtime import OnnxNetwork, UnsupportedNetwork
 
 keras = pytest.importorskip("keras")
@@ -24,7 +24,6 @@ from keras import layers, ops  # noqa: E402
 from ner_lstm_component.network.bilstm_crf import (  # noqa: E402
     BiLSTMCRF,
     build_network,
-    build_vector_network,
 )
 
 N_LABELS = 2
@@ -36,11 +35,17 @@ LEXICAL = NetworkSettings(
     rows=(30, 10), embed_width=4, width=8, hidden_width=4, depth=3, word_dropout=0.5
 )
 WITH_LEXICON = replace(LEXICAL, rows=(20, 5), ngrams=((0,), (-1, 0)), depth=1)
-NETWORKS: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
-    "lexicon": (lambda: build_network(WITH_LEXICON, N_LABELS), IDS),
-    "lexical": (lambda: build_network(LEXICAL, N_LABELS), IDS[:, :, :4]),
-    "parts of speech": (lambda: build_network(LEXICAL, N_LABELS, n_pos=3), IDS[:, :, :4]),
-    "vectors": (lambda: build_vector_network(TaggerSettings(4, 2), 6, N_LABELS), VECTORS),
+BESIDE_LEXICON = replace(WITH_LEXICON, vector_width=6)
+NETWORKS: dict[str, tuple[Callable[[], Any], tuple[np.ndarray, ...]]] = {
+    "lexicon": (lambda: build_network(WITH_LEXICON, N_LABELS), (IDS,)),
+    "lexical": (lambda: build_network(LEXICAL, N_LABELS), (IDS[:, :, :4],)),
+    "parts of speech": (lambda: build_network(LEXICAL, N_LABELS, n_pos=3), (IDS[:, :, :4],)),
+    "vectors beside a lexicon": (lambda: build_network(BESIDE_LEXICON, N_LABELS), (IDS, VECTORS)),
+    "mixed vectors": (
+        lambda: build_network(NetworkSettings(4, 1, width=8, vector_width=6), N_LABELS),
+        (VECTORS,),
+    ),
+    "vectors": (lambda: build_network(NetworkSettings(4, 2, vector_width=6), N_LABELS), (VECTORS,)),
 }
 
 
@@ -49,9 +54,15 @@ def network_and_features(request):
     """A network of random weights, biases and norms too, so that a mix-up shows."""
     make, features = NETWORKS[request.param]
     network = make()
-    network(features, MASK)
+    network(*inputs(features))
     randomize(network)
     return network, features
+
+
+def inputs(features, sequences=slice(None), time=5):
+    """The arguments of a network for some sequences, cut at a time."""
+    first, *others = (one[sequences, :time] for one in features)
+    return first, MASK[sequences, :time], *others
 
 
 def randomize(network):
@@ -68,14 +79,14 @@ def saved(network: Any) -> tuple[dict, list[tuple[str, np.ndarray]]]:
 def assert_like_keras(network, features, is_standalone):
     state = saved(network)
     exported = OnnxNetwork(lambda: export_bilstm_crf(*state, is_standalone))
-    expected = network(features, MASK)
+    expected = network(*inputs(features))
     for _ in range(2):  # the second call finds all its rows remembered
-        emissions, transitions = exported.predict((features, MASK), {})
+        emissions, transitions = exported.predict(inputs(features), {})
         np.testing.assert_allclose(emissions[MASK], expected[0].numpy()[MASK], rtol=1e-5, atol=1e-5)
         np.testing.assert_array_equal(transitions, expected[1].numpy())
         assert (transitions[~iob2_allowed(N_LABELS)] == FORBIDDEN).all()
         transitions[:] = 7  # the caller's own
-    (one,), _ = exported.predict((features[1:2, :3], MASK[1:2, :3]), {})
+    (one,), _ = exported.predict(inputs(features, slice(1, 2), 3), {})
     np.testing.assert_allclose(one, expected[0].numpy()[1, :3], rtol=1e-5, atol=1e-5)
 
 
@@ -93,7 +104,7 @@ def test_restored_networks_name_their_weights_otherwise():
     restored(IDS[:, :, :4], MASK)
     assert len({weight.path for weight in restored.weights}) < len(restored.weights)
     randomize(restored)
-    assert_like_keras(restored, IDS[:, :, :4], is_standalone=True)
+    assert_like_keras(restored, (IDS[:, :, :4],), is_standalone=True)
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +196,12 @@ def test_other_sums_are_refused(axis):
     grouped = layers.Reshape((-1, 4, 2, 3))(layers.Embedding(9, 3)(ids))
     flat = layers.Reshape((-1, 6))(ops.sum(grouped, axis=axis))
     assert_refused([ids, mask], flat, f"Sum.*axis={axis}")
+
+
+def test_other_concatenations_are_refused():
+    features, mask = keras.Input((None, 6)), keras.Input((None,), dtype="bool")
+    both = layers.Concatenate(name="twice")([features, features])
+    assert_refused([features, mask], layers.Dense(4)(both), "'twice' .Concatenate")
 
 
 def test_other_networks_are_refused(state):

@@ -28,9 +28,9 @@ from thinc.api import SGD, Linear, Model, chain
 from thinc.types import ArgsKwargs
 
 from ner_lstm_component import tensorflow_wrapper
-from ner_lstm_component.network.bilstm_crf import build_vector_network
+from ner_lstm_component.network.bilstm_crf import build_network
 from ner_lstm_component.network.onnx import export_bilstm_crf
-from ner_lstm_component.network.settings import TaggerSettings
+from ner_lstm_component.network.settings import NetworkSettings
 from ner_lstm_component.tensorflow_wrapper import placement, set_keras_model, set_runtime
 from ner_lstm_component.tensorflow_wrapper import shim as shim_module
 
@@ -40,7 +40,7 @@ INPUTS = ArgsKwargs((floats(2, 5, 3), MASK), {})
 
 
 def tagger() -> keras.Model:
-    network = build_vector_network(TaggerSettings(hidden_width=2, depth=1), 3, 1)
+    network = build_network(NetworkSettings(2, 1, vector_width=3), 1)
     network(*INPUTS.args)
     return network
 
