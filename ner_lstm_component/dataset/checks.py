@@ -165,7 +165,7 @@ def never_continued(data: Data) -> Finding | None:
         for a, b in pairwise(data.mentions)
         if a.sentence is b.sentence and (a.end, a.label) == (b.start, b.label)
     ]
-    what = "right after one of the same type, and none of several words: are I- tags missing?"
+    what = "right after one of its type, and none of several words: are I- tags missing?"
     return _finding(found, "entity", what, map(str, found))
 
 

@@ -13,7 +13,7 @@ from spacy.language import DEFAULT_CONFIG
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import DIR_MODEL_BEST, train
 from spacy.util import dot_to_object, get_lang_class, load_config
-from thinc.api import Config, ConfigValidationError
+from thinc.api import Config
 
 from ..dataset import AUTO, count
 from ..dataset.checks import check, refuse_unusable
@@ -104,22 +104,37 @@ def read_config(path: Path, overrides: dict[str, Any]) -> Config:
     :raises TrainingError: if the config, the language or a name in `overrides` is unknown, or if
         the config does not take its data from ``paths.train`` and ``paths.dev``.
     """
+    name = "the default config" if path == DEFAULT else str(path)
+    for setting in overrides:
+        section, _, key = setting.partition(".")
+        # spaCy ignores these. It checks the deeper sections, which may have any names.
+        if section in ("nlp", "training") and key.partition(".")[0] not in DEFAULT_CONFIG[section]:
+            known = ", ".join(DEFAULT_CONFIG[section])
+            raise TrainingError(f"--{setting}: no such setting; [{section}] has {known}")
     try:
         config = load_config(path, overrides=overrides)
         resolved = DEFAULT_CONFIG.merge(config).interpolate()
-        get_lang_class(resolved["nlp"]["lang"])
-        for part in ("train", "dev"):
-            corpus = dot_to_object(resolved, resolved["training"][f"{part}_corpus"])
-            if corpus.get("path") != resolved["paths"][part]:
-                raise TrainingError(
-                    f"{path}: its {part} corpus has another path than the data; expected "
-                    f"path = ${{paths.{part}}}."
-                )
-    except TrainingError:
-        raise
-    # A config that is no config fails anywhere in spaCy, Thinc and their parsers.
+        corpora = {
+            part: dot_to_object(resolved, resolved["training"][f"{part}_corpus"])["path"]
+            for part in ("train", "dev")
+        }
+    # A file that is no config fails anywhere in spaCy, Thinc and their parsers.
     except Exception as error:
-        raise TrainingError(f"{path}: cannot be used to train: {error}") from error
+        raise TrainingError(f"{name}: cannot be used to train: {error}") from error
+    for part, found in corpora.items():
+        if found != resolved["paths"][part]:
+            raise TrainingError(
+                f"{name}: the {part} corpus is at {found}; expected path = ${{paths.{part}}}, so "
+                "that the data can be given."
+            )
+    lang = resolved["nlp"]["lang"]
+    try:
+        get_lang_class(lang)
+    except ImportError as error:
+        raise TrainingError(
+            f"{lang!r}: no language that spaCy has (--lang); expected a code such as 'en', 'de' or "
+            "'xx' (any language)."
+        ) from error
     config.setdefault("training", {}).setdefault("logger", DEFAULT_CONFIG["training"]["logger"])
     return config
 
@@ -152,10 +167,11 @@ def _train(config: Config, result: Path, checkpoints: Path, gpu_id: int) -> Stop
     checkpoints.mkdir()
     try:
         nlp = init_nlp(running, use_gpu=gpu_id)
-        # What spaCy prints: our logger shows it.
-        train(nlp, checkpoints, use_gpu=gpu_id, stdout=io.StringIO(), stderr=io.StringIO())
-    except ConfigValidationError as error:
+    except ValueError as error:  # a setting that a component refuses
         raise TrainingError(f"the config cannot be used to train: {error}") from error
+    try:
+        # Our logger shows what spaCy would print.
+        train(nlp, checkpoints, use_gpu=gpu_id, stdout=io.StringIO(), stderr=io.StringIO())
     except Stopped as signal:
         if not any(step.score for step in read_log(result / LOG)):
             raise
