@@ -178,7 +178,10 @@ def long_entities(data: Data) -> Finding | None:
 def entities_without_letters(data: Data) -> Finding | None:
     """Find entities without a letter, digit or symbol such as an emoji."""
     found = [m for m in data.mentions if not re.search(r"\w|[^\x00-\u206f]", m.text)]
-    return _finding(found, "entity", "of punctuation only", map(str, found))
+    first = {m.text: m for m in reversed(found)}
+    common = Counter(m.text for m in found).most_common()
+    examples = (f"{first[text]}, {counted(n, 'time')}" for text, n in common)
+    return _finding(found, "entity", "of punctuation only", examples)
 
 
 def unusual_types(data: Data) -> Finding | None:

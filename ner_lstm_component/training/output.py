@@ -66,7 +66,7 @@ def claim(output: Path) -> Iterator[Path]:
             yield state / "work"
         finally:
             _clean(state)
-            if not (output / LISTING).exists():
+            if not (output / LISTING).exists() and not (state / "next").exists():
                 # The folder may hold other files, and Windows removes no open file.
                 with suppress(OSError):
                     shutil.rmtree(state)

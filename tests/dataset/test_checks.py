@@ -68,9 +68,9 @@ FOUND = {
         ("train, line 11: b c c c c c c c c c c c c c c c c c c c c (org)",),
     ),
     "entities_without_letters": (
-        data("a -/B-org ./I-org b", "x 3/B-org 東/B-geo 🙂/B-art é/B-org"),
-        "1 entity of punctuation only",
-        ("train, line 11: - . (org)",),
+        data("a -/B-org ./I-org b", "x 3/B-org 東/B-geo 🙂/B-art é/B-org", "@/B-per @/B-org"),
+        "3 entities of punctuation only",
+        ("train, line 30: @ (per), 2 times", "train, line 11: - . (org), 1 time"),
     ),
     "unusual_types": (
         data(*PARIS, "in Paris/B-geo", "Paris/B-per"),
@@ -125,17 +125,17 @@ def test_what_is_not_suspicious(check, usual):
 
 
 def test_only_a_few_examples_are_shown():
-    finding = checks.entities_without_letters(data(*5 * ["-/B-org"]))
+    finding = checks.other_schemes(data(*5 * ["-/B-B-org"]))
     assert finding is not None
     assert finding.what.startswith("5 entities")
     assert len(finding.examples) == 3
 
 
 def test_a_doc_is_named_by_its_number():
-    doc = Sentence("7", ("-",), ("B-org",))
-    finding = checks.entities_without_letters(Data({"train": [doc], "dev": [], "test": []}))
+    doc = Sentence("7", ("-",), ("B-B-org",))
+    finding = checks.other_schemes(Data({"train": [doc], "dev": [], "test": []}))
     assert finding is not None
-    assert finding.examples == ("train, document 7: - (org)",)
+    assert finding.examples == ("train, document 7: - (B-org)",)
 
 
 def test_a_training_part_without_entities_is_refused():
