@@ -187,12 +187,13 @@ def train(
     data: Annotated[
         Path,
         typer.Argument(
+            metavar="DATA",
             help="A CSV (Sentence #, Word, POS, Tag; any delimiter), a CoNLL, IOB or .spacy file, "
-            "or a folder with train, dev and test of these. A file is split 80/10/10."
+            "or a folder with train, dev and test of these. A file is split 80/10/10.",
         ),
     ],
     output: Annotated[
-        Path | None, _option("Folder for the result.", default="training/NAME of the data")
+        Path | None, _option("Folder for the result.", default="training/ and DATA's name")
     ] = None,
     lang: Annotated[str | None, _option("Language, such as de.", default="en")] = None,
     config: Annotated[

@@ -66,7 +66,7 @@ def claim(output: Path) -> Iterator[Path]:
             yield state / "work"
         finally:
             _clean(state)
-            if not (output / LISTING).exists() and not (state / "next").exists():
+            if not _written(output) and not (state / "next").exists():
                 # The folder may hold other files, and Windows removes no open file.
                 with suppress(OSError):
                     shutil.rmtree(state)
@@ -75,6 +75,7 @@ def claim(output: Path) -> Iterator[Path]:
 
 def replace(output: Path, result: Path) -> None:
     """Replace the result in a claimed folder by a new one, which has items of the same names."""
+    (result / LISTING).touch()  # so that it lists itself
     files = [path.relative_to(result).as_posix() for path in result.rglob("*") if path.is_file()]
     (result / LISTING).write_text("".join(f"{file}\n" for file in sorted(files)), "utf-8")
     result.rename(output / STATE / "next")
@@ -93,10 +94,16 @@ def _move(output: Path) -> None:
     shutil.rmtree(former)
 
 
-def _refuse_foreign(output: Path) -> None:
+def _written(output: Path) -> set[str]:
+    """Return the files of the result in a folder; the listing may be somebody else's file."""
     listing = output / LISTING
-    known = set(listing.read_text("utf-8").splitlines()) if listing.is_file() else set()
-    items = [output / name for name in (PIPELINE, CONFIG, CORPUS, REPORT, LOG)]
+    names = listing.read_text("utf-8", "replace").splitlines() if listing.is_file() else []
+    return set(names) if LISTING in names else set()
+
+
+def _refuse_foreign(output: Path) -> None:
+    known = _written(output)
+    items = [output / name for name in (PIPELINE, CONFIG, CORPUS, REPORT, LOG, LISTING)]
     files = [f for item in items for f in ([item] if item.is_file() else item.rglob("*"))]
     found = [f.relative_to(output).as_posix() for f in sorted(files) if not f.is_dir()]
     foreign = [name for name in found if name not in known]

@@ -166,7 +166,8 @@ def _train(config: Config, result: Path, checkpoints: Path, gpu_id: int) -> Stop
     stopped = None
     checkpoints.mkdir()
     try:
-        nlp = init_nlp(running, use_gpu=gpu_id)
+        with Console(stderr=True).status("Initializing …"):
+            nlp = init_nlp(running, use_gpu=gpu_id)
     except ValueError as error:  # a setting that a component refuses
         raise TrainingError(f"the config cannot be used to train: {error}") from error
     try:

@@ -133,7 +133,7 @@ def test_other_files_where_the_result_goes_are_refused(output, name):
     assert contents(output) == {**result("first"), name: "mine"}
 
 
-@pytest.mark.parametrize("name", ["config.cfg", "corpus/train.csv"])
+@pytest.mark.parametrize("name", ["config.cfg", "corpus/train.csv", "files.txt"])
 def test_a_folder_of_something_else_is_refused_and_stays_as_it_was(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
