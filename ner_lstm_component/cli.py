@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+import signal
 from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -162,6 +166,129 @@ def serve(
         serve_pipeline(model, Limits(max_body, max_texts, max_tokens, max_word, max_scan), settings)
     except ValueError as error:  # in the pipeline, or in gunicorn's settings
         _fail(str(error))
+
+
+# What the extra "train" installs, by the names of its modules.
+_TRAINING = (
+    "tensorflow",
+    "keras",
+    "pandas",
+    "sklearn",
+    "matplotlib",
+    "rich",
+    "jinja2",
+    "sacremoses",
+)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(
+    context: typer.Context,
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="A CSV (Sentence #, Word, POS, Tag; any delimiter), a CoNLL, IOB or .spacy file, "
+            "or a folder with train, dev and test of these. A file is split 80/10/10.",
+        ),
+    ],
+    output: Annotated[
+        Path | None, _option("Folder for the result.", default="training/ and DATA's name")
+    ] = None,
+    lang: Annotated[str | None, _option("Language, such as de.", default="en")] = None,
+    config: Annotated[
+        Path | None,
+        _option(
+            "A config for spacy train.", default="the built-in one", exists=True, dir_okay=False
+        ),
+    ] = None,
+    gpu_id: Annotated[int, _option("The number of the GPU, or -1 for the CPU.", min=-1)] = -1,
+    seed: Annotated[
+        int | None, _option("Seed of the split. Not for a folder.", min=0, default=0)
+    ] = None,
+    encoding: Annotated[
+        str, _option("The file's encoding. auto: UTF-8 if it is valid, else cp1252.")
+    ] = "auto",
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Read an I- tag that continues no entity as B-.")
+    ] = False,
+) -> None:
+    """Train a pipeline on DATA, which is checked first, and evaluate it on the test part.
+
+    Values of the config follow their names, as for spacy train: --training.dropout 0.5
+
+    Ctrl-C ends the training and keeps the best pipeline so far.
+    """
+    missing = [name for name in _TRAINING if find_spec(name) is None]
+    if missing:
+        _fail(
+            f"training needs {', '.join(missing)}, which is not installed; "
+            "run: pip install 'ner-lstm-component[train]'"
+        )
+    # Imported here, because other commands do not need the extra "train".
+    from rich.console import Console
+
+    from .dataset import DatasetError
+    from .evaluation.pipeline import score_table
+    from .training.output import TrainingError
+    from .training.run import run
+
+    logs.configure(stderr=False)
+    name = data.resolve().name
+    folder = output or Path("training") / (name.partition(".")[0] or name)
+    former = f"{folder} is as it was before."
+    try:
+        result = run(
+            data,
+            folder,
+            lang=lang,
+            config=config,
+            overrides=_overrides(context.args),
+            gpu_id=gpu_id,
+            seed=seed,
+            encoding=encoding,
+            repair=repair,
+        )
+    except (DatasetError, TrainingError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{folder}: cannot be written ({error}). {former}")
+    except KeyboardInterrupt as error:
+        typer.echo(f"Stopped. Nothing is kept: {former}", err=True)
+        raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from None
+    if result.stopped:
+        typer.echo(f"Stopped by {result.stopped}: this is the best pipeline so far.")
+    if result.evaluation is None:
+        typer.echo(f"No scores: {result.problem}")
+    else:
+        Console().print(score_table(result.evaluation))
+    pipeline = folder / "pipeline"
+    typer.echo(f"Report:         {folder / 'report' / 'report.html'}")
+    typer.echo(f"Load it with:   spacy.load({str(pipeline)!r})")
+    typer.echo(f"Serve it with:  ner-lstm serve {shlex.quote(str(pipeline))}")
+    if result.stopped:
+        raise typer.Exit(128 + result.stopped.number)
+
+
+def _overrides(arguments: list[str]) -> dict[str, Any]:
+    """Parse values of a config: ``--a.b 1``, ``--a.b=1``, or ``--a.b`` for true."""
+    overrides: dict[str, Any] = {}
+    remaining = list(arguments)
+    while remaining:
+        name, has_value, value = remaining.pop(0).partition("=")
+        if not name.startswith("--") or "." not in name:
+            _fail(
+                f"found {name!r}; expected an option (see --help), or a value of the config with "
+                "its section's name, such as --training.dropout 0.5"
+            )
+        if not has_value:
+            flag = not remaining or remaining[0].startswith("--")
+            value = "true" if flag else remaining.pop(0)
+        try:
+            overrides[name[2:]] = json.loads(value)
+        except json.JSONDecodeError:
+            overrides[name[2:]] = value  # a string without quotes
+    return overrides
 
 
 def _fail(message: str) -> NoReturn:

@@ -9,6 +9,7 @@ from spacy.cli.init_config import fill_config
 from thinc.api import Config
 
 from ner_lstm_component.component import DEFAULT_CONFIG
+from ner_lstm_component.training.run import DEFAULT
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.cfg"))
 BY_NAME = {path.stem: path for path in CONFIGS}
@@ -38,6 +39,11 @@ def test_the_documented_ones_log_alike_and_to_no_file_by_default():
     loggers = [util.load_config(path, interpolate=True)["training"]["logger"] for path in CONFIGS]
     assert all(logger == loggers[0] for logger in loggers)
     assert loggers[0]["output_file"] is None
+
+
+def test_the_package_has_the_default_config():
+    """For `ner-lstm train`, where only the package is installed: a copy, to be made again."""
+    assert DEFAULT.read_text(encoding="utf-8") == BY_NAME["default"].read_text(encoding="utf-8")
 
 
 def test_gpu_differs_from_default_only_in_batches():

@@ -99,8 +99,9 @@ def shorten(names: Sequence[str], most: int = 5) -> str:
 
 
 def counted(n: int, noun: str) -> str:
-    """Return a number with its noun: ``1 row``, ``2 rows``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+    """Return a number with its noun: ``1 row``, ``2 rows``, ``2 entities``."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{n:,} {noun if n == 1 else plural}"
 
 
 def _decode(name: str, data: bytes, encoding: str) -> tuple[str, str]:

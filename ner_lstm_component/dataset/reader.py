@@ -1,4 +1,4 @@
-"""The reader of CSV and CoNLL files: one file, or a folder that is already split."""
+"""The reader of CSV, CoNLL and ``.spacy`` files: one file, or a folder that is already split."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from spacy.tokens import DocBin
+from spacy.vocab import Vocab
+
 from ..decoding.iob2 import find_invalid, repair
-from .docs import Sentence
+from .docs import Sentence, from_doc
 from .files import AUTO, SUFFIXES, DatasetError, counted, read_text
 from .rows import ID, Row, read_rows
 from .splits import PARTS
+
+DOCBIN = ".spacy"
 
 
 @dataclass(frozen=True)
@@ -20,11 +25,36 @@ class Source:
     """The content of one file."""
 
     name: str  # the file's path, or path:member if the file is in a zip
-    encoding: str  # Python's name for the encoding with which the file was read
+    encoding: str  # Python's name for the encoding with which the file was read, or "DocBin"
     sentences: tuple[Sentence, ...]  # in the order of the file, at least one
     mended: int  # the number of I- tags changed to B- because they continued no entity
-    separator: str  # the separators of columns, in words
+    separator: str  # the separators of columns, in words; empty for a DocBin
     remarks: tuple[str, ...]  # messages about the content that the reader left out or removed
+
+
+def read_file(path: Path, *, encoding: str = AUTO, repair_tags: bool = False) -> Source:
+    """Read the annotated sentences of one file: a DocBin (``.spacy``), or what `read_csv` reads.
+
+    :raises DatasetError: if the file cannot be read.
+    """
+    if path.suffix == DOCBIN:
+        return _read_docbin(path)
+    return read_csv(path, encoding=encoding, repair_tags=repair_tags)
+
+
+def _read_docbin(path: Path) -> Source:
+    try:
+        docs = list(DocBin(store_user_data=True).from_disk(path).get_docs(Vocab()))
+    # Corrupt bytes fail anywhere between zlib, msgpack and Doc.from_array().
+    except Exception as error:
+        raise DatasetError(
+            f"{path}: cannot be read as a DocBin ({error}); expected an intact .spacy file. "
+            "Check the path, or make the file again."
+        ) from error
+    sentences = tuple(from_doc(number, doc) for number, doc in enumerate(docs, 1) if len(doc))
+    if not sentences:
+        raise DatasetError(f"{path}: found no Doc with a token; expected annotated Docs.")
+    return Source(str(path), "DocBin", sentences, 0, "", ())
 
 
 def read_csv(path: Path, *, encoding: str = AUTO, repair_tags: bool = False) -> Source:
@@ -57,9 +87,10 @@ def read_csv(path: Path, *, encoding: str = AUTO, repair_tags: bool = False) -> 
 def read_folder(
     folder: Path, *, encoding: str = AUTO, repair_tags: bool = False
 ) -> dict[str, Source]:
-    """Read ``train.csv``, ``dev.csv`` and ``test.csv``, each as :func:`read_csv` does.
+    """Read ``train.csv``, ``dev.csv`` and ``test.csv``, each as :func:`read_file` does.
 
-    The files may have other suffixes, such as ``.tsv``, ``.conll`` or ``.csv.gz``.
+    The files may have other suffixes, such as ``.tsv``, ``.conll`` or ``.csv.gz``. A ``.spacy``
+    file is read if it is a part's only file: otherwise it was converted from the other.
 
     :raises DatasetError: if a part has no file or several files, or if a file cannot be read.
     """
@@ -72,8 +103,10 @@ def read_folder(
                 f"{folder}: found {' and '.join(found)}; expected one file for {part}. Remove "
                 "the others, or move them to a folder of their own."
             )
-        path = folder / (found or [f"{part}.csv"])[0]
-        sources[part] = read_csv(path, encoding=encoding, repair_tags=repair_tags)
+        docbin = f"{part}{DOCBIN}"
+        default = docbin if (folder / docbin).is_file() else f"{part}.csv"
+        path = folder / (found or [default])[0]
+        sources[part] = read_file(path, encoding=encoding, repair_tags=repair_tags)
     return sources
 
 
@@ -125,4 +158,5 @@ def _sentence(name: str, rows: Sequence[Row], repair_tags: bool) -> tuple[Senten
     tags, n_repaired = repair(tags)
     words = tuple(row.word for row in rows)
     pos = tuple(row.pos for row in rows)
-    return Sentence(rows[0].id, words, tuple(tags), pos if any(pos) else None), n_repaired
+    lines = tuple(row.line for row in rows)
+    return Sentence(rows[0].id, words, tuple(tags), pos if any(pos) else None, lines), n_repaired

@@ -4,8 +4,18 @@ import gzip
 import re
 
 import pytest
+from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
 
-from ner_lstm_component.dataset import PARTS, DatasetError, Sentence, Source, read_folder
+from ner_lstm_component.dataset import (
+    PARTS,
+    DatasetError,
+    Sentence,
+    Source,
+    read_file,
+    read_folder,
+    to_docbin,
+)
 
 HEADER = "Sentence #,Word,POS,Tag\n"
 SAMPLE = HEADER + (
@@ -206,3 +216,47 @@ def test_folder(tmp_path):
     (tmp_path / "test.csv").write_text(SAMPLE)
     with pytest.raises(DatasetError, match=r"found test\.csv and test\.conll; expected one file"):
         read_folder(tmp_path)
+
+
+def test_each_word_has_its_line(read):
+    source = read('\nSentence #,Word,Tag\n1,"a\nb",O\n,,\n,c,O\n\n2,d,O\n')
+    assert [sentence.lines for sentence in source.sentences] == [(3, 6), (8,)]
+
+
+@pytest.fixture
+def docs(tmp_path) -> list[Doc]:
+    """Docs in a file: with spaces, without a token, partly annotated."""
+    text = Doc(Vocab(), ["New", "York", "."], [True, False, False], ents=["B-geo", "I-geo", "O"])
+    text.cats, text.user_data["source"] = {"news": 1.0}, "wire"
+    docs = [text, Doc(Vocab()), Doc(Vocab(), words=["in", "Oslo"], ents=["", "B-geo"])]
+    DocBin(store_user_data=True, docs=docs).to_disk(tmp_path / "train.spacy")
+    return docs
+
+
+def test_docs_are_read_as_sentences_and_written_as_they_were(tmp_path, docs):
+    source = read_file(tmp_path / "train.spacy")
+    assert source.sentences == (
+        Sentence("1", ("New", "York", "."), ("B-geo", "I-geo", "O")),
+        Sentence("3", ("in", "Oslo"), ("O", "B-geo")),
+    )
+    text, partly = to_docbin(source.sentences).get_docs(Vocab())
+    assert (text.text, text.cats, text.user_data) == ("New York.", docs[0].cats, docs[0].user_data)
+    assert [token.ent_iob_ for token in partly] == ["", "B"]
+
+
+def test_a_folder_may_hold_docs_but_text_beside_them_comes_first(tmp_path, docs):
+    for part in ("dev", "test"):
+        (tmp_path / f"{part}.csv").write_text(SAMPLE)
+    read = read_folder(tmp_path)
+    assert [read[part].encoding for part in PARTS] == ["DocBin", "utf-8", "utf-8"]
+    (tmp_path / "train.csv").write_text(SAMPLE)  # from which train.spacy was converted
+    assert read_folder(tmp_path)["train"].sentences == EXPECTED
+
+
+@pytest.mark.parametrize("content", [None, b"x\x9cK\x04\x00\x00b\x00b", DocBin().to_bytes()])
+def test_docs_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / "data.spacy"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"data\.spacy: (cannot be read as|found no Doc)"):
+        read_file(path)

@@ -138,6 +138,6 @@ def test_failure_restores_earlier_files(monkeypatch, data, out):
             raise PermissionError(13, "The file is in use")
         replace(source, target)
 
-    monkeypatch.setattr(convert.os, "replace", fail_on_test)
+    monkeypatch.setattr(os, "replace", fail_on_test)
     assert "in use" in run(data, out, exit_code=1).output
     assert contents(out) == {"train.spacy": b"old"}

@@ -16,6 +16,7 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 
 from ner_lstm_component.evaluation.perturbations import perturbations
+from ner_lstm_component.evaluation.pipeline import read_examples
 from ner_lstm_component.evaluation.predictions import predict, sentences_of
 from ner_lstm_component.evaluation.report import as_json
 from ner_lstm_component.evaluation.summary import summarize
@@ -125,7 +126,7 @@ def test_agrees_with_spacys_scorer(trained_nlp):
 def test_text_with_spaces_is_tokenized_by_the_pipeline(trained_nlp, tmp_path):
     text = Doc(Vocab(), ["Oslo,", "and", "Paris"], [True, True, False], ents=["O", "O", "B-geo"])
     path = write(tmp_path / "text.spacy", [text])
-    (example,) = evaluate.read_examples(trained_nlp, path)
+    (example,) = read_examples(trained_nlp, path)
     assert [token.text for token in example.predicted] == ["Oslo", ",", "and", "Paris"]
 
 

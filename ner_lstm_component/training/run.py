@@ -1,0 +1,210 @@
+"""The training behind ``ner-lstm train``: from a data file to a pipeline with its report."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import spacy
+from rich.console import Console
+from spacy.language import DEFAULT_CONFIG
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import DIR_MODEL_BEST, train
+from spacy.util import dot_to_object, get_lang_class, load_config
+from thinc.api import Config
+
+from ..dataset import AUTO, count
+from ..dataset.checks import check, refuse_unusable
+from ..dataset.parts import read_parts, summary, write_parts
+from ..evaluation.pipeline import (
+    EvaluationError,
+    evaluate,
+    read_log,
+    read_training,
+    write_report,
+)
+from ..evaluation.summary import Evaluation
+from .output import CONFIG, CORPUS, LOG, PIPELINE, REPORT, TrainingError, claim, replace
+from .progress import Stopped
+from .recipe import overrides_for
+
+DEFAULT = Path(__file__).with_name("default.cfg")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training has written.
+
+    :param evaluation: the scores on the test part, or None if they could not be computed.
+    :param problem: the reason if there are no scores.
+    :param stopped: the signal that stopped training, or None if it ended by itself.
+    """
+
+    evaluation: Evaluation | None
+    problem: str
+    stopped: Stopped | None
+
+
+def run(
+    data: Path,
+    output: Path,
+    *,
+    lang: str | None = None,
+    config: Path | None = None,
+    overrides: dict[str, Any] | None = None,
+    gpu_id: int = -1,
+    seed: int | None = None,
+    encoding: str = AUTO,
+    repair: bool = False,
+) -> Result:
+    """Check data, train a pipeline, evaluate it, and put all that belongs to it in a folder.
+
+    Prints what was read and found, and a progress bar. A former result in the folder stays until
+    the new one is complete.
+
+    :param data: a file, or a folder of three (see `dataset.parts.read_parts`).
+    :param lang: the pipeline's language; that of the config if None.
+    :param config: the training config; by default `DEFAULT`, with `recipe.overrides_for`.
+    :param overrides: values of the config by their dotted names.
+    :param gpu_id: the number of the GPU, or -1 for the CPU.
+    :param seed: the seed of the split.
+    :raises DatasetError: if the data cannot be used.
+    :raises TrainingError: if the folder, the config or the GPU cannot be used.
+    :raises Stopped: if a signal stopped training before there was anything to keep.
+    """
+    chosen = {**({"nlp.lang": lang} if lang else {}), **(overrides or {})}
+    read_config(config or DEFAULT, chosen)  # before the work, for its errors
+    _use_device(gpu_id)
+    console = Console(highlight=False, soft_wrap=True)
+    with claim(output) as work:
+        parts = read_parts(data, seed=seed, encoding=encoding, repair=repair)
+        refuse_unusable(data, parts)
+        console.print(summary(parts))
+        for finding in check(parts):
+            console.print(f"Found {finding.what}", markup=False)
+            for example in finding.examples:
+                console.print(f"    {example}", markup=False)
+        result = work / "result"
+        write_parts(parts, result / CORPUS)
+        if config is None:
+            chosen = {**overrides_for(count(parts["train"])), **chosen}
+        settings = read_config(config or DEFAULT, {**chosen, **_paths(result)})
+        stopped = _train(settings, result, work / "checkpoints", gpu_id)
+        _write_configs(result, output, settings["training"]["logger"])
+        evaluation, problem = _evaluate(result, output.resolve().name, gpu_id)
+        replace(output, result)
+    return Result(evaluation, problem, stopped)
+
+
+def read_config(path: Path, overrides: dict[str, Any]) -> Config:
+    """Read a config, with the values to override by their dotted names.
+
+    :raises TrainingError: if the config, the language or a name in `overrides` is unknown, or if
+        the config does not take its data from ``paths.train`` and ``paths.dev``.
+    """
+    name = "the default config" if path == DEFAULT else str(path)
+    for setting in overrides:
+        section, _, key = setting.partition(".")
+        # spaCy ignores these. It checks the deeper sections, which may have any names.
+        if section in ("nlp", "training") and key.partition(".")[0] not in DEFAULT_CONFIG[section]:
+            known = ", ".join(DEFAULT_CONFIG[section])
+            raise TrainingError(f"--{setting}: no such setting; [{section}] has {known}")
+    try:
+        config = load_config(path, overrides=overrides)
+        resolved = DEFAULT_CONFIG.merge(config).interpolate()
+        corpora = {
+            part: dot_to_object(resolved, resolved["training"][f"{part}_corpus"])["path"]
+            for part in ("train", "dev")
+        }
+    # A file that is no config fails anywhere in spaCy, Thinc and their parsers.
+    except Exception as error:
+        raise TrainingError(f"{name}: cannot be used to train: {error}") from error
+    for part, found in corpora.items():
+        if found != resolved["paths"][part]:
+            raise TrainingError(
+                f"{name}: the {part} corpus is at {found}; expected path = ${{paths.{part}}}, so "
+                "that the data can be given."
+            )
+    lang = resolved["nlp"]["lang"]
+    try:
+        get_lang_class(lang)
+    except ImportError as error:
+        raise TrainingError(
+            f"{lang!r}: no language that spaCy has (--lang); expected a code such as 'en', 'de' or "
+            "'xx' (any language)."
+        ) from error
+    config.setdefault("training", {}).setdefault("logger", DEFAULT_CONFIG["training"]["logger"])
+    return config
+
+
+def _use_device(gpu_id: int) -> None:
+    try:
+        if gpu_id >= 0:
+            spacy.require_gpu(gpu_id)
+    except Exception as error:  # CuPy's and CUDA's are of many kinds
+        raise TrainingError(f"the GPU {gpu_id} (--gpu-id) cannot be used: {error}") from error
+
+
+def _paths(folder: Path) -> dict[str, str]:
+    return {f"paths.{part}": str(folder / CORPUS / f"{part}.spacy") for part in ("train", "dev")}
+
+
+def _train(config: Config, result: Path, checkpoints: Path, gpu_id: int) -> Stopped | None:
+    """Train a pipeline, and move the best to the result.
+
+    :return: the signal that stopped training, if any.
+    :raises Stopped: if a signal stopped training before any evaluation found an entity.
+    """
+    running = config.copy()
+    running["training"]["logger"] = {
+        "@loggers": "ner_lstm_component.ProgressLogger.v1",
+        "output_file": str(result / LOG),
+        "logger": config["training"]["logger"],
+    }
+    stopped = None
+    checkpoints.mkdir()
+    try:
+        with Console(stderr=True).status("Initializing …"):
+            nlp = init_nlp(running, use_gpu=gpu_id)
+    except ValueError as error:  # a setting that a component refuses
+        raise TrainingError(f"the config cannot be used to train: {error}") from error
+    try:
+        # Our logger shows what spaCy would print.
+        train(nlp, checkpoints, use_gpu=gpu_id, stdout=io.StringIO(), stderr=io.StringIO())
+    except Stopped as signal:
+        if not any(step.score for step in read_log(result / LOG)):
+            raise
+        stopped = signal
+    (checkpoints / DIR_MODEL_BEST).rename(result / PIPELINE)
+    return stopped
+
+
+def _write_configs(result: Path, output: Path, logger: dict[str, Any]) -> None:
+    """Write the config that repeats the training, with the config's own logger and final paths."""
+    pipeline = result / PIPELINE / CONFIG
+    config = Config().from_disk(pipeline, interpolate=False)
+    config["training"]["logger"] = logger
+    # A pipeline may be given to others, whom the folders here do not concern.
+    for path, folder in ((pipeline, Path()), (result / CONFIG, output.resolve())):
+        for name, value in _paths(folder).items():
+            config["paths"][name.removeprefix("paths.")] = value
+        config.to_disk(path)
+
+
+def _evaluate(result: Path, name: str, gpu_id: int) -> tuple[Evaluation | None, str]:
+    """Evaluate the pipeline on the test part and write the report.
+
+    :return: the scores, or None and the reason: a trained pipeline is kept in any case.
+    """
+    (result / REPORT).mkdir()
+    corpus = result / CORPUS
+    try:
+        training = read_training(corpus / "train.spacy")
+        test = corpus / "test.spacy"
+        evaluation, _ = evaluate(str(result / PIPELINE), name, test, gpu_id, training, slice(0))
+        write_report(evaluation, None, read_log(result / LOG), result / REPORT)
+    except EvaluationError as error:
+        return None, str(error)
+    return evaluation, ""
