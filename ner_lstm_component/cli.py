@@ -212,6 +212,13 @@ def train(
     repair: Annotated[
         bool, typer.Option("--repair", help="Read an I- tag that continues no entity as B-.")
     ] = False,
+    tune_thresholds: Annotated[
+        bool,
+        typer.Option(
+            "--tune-thresholds",
+            help="Have a threshold for each type, found on the dev part, for a better F1.",
+        ),
+    ] = False,
 ) -> None:
     """Train a pipeline on DATA, which is checked first, and evaluate it on the test part.
 
@@ -248,6 +255,7 @@ def train(
             seed=seed,
             encoding=encoding,
             repair=repair,
+            tune_thresholds=tune_thresholds,
         )
     except (DatasetError, TrainingError) as error:
         _fail(str(error))

@@ -51,7 +51,7 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
     wrapper: Any = component.model.layers[1].shims[0]
     docs = [_one_sentence(nlp, text) for text in SENTENCES]
     _set_vectors(nlp, name, component.model, docs)
-    potentials = component.model.predict(docs)
+    potentials = component.potentials(docs)
     sample = _sample(component, docs, potentials)
     settings = {
         "labels": component.labels,
@@ -59,6 +59,9 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
         "model": nlp.config["components"][name]["model"],
         "sentences": [[token.text for token in doc] for doc in docs],
     }
+    # The network has no entity bias: as part of the transitions it has the same effect.
+    transitions = potentials.transitions.copy()
+    transitions[:, 0] -= component.entity_bias
     plain = plain_network(wrapper.keras_model.encoder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as scratch:
@@ -66,7 +69,7 @@ def export_network(nlp: Language, folder: Path) -> list[Path]:
         plain.save(new / KERAS)
         plain.save(new / H5)
         (new / ONNX).write_bytes(wrapper.to_onnx())
-        np.save(new / TRANSITIONS, potentials.transitions)
+        np.save(new / TRANSITIONS, transitions)
         np.savez_compressed(new / SAMPLE, **sample)
         text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
         (new / SETTINGS).write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017).
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from spacy.language import Language
@@ -86,3 +87,18 @@ def make_calibration(
         return nlp
 
     return before_to_disk
+
+
+def make_reset(name: str = "ner_lstm") -> Callable[[Language, dict[str, Any]], None]:
+    """`ner_lstm_component.reset_bias.v1`: train on without the entity bias of a checkpoint.
+
+    A config uses it in ``[training.before_update]``. The bias was fitted to the weights that were
+    saved, and would spoil the scores of later weights.
+
+    :param name: the component's name in the pipeline.
+    """
+
+    def before_update(nlp: Language, info: dict[str, Any]) -> None:
+        nlp.get_pipe(name).entity_bias = 0.0
+
+    return before_update

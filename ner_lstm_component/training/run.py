@@ -10,11 +10,13 @@ from typing import Any
 import spacy
 from rich.console import Console
 from spacy.language import DEFAULT_CONFIG
+from spacy.training import Corpus
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import DIR_MODEL_BEST, train
 from spacy.util import dot_to_object, get_lang_class, load_config
 from thinc.api import Config
 
+from ..component import LSTMEntityRecognizer
 from ..dataset import AUTO, count
 from ..dataset.checks import check, refuse_unusable
 from ..dataset.parts import read_parts, summary, write_parts
@@ -29,6 +31,7 @@ from ..evaluation.summary import Evaluation
 from .output import CONFIG, CORPUS, LOG, PIPELINE, REPORT, TrainingError, claim, replace
 from .progress import Stopped
 from .recipe import overrides_for
+from .thresholds import tune
 
 DEFAULT = Path(__file__).with_name("default.cfg")
 
@@ -58,6 +61,7 @@ def run(
     seed: int | None = None,
     encoding: str = AUTO,
     repair: bool = False,
+    tune_thresholds: bool = False,
 ) -> Result:
     """Check data, train a pipeline, evaluate it, and put all that belongs to it in a folder.
 
@@ -70,6 +74,7 @@ def run(
     :param overrides: values of the config by their dotted names.
     :param gpu_id: the number of the GPU, or -1 for the CPU.
     :param seed: the seed of the split.
+    :param tune_thresholds: whether to find a threshold for each label on the dev part.
     :raises DatasetError: if the data cannot be used.
     :raises TrainingError: if the folder, the config or the GPU cannot be used.
     :raises Stopped: if a signal stopped training before there was anything to keep.
@@ -93,6 +98,8 @@ def run(
         settings = read_config(config or DEFAULT, {**chosen, **_paths(result)})
         stopped = _train(settings, result, work / "checkpoints", gpu_id)
         _write_configs(result, output, settings["training"]["logger"])
+        if tune_thresholds:
+            _tune_thresholds(result, console)
         evaluation, problem = _evaluate(result, output.resolve().name, gpu_id)
         replace(output, result)
     return Result(evaluation, problem, stopped)
@@ -191,6 +198,17 @@ def _write_configs(result: Path, output: Path, logger: dict[str, Any]) -> None:
         for name, value in _paths(folder).items():
             config["paths"][name.removeprefix("paths.")] = value
         config.to_disk(path)
+
+
+def _tune_thresholds(result: Path, console: Console) -> None:
+    """Find the thresholds of each ``ner_lstm`` on the dev part, and save the pipeline with them."""
+    nlp = spacy.load(result / PIPELINE)
+    for name, pipe in nlp.pipeline:
+        if isinstance(pipe, LSTMEntityRecognizer):
+            found = tune(nlp, Corpus(result / CORPUS / "dev.spacy")(nlp), name)
+            listed = ", ".join(f"{label} {threshold:.2f}" for label, threshold in found.items())
+            console.print(f"Thresholds of {name}: {listed}", markup=False)
+    nlp.to_disk(result / PIPELINE)
 
 
 def _evaluate(result: Path, name: str, gpu_id: int) -> tuple[Evaluation | None, str]:
