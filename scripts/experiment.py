@@ -31,9 +31,11 @@ from spacy.tokens import Doc, DocBin
 from thinc.api import Config
 
 from benchmarks.pages import ROOT, commit, fill, markdown
-from ner_lstm_component.dataset import PARTS
+from ner_lstm_component.dataset import PARTS, count
+from ner_lstm_component.dataset.reader import read_file
 from ner_lstm_component.training.matching import annotated
 from ner_lstm_component.training.raw_text import with_spaces
+from ner_lstm_component.training.recipe import overrides_for
 
 RUNS = ROOT / "docs" / "results" / "runs.jsonl"
 PAGE = ROOT / "docs" / "accuracy.md"
@@ -77,7 +79,7 @@ def train(
             part = Path(scratch) / "train.spacy"
             write_subset(data / "train.spacy", sentences, part)
         folder = output or Path(scratch) / "training"
-        options = ["--system.seed", str(seed), *context.args]
+        options = ["--system.seed", str(seed), *recipe_options(config, part), *context.args]
         row = run_training(config, part, data / "dev.spacy", folder, options)
         row |= {"split": split, "seed": seed, "sentences": sentences, "note": note}
         parts = ("dev", "test") if with_test else ("dev",)
@@ -104,11 +106,11 @@ def final(
 ) -> None:
     """Train on train and dev together, after dev has been used for all decisions.
 
-    The number of steps and the temperature are those of the training without dev, because a
-    pipeline that was trained on dev cannot be calibrated on it. Only test is scored.
+    The number of steps, the temperature and the entity bias are those of the training without dev,
+    because a pipeline that was trained on dev cannot be calibrated on it. Only test is scored.
     """
     check_data(data)
-    temperature = spacy.load(trained).get_pipe("ner_lstm").temperature
+    fitted = spacy.load(trained).get_pipe("ner_lstm")
     with tempfile.TemporaryDirectory(prefix="experiment-") as scratch:
         both = Path(scratch) / "both.spacy"
         joined = DocBin().from_disk(data / "train.spacy")
@@ -120,11 +122,20 @@ def final(
         options = ["--system.seed", str(seed), *options]
         row = run_training(config, both, data / "dev.spacy", folder, options)
         nlp = spacy.load(folder / "model-last")
-        nlp.get_pipe("ner_lstm").temperature = temperature
+        component = nlp.get_pipe("ner_lstm")
+        component.temperature, component.entity_bias = fitted.temperature, fitted.entity_bias
         nlp.to_disk(folder / "model-last")
         row |= {"split": split, "seed": seed, "note": ""}
         row["system"] += ", trained on dev too"
         append(row | scores_of(folder / "model-last", data, ("test",)), runs)
+
+
+def recipe_options(config: Path, part: Path) -> list[str]:
+    """Return the options that ``ner-lstm train`` adds to the default config for some data."""
+    if config.resolve() != ROOT / "configs" / "default.cfg":
+        return []
+    overrides = overrides_for(count(read_file(part).sentences))
+    return [option for name, value in overrides.items() for option in (f"--{name}", str(value))]
 
 
 def run_training(config: Path, part: Path, dev: Path, folder: Path, options: Sequence[str]) -> Row:
@@ -187,6 +198,7 @@ def tables(
     fill(
         page,
         {
+            "any": any_table(rows),
             "community": split_table(rows, "community"),
             "deduplicated": split_table(rows, "deduplicated"),
             "types": type_table(rows, "community"),
@@ -195,6 +207,32 @@ def tables(
             "tried": tried_table(rows),
         },
     )
+
+
+def any_table(rows: Sequence[Row]) -> str:
+    """Return the test F1 of the default config and of spaCy's ner on all kinds of data."""
+    cells: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        is_default = row["system"] in ("ner_lstm", "spaCy ner") and not row["note"]
+        if is_default and "test" in row and row["split"] != "deduplicated":
+            size = f"{row['sentences']:,} sentences" if row.get("sentences") else "all"
+            data = f"community, {size}" if row["split"] == "community" else row["split"]
+            cells.setdefault(data, {}).setdefault(row["system"], []).append(row["test"]["ents_f"])
+    table = [("data", "ner_lstm", "seeds", "spaCy ner", "seeds", "difference")]
+    for data, by_system in sorted(cells.items(), key=lambda item: (len(item[0]), item[0])):
+        ours, other = (by_system.get(system, []) for system in ("ner_lstm", "spaCy ner"))
+        if ours and other:
+            table.append(
+                (
+                    data,
+                    f"{np.mean(ours):.2f} ± {np.std(ours):.2f}",
+                    ", ".join(f"{score:.2f}" for score in ours),
+                    f"{np.mean(other):.2f} ± {np.std(other):.2f}",
+                    ", ".join(f"{score:.2f}" for score in other),
+                    f"{np.mean(ours) - np.mean(other):+.2f}",
+                )
+            )
+    return markdown(table)
 
 
 def split_table(rows: Sequence[Row], split: str) -> str:
