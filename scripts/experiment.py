@@ -203,7 +203,6 @@ def tables(
             "deduplicated": split_table(rows, "deduplicated"),
             "types": type_table(rows, "community"),
             "ways": inputs_table(rows),
-            "sizes": size_table(rows),
             "tried": tried_table(rows),
         },
     )
@@ -272,17 +271,6 @@ def inputs_table(rows: Sequence[Row]) -> str:
     for system, seeds in _by_system(_whole(rows, "community")).items():
         means = [np.mean([row["test"][key] for row in seeds]) for key in keys]
         table.append((system, *(f"{mean:.2f}" for mean in means)))
-    return markdown(table)
-
-
-def size_table(rows: Sequence[Row]) -> str:
-    """Return the test F1 by the number of training sentences, for one seed."""
-    chosen = [r for r in rows if r["split"] == "community" and "test" in r and r["seed"] == 0]
-    sizes = sorted({r["sentences"] for r in chosen if r.get("sentences")})
-    table = [("system", *(f"{size:,}" for size in sizes), "all")]
-    for system, found in _by_system([r for r in chosen if not r.get("note")]).items():
-        by_size = {row.get("sentences"): f"{row['test']['ents_f']:.2f}" for row in found}
-        table.append((system, *(by_size.get(size, "") for size in [*sizes, None])))
     return markdown(table)
 
 

@@ -13,7 +13,7 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.vocab import Vocab
 
 ROOT = Path(__file__).parents[2]
-TABLES = ("community", "deduplicated", "types", "ways", "sizes", "tried")
+TABLES = ("any", "community", "deduplicated", "types", "ways", "tried")
 experiment = load_script("experiment")
 run = runner(experiment)
 
@@ -155,9 +155,35 @@ def test_tables_are_made_from_the_rows(tmp_path):
     assert "| ours | 0, 1 | 85.00, 86.00 | 85.50 ± 0.50 | 85.00, 86.00 | 7, 7 | 5 |" in text
     assert "| ours | 87.5 | 83.5 |" in text
     assert "| theirs | 84.00 | 83.00 | 84.00 | 84.00 | 0.50 |" in text
-    assert "| ours | 70.00 | 85.00 |\n| theirs |  | 84.00 |" in text
     assert "| something else | ours | 80.00 | 79.00 | 7 |" in text
+    # Of other data, only what both systems have been trained on.
+    assert "community, all |" not in text
     page.write_text("no place for a table")
     run("tables", "--runs", runs, "--page", page, exit_code=2)
     text = experiment.PAGE.read_text(encoding="utf-8")
     assert text.count("<!-- table ") == text.count("<!-- end -->") == len(TABLES)
+
+
+def test_the_default_config_is_compared_with_spacy(tmp_path):
+    rows = [
+        scored("ner_lstm", 0, 70.0, sentences=2000),
+        scored("ner_lstm", 1, 71.0, sentences=2000),
+        scored("spaCy ner", 0, 69.0, sentences=2000),
+        scored("spaCy ner", 0, 50.0, sentences=2000, note="something else"),
+        scored("ner_lstm", 0, 60.0, split="tweets"),
+        scored("spaCy ner", 0, 61.0, split="tweets"),
+        scored("ner_lstm", 0, 60.0, split="books"),
+    ]
+    expected = [
+        "| data | ner_lstm | seeds | spaCy ner | seeds | difference |",
+        "| tweets | 60.00 ± 0.00 | 60.00 | 61.00 ± 0.00 | 61.00 | -1.00 |",
+        "| community, 2,000 sentences | 70.50 ± 0.50 | 70.00, 71.00 | 69.00 ± 0.00 | 69.00 | +1.50 |",
+    ]
+    lines = experiment.any_table(rows).splitlines()
+    assert [lines[0], *lines[2:]] == expected
+
+
+def test_settings_that_follow_from_the_data(data):
+    options = experiment.recipe_options(ROOT / "configs" / "default.cfg", data / "train.spacy")
+    assert options == ["--training.eval_frequency", "25", "--training.patience", "250"]
+    assert experiment.recipe_options(ROOT / "configs" / "gpu.cfg", data / "train.spacy") == []
