@@ -19,7 +19,8 @@ from spacy.training import Corpus, Example
 
 from ner_lstm_component.evaluation.pictures import draw_reliability
 from ner_lstm_component.evaluation.reliability import Reliability, reliability
-from ner_lstm_component.training.calibration import annotated, calibrate
+from ner_lstm_component.training.calibration import calibrate
+from ner_lstm_component.training.matching import annotated
 
 REPORT = "calibration.json"
 DIAGRAM = "reliability.png"
