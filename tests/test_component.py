@@ -843,6 +843,19 @@ def test_weights_for_other_vectors_are_refused(tmp_path, tok2vec_model, small_to
             spacy.util.load_model_from_config(config).from_disk(tmp_path / name)
 
 
+def test_old_vectors_of_unknown_width_are_loaded_and_saved_again(tmp_path, small_tok2vec_model):
+    """As those of listeners to transformers, whose width earlier versions did not save."""
+    nlp = spacy.blank("en")
+    nlp.vocab.set_vector("Oslo", np.ones(4, np.float32))
+    static = {"@architectures": "ner_lstm_component.StaticVectors.v1"}
+    nlp.add_pipe("ner_lstm", config={"model": {**small_tok2vec_model, "tok2vec": static}})
+    nlp.initialize(lambda: examples_of(nlp))
+    nlp.get_pipe("ner_lstm").cfg["network"] = {"hidden_width": 16, "depth": 1}
+    nlp.to_disk(tmp_path / "old")
+    spacy.load(tmp_path / "old").to_disk(tmp_path / "again")
+    spacy.load(tmp_path / "again")
+
+
 def test_source_and_scores(trained_nlp, texts, train_examples):
     examples = [Example(trained_nlp.make_doc(eg.text), eg.reference) for eg in train_examples]
     scores = trained_nlp.evaluate(examples)

@@ -129,7 +129,7 @@ def build_normalizing_tagger(
         `sentences.Reader` describes. Without it, the model is the same as ``KerasLSTMTagger.v1``.
     :param tok2vec: a model that computes a vector for each token, which the network reads beside
         the features. It is trained too, even if it is a listener. With it, ``features``, ``rows``
-        and ``ngrams`` may be empty.
+        and ``ngrams`` may all be empty.
     """
     settings = NetworkSettings(
         hidden_width,
@@ -285,9 +285,10 @@ def load_weights(
     given = settings.of_weights
     if saved_settings is None:
         saved_settings, given = settings.derive(*_shapes(saved))
-    known = {"normalize": False, **saved_settings}
-    if "embed_width" in known:  # Earlier versions had either features or vectors.
-        known.setdefault("vector_width", None)
+    known = {"normalize": False, "vector_width": None, **saved_settings}
+    has_features = "embed_width" in known and known.get("rows") != []
+    if known["vector_width"] is None and not has_features:
+        del known["vector_width"]  # Earlier versions did not save it.
     if settings.vector_width is None and model.maybe_get_ref("tok2vec") is not None:
         # The config does not give the width of static vectors.
         given["vector_width"] = known.get("vector_width") or "that of 'tok2vec'"
