@@ -312,7 +312,7 @@ class LSTMEntityRecognizer(TrainablePipe):
     def _loading(self, model: bytes | None) -> Iterator[None]:
         """Load saved settings in the context, then the model; the config takes precedence."""
         given = {name: self.cfg[name] for name in ("confidence", "threshold")}
-        for name in ("config", "network", "runtime"):
+        for name in ("config", "network", "runtime", "entity_bias"):
             self.cfg.pop(name, None)
         yield
         if model is not None:

@@ -93,6 +93,9 @@ def test_bias_is_saved(nlp, ner, tmp_path):
     other.entity_bias = 1.5
     blank.initialize(lambda: make_examples(blank.vocab))
     assert other.entity_bias == 0
+    del other.cfg["entity_bias"]  # as in pipelines of earlier versions
+    assert nlp.from_bytes(blank.to_bytes()) is nlp
+    assert ner.entity_bias == 0
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
