@@ -216,7 +216,7 @@ def train(
         bool,
         typer.Option(
             "--tune-thresholds",
-            help="Have a threshold for each type, found on the dev part, for a better F1.",
+            help="Find a threshold for each type on the dev part, for a better F1.",
         ),
     ] = False,
 ) -> None:
@@ -240,7 +240,6 @@ def train(
     from .training.output import TrainingError
     from .training.run import run
 
-    logs.configure(stderr=False)
     name = data.resolve().name
     folder = output or Path("training") / (name.partition(".")[0] or name)
     former = f"{folder} is as it was before."
@@ -270,8 +269,8 @@ def train(
         typer.echo(f"No scores: {result.problem}")
     else:
         Console().print(score_table(result.evaluation))
+        typer.echo(f"Report:         {folder / 'report' / 'report.html'}")
     pipeline = folder / "pipeline"
-    typer.echo(f"Report:         {folder / 'report' / 'report.html'}")
     typer.echo(f"Load it with:   spacy.load({str(pipeline)!r})")
     typer.echo(f"Serve it with:  ner-lstm serve {shlex.quote(str(pipeline))}")
     if result.stopped:

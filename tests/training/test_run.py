@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import signal
@@ -138,6 +139,7 @@ def test_docs_in_a_folder_without_an_entity_to_score(fake, data, trained, tmp_pa
     assert "test has no entity: there is nothing to score" in result.stdout
     assert "No scores: " in result.stdout
     assert list((folder / "report").iterdir()) == []
+    assert "Report:" not in result.stdout
     assert (folder / "corpus" / "train.spacy").is_file()
     assert (folder / "train.spacy").is_file()  # the data stays
 
@@ -190,6 +192,15 @@ def test_the_folder_is_named_after_the_data(data, tmp_path, monkeypatch, fake):
     (tmp_path / "tweets.csv.v2").write_bytes(data.read_bytes())
     run("tweets.csv.v2")
     assert (tmp_path / "training" / "tweets" / "pipeline").is_dir()
+
+
+def test_warnings_are_shown(data, tmp_path, monkeypatch, fake):
+    """Such as that of `clusters.load_clusters`."""
+    fake(0.5, number=None)
+    logger = logging.getLogger("ner_lstm_component.component")
+    monkeypatch.setattr(module, "init_nlp", lambda config, use_gpu: logger.warning("!") or config)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # without pytest's
+    assert "!\n" in run(data, "--output", tmp_path).stderr
 
 
 def test_what_training_needs_is_named(data, monkeypatch):
