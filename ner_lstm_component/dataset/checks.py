@@ -124,7 +124,8 @@ def repeated_across_parts(data: Data) -> Finding | None:
     known = {sentence.words for sentence in data.parts["train"]}
     found = [(p, s) for p, s in data if p != "train" and s.words in known]
     examples = (f"{_place(p, s)}: {_short(' '.join(s.words))}" for p, s in found)
-    return _finding(found, "sentence", "of dev or test also in train: scores flatter", examples)
+    what = "of dev or test also in train, which inflates the scores"
+    return _finding(found, "sentence", what, examples)
 
 
 def rare_types(data: Data) -> Finding | None:

@@ -23,7 +23,7 @@ from .truecase import WordCases, recase, with_case
 from .words import MARKUP, Words, abbreviation_hashes, inner_abbreviations
 
 _ATTRIBUTES = [ORTH, SENT_START, SPACY, LENGTH]
-# The share of training Docs from which on a mark of formatting is a word.
+# A mark of formatting is a word if a larger share of the training Docs contains it.
 _MARKED_SHARE = 0.01
 # What makes a line break as good as an empty line.
 _NEW_ITEM = np.uint32(WordClass.NEWLINE | WordClass.EMPTY_LINE)

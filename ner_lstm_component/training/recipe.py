@@ -17,7 +17,7 @@ _PATIENCE = 10
 
 
 def overrides_for(sizes: Counts) -> dict[str, Any]:
-    """Return what the default config should have otherwise for this training data.
+    """Return the values in which the default config should differ for this training data.
 
     The pipeline is evaluated twice an epoch, though at most every 25 steps and at least every 250.
     Training ends after ten evaluations without a better score.

@@ -46,8 +46,8 @@ def tune_thresholds(
 
     :param examples: held-out examples, whose ``predicted`` Docs have the annotation from the
         components before `component`.
-    :return: the thresholds, which are not set, from 0 to 0.5. A label has 0 if none of its
-        predicted entities is correct.
+    :return: the thresholds, which are not set. A label has 0 if none of its predicted entities is
+        correct.
     """
     potentials = component.potentials([eg.predicted for eg in examples])
     spans = entity_spans(crf.viterbi(*potentials))

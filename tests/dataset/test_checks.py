@@ -34,7 +34,7 @@ FOUND = {
     ),
     "repeated_across_parts": (
         data("It rained", dev="It is May", test="It rained"),
-        "1 sentence of dev or test also in train: scores flatter",
+        "1 sentence of dev or test also in train, which inflates the scores",
         ("test, line 10: It rained",),
     ),
     "rare_types": (
