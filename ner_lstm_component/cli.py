@@ -238,10 +238,12 @@ def train(
     from .dataset import DatasetError
     from .evaluation.pipeline import score_table
     from .training.output import TrainingError
+    from .training.progress import Stopped
     from .training.run import run
 
     name = data.resolve().name
-    folder = output or Path("training") / (name.partition(".")[0] or name)
+    stem = re.sub(r"(\.(csv|tsv|txt|conll|iob2?|bio|spacy))?(\.(gz|zip))?$", "", name, flags=re.I)
+    folder = output or Path("training") / (stem or name)
     former = f"{folder} is as it was before."
     try:
         result = run(
@@ -263,18 +265,21 @@ def train(
     except KeyboardInterrupt as error:
         typer.echo(f"Stopped. Nothing is kept: {former}", err=True)
         raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from None
-    if result.stopped:
-        typer.echo(f"Stopped by {result.stopped}: this is the best pipeline so far.")
-    if result.evaluation is None:
-        typer.echo(f"No scores: {result.problem}")
-    else:
+    ended = result.interruption
+    if ended is not None:
+        reason = str(ended) or repr(ended)
+        typer.echo(f"Training ended early ({reason}): this is the best pipeline so far.")
+    if result.evaluation is not None:
         Console().print(score_table(result.evaluation))
+    if result.problem:
+        typer.echo(f"No {'report' if result.evaluation else 'scores'}: {result.problem}")
+    else:
         typer.echo(f"Report:         {folder / 'report' / 'report.html'}")
     pipeline = folder / "pipeline"
     typer.echo(f"Load it with:   spacy.load({str(pipeline)!r})")
     typer.echo(f"Serve it with:  ner-lstm serve {shlex.quote(str(pipeline))}")
-    if result.stopped:
-        raise typer.Exit(128 + result.stopped.number)
+    if ended is not None:
+        raise typer.Exit(128 + ended.number if isinstance(ended, Stopped) else 1)
 
 
 def _overrides(arguments: list[str]) -> dict[str, Any]:

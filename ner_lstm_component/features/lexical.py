@@ -84,21 +84,21 @@ def _recased_shape(shape: str, case: int) -> str:
     return "?" if case == Case.GUESSED | RECASED else f"?{shape}"
 
 
-def _bits(feature: str) -> int | None:
+def _n_bits(feature: str) -> int | None:
     """Return how many bits of a word's cluster are a feature, or None if it is no cluster."""
-    cluster = re.fullmatch(r"CLUSTER([1-9]\d?)?", feature)
+    cluster = re.fullmatch(r"CLUSTER([1-9]|[12]\d|3[01])?", feature)
     return cluster and int(cluster[1] or 32)
 
 
 def _parse_feature(name: str) -> tuple[str, int]:
     """Return a feature's form and its number of characters, as `kernels.feature_ids` takes them."""
-    if name in _FORMS or _bits(name):
+    if name in _FORMS or _n_bits(name):
         return name, 0
     affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
     if affix is None:
         raise ValueError(
             "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, CLUSTER, or "
-            "CLUSTERn with n from 1 to 99, or PREFIXn, SUFFIXn with n from 1 to 9. Received: "
+            "CLUSTERn with n from 1 to 31, or PREFIXn, SUFFIXn with n from 1 to 9. Received: "
             f"{name!r}"
         )
     return "ORTH", int(affix[2]) if affix[1] == "PREFIX" else -int(affix[2])
@@ -122,7 +122,7 @@ class FeatureTable:
         self._forms = [_FORMS[form] for form in forms if form in _FORMS]
         # The forms of clusters come last.
         forms.sort(key=lambda form: form not in _FORMS)
-        self._bits = [np.uint32(2 ** min(bits, 32) - 1) for form in forms if (bits := _bits(form))]
+        self._masks = [np.uint32(2**n - 1) for form in forms if (n := _n_bits(form))]
         self._clusters = Clusters()
         # Hashed with the value: equal strings of two features (the word "a" and the prefix "a")
         # then collide with different strings.
@@ -138,7 +138,7 @@ class FeatureTable:
     @property
     def uses_clusters(self) -> bool:
         """Whether the words' clusters are among the features."""
-        return bool(self._bits)
+        return bool(self._masks)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"names": self.names, "rows": self.rows, "normalize": self.normalize}
@@ -186,9 +186,9 @@ class FeatureTable:
             if cases and word_shape in self._forms:
                 shapes = forms[self._forms.index(word_shape)]
                 shapes[:] = map(_recased_shape, shapes, cases)
-            if self._bits:
+            if self._masks:
                 found = self._clusters(words)
-                forms += [list(map(str, (found & bits).tolist())) for bits in self._bits]
+                forms += [list(map(str, (found & mask).tolist())) for mask in self._masks]
             ids = feature_ids(forms, self._labels, self._features)
             self._known[n_known : n_known + len(new)] = ids
         return self._known.take(numbers, axis=0)

@@ -177,7 +177,8 @@ def chunks(text: Text, n_words: int) -> Iterator[Text]:
         end = int(ends[last - 1])
         words = slice(start, end)
         arrays = text.orths[words], text.forms[words], text.cases[words]
-        yield Text(text.docs, *arrays, text.lengths[first:last], None, *text[6:])
+        part = Text(text.docs, *arrays, text.lengths[first:last])
+        yield part._replace(is_recased=text.is_recased, kept=text.kept)
         first, start = last, end
 
 

@@ -18,10 +18,11 @@ from spacy.training import Example
 from ..component import LSTMEntityRecognizer
 from ..decoding import crf
 from ..decoding.iob2 import entity_spans
-from .matching import annotated, are_correct, gold_entities
+from .matching import are_correct, gold_entities, to_find
 
 _BIASES = np.arange(-1.5, 3.01, 0.25)
 _RESAMPLES = 200
+_FEWEST = 10
 
 
 def fit_entity_bias(component: LSTMEntityRecognizer, examples: Sequence[Example]) -> float:
@@ -33,9 +34,9 @@ def fit_entity_bias(component: LSTMEntityRecognizer, examples: Sequence[Example]
 
     :param examples: held-out examples, whose ``predicted`` Docs have the annotation from the
         components before `component`.
-    :return: the bias, which is not set; 0 without examples.
+    :return: the bias, which is not set; 0 if there are too few examples for an error to estimate.
     """
-    if not examples:
+    if len(examples) < _FEWEST:
         return 0.0
     potentials = component.potentials([eg.predicted for eg in examples])
     gold = gold_entities(examples, component.labels)
@@ -47,9 +48,7 @@ def fit_entity_bias(component: LSTMEntityRecognizer, examples: Sequence[Example]
         doc_of = np.searchsorted(ends, spans[:, 0], side="right")
         predicted[:, k] = np.bincount(doc_of, minlength=n_docs)
         correct[:, k] = np.bincount(doc_of[are_correct(spans, gold)], minlength=n_docs)
-    # Entities of components before this one are not for it to find.
-    missing = [annotated(eg.reference) - annotated(eg.predicted) for eg in examples]
-    n_annotated = np.array([[len(entities)] for entities in missing])
+    n_annotated = np.array([[len(to_find(eg))] for eg in examples])
 
     def f1(docs: NDArray[np.int64]) -> NDArray[np.float64]:
         """Compute the F1 of Docs, each given by how often it occurs."""

@@ -27,6 +27,11 @@ def annotated(doc: Doc) -> set[tuple[int, int, str]]:
     return {(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
 
 
+def to_find(example: Example) -> set[tuple[int, int, str]]:
+    """Return the annotated entities, except those that components before have found."""
+    return annotated(example.reference) - annotated(example.predicted)
+
+
 def gold_entities(examples: Sequence[Example], labels: Sequence[str]) -> Entities:
     """Return the annotated entities that predictions can match.
 

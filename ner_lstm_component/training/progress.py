@@ -4,8 +4,8 @@
 
 import os
 import signal
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -17,6 +17,7 @@ from spacy.training.loggers import console_logger_v3
 
 from .loggers import Logger, LogStep
 
+_NUMBERS: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
 _STOPPING = b"\nStopping. The best pipeline so far is kept; the same signal again drops it.\n"
 
 
@@ -81,14 +82,28 @@ def _describe(info: dict[str, Any], patience: int, max_steps: int) -> tuple[str,
     return text, min(limits) + 1 if limits else None  # the first step is 0
 
 
+@contextmanager
+def raising_stopped() -> Iterator[None]:
+    """Raise `Stopped` at once on SIGINT and SIGTERM, in the context."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    former = {number: signal.signal(number, stop) for number in _NUMBERS}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
 class _Signals:
     """A context in which SIGINT and SIGTERM are noted; the second one acts as it did before."""
 
     received = 0
 
     def __enter__(self) -> "_Signals":
-        numbers: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
-        self._former = {number: signal.signal(number, self._note) for number in numbers}
+        self._former = {number: signal.signal(number, self._note) for number in _NUMBERS}
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:

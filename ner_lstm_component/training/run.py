@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,10 @@ from ..component import LSTMEntityRecognizer
 from ..dataset import AUTO, count
 from ..dataset.checks import check, refuse_unusable
 from ..dataset.parts import read_parts, summary, write_parts
-from ..evaluation.pipeline import (
-    EvaluationError,
-    evaluate,
-    read_log,
-    read_training,
-    write_report,
-)
+from ..evaluation.pipeline import evaluate, read_log, read_training, write_report
 from ..evaluation.summary import Evaluation
 from .output import CONFIG, CORPUS, LOG, PIPELINE, REPORT, TrainingError, claim, replace
-from .progress import Stopped
+from .progress import Stopped, raising_stopped
 from .recipe import overrides_for
 from .thresholds import tune
 
@@ -41,13 +36,13 @@ class Result:
     """What a training has written.
 
     :param evaluation: the scores on the test part, or None if they could not be computed.
-    :param problem: the reason if there are no scores.
-    :param stopped: the signal that stopped training, or None if it ended by itself.
+    :param problem: the reason if there are no scores, or no report; otherwise empty.
+    :param interruption: the signal or the error that ended training early, if any.
     """
 
     evaluation: Evaluation | None
     problem: str
-    stopped: Stopped | None
+    interruption: Stopped | Exception | None
 
 
 def run(
@@ -96,13 +91,25 @@ def run(
         if config is None:
             chosen = {**overrides_for(count(parts["train"])), **chosen}
         settings = read_config(config or DEFAULT, {**chosen, **_paths(result)})
-        stopped = _train(settings, result, work / "checkpoints", gpu_id)
+        interruption = _train(settings, result, work / "checkpoints", gpu_id)
         _write_configs(result, output, settings["training"]["logger"])
-        if tune_thresholds:
-            _tune_thresholds(result, console)
-        evaluation, problem = _evaluate(result, output.resolve().name, gpu_id)
+        # From here on, nothing that happens costs the trained pipeline.
+        (result / REPORT).mkdir()
+        evaluation: Evaluation | None = None
+        problem = ""
+        try:
+            with raising_stopped():
+                if tune_thresholds:
+                    _tune_thresholds(result, work / "tuned", console)
+                evaluation = _evaluate(result, output.resolve().name, gpu_id)
+                write_report(evaluation, None, read_log(result / LOG), result / REPORT)
+        except Stopped as signal:
+            interruption, problem = signal, "stopped before the end"
+        # Drawing, and pipelines of other components, may raise anything.
+        except Exception as error:
+            problem = str(error) or repr(error)
         replace(output, result)
-    return Result(evaluation, problem, stopped)
+    return Result(evaluation, problem, interruption)
 
 
 def read_config(path: Path, overrides: dict[str, Any]) -> Config:
@@ -158,11 +165,13 @@ def _paths(folder: Path) -> dict[str, str]:
     return {f"paths.{part}": str(folder / CORPUS / f"{part}.spacy") for part in ("train", "dev")}
 
 
-def _train(config: Config, result: Path, checkpoints: Path, gpu_id: int) -> Stopped | None:
+def _train(
+    config: Config, result: Path, checkpoints: Path, gpu_id: int
+) -> Stopped | Exception | None:
     """Train a pipeline, and move the best to the result.
 
-    :return: the signal that stopped training, if any.
-    :raises Stopped: if a signal stopped training before any evaluation found an entity.
+    :return: the signal or the error that ended training early, if any.
+    :raises Stopped, TrainingError: if it did before any evaluation found an entity.
     """
     running = config.copy()
     running["training"]["logger"] = {
@@ -170,7 +179,7 @@ def _train(config: Config, result: Path, checkpoints: Path, gpu_id: int) -> Stop
         "output_file": str(result / LOG),
         "logger": config["training"]["logger"],
     }
-    stopped = None
+    interruption: Stopped | Exception | None = None
     checkpoints.mkdir()
     try:
         with Console(stderr=True).status("Initializing …"):
@@ -180,12 +189,15 @@ def _train(config: Config, result: Path, checkpoints: Path, gpu_id: int) -> Stop
     try:
         # Our logger shows what spaCy would print.
         train(nlp, checkpoints, use_gpu=gpu_id, stdout=io.StringIO(), stderr=io.StringIO())
-    except Stopped as signal:
-        if not any(step.score for step in read_log(result / LOG)):
+    except (Stopped, Exception) as error:
+        # Without an evaluation, there may be no log.
+        if not (result / LOG).exists() or not any(one.score for one in read_log(result / LOG)):
+            if isinstance(error, ValueError):
+                raise TrainingError(f"training failed: {error}") from error
             raise
-        stopped = signal
+        interruption = error
     (checkpoints / DIR_MODEL_BEST).rename(result / PIPELINE)
-    return stopped
+    return interruption
 
 
 def _write_configs(result: Path, output: Path, logger: dict[str, Any]) -> None:
@@ -200,7 +212,7 @@ def _write_configs(result: Path, output: Path, logger: dict[str, Any]) -> None:
         config.to_disk(path)
 
 
-def _tune_thresholds(result: Path, console: Console) -> None:
+def _tune_thresholds(result: Path, scratch: Path, console: Console) -> None:
     """Find the thresholds of each ``ner_lstm`` on the dev part, and save the pipeline with them."""
     nlp = spacy.load(result / PIPELINE)
     for name, pipe in nlp.pipeline:
@@ -208,21 +220,12 @@ def _tune_thresholds(result: Path, console: Console) -> None:
             found = tune(nlp, Corpus(result / CORPUS / "dev.spacy")(nlp), name)
             listed = ", ".join(f"{label} {threshold:.2f}" for label, threshold in found.items())
             console.print(f"Thresholds of {name}: {listed}", markup=False)
-    nlp.to_disk(result / PIPELINE)
+    nlp.to_disk(scratch)
+    shutil.rmtree(result / PIPELINE)
+    scratch.rename(result / PIPELINE)
 
 
-def _evaluate(result: Path, name: str, gpu_id: int) -> tuple[Evaluation | None, str]:
-    """Evaluate the pipeline on the test part and write the report.
-
-    :return: the scores, or None and the reason: a trained pipeline is kept in any case.
-    """
-    (result / REPORT).mkdir()
-    corpus = result / CORPUS
-    try:
-        training = read_training(corpus / "train.spacy")
-        test = corpus / "test.spacy"
-        evaluation, _ = evaluate(str(result / PIPELINE), name, test, gpu_id, training, slice(0))
-        write_report(evaluation, None, read_log(result / LOG), result / REPORT)
-    except EvaluationError as error:
-        return None, str(error)
-    return evaluation, ""
+def _evaluate(result: Path, name: str, gpu_id: int) -> Evaluation:
+    training = read_training(result / CORPUS / "train.spacy")
+    test = result / CORPUS / "test.spacy"
+    return evaluate(str(result / PIPELINE), name, test, gpu_id, training, slice(0))[0]

@@ -23,7 +23,7 @@ from spacy.training import Example
 from ..component import LSTMEntityRecognizer
 from ..decoding import crf
 from ..decoding.iob2 import entity_spans
-from .matching import annotated, are_correct, before_component, gold_entities
+from .matching import are_correct, before_component, gold_entities, to_find
 
 # The share of a label's correct entities that may be lost.
 _LOSS = 0.25
@@ -51,12 +51,7 @@ def tune_thresholds(
     """
     potentials = component.potentials([eg.predicted for eg in examples])
     spans = entity_spans(crf.viterbi(*potentials))
-    # Entities of components before this one are not for it to find.
-    gold = Counter(
-        label
-        for eg in examples
-        for _, _, label in annotated(eg.reference) - annotated(eg.predicted)
-    )
+    gold = Counter(label for eg in examples for _, _, label in to_find(eg))
     found = best_thresholds(
         crf.marginals(potentials, spans, temperature=component.temperature).spans,
         spans[:, 2],

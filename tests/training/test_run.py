@@ -95,7 +95,7 @@ def fake(monkeypatch, trained):
     """Replace training by one that has a pipeline, and logs scores before it is stopped."""
     pipeline = spacy.load(trained[0] / "pipeline")
 
-    def replace(*scores: float, number: int | None) -> None:
+    def replace(*scores: float, number: int | None = None, error: Exception | None = None) -> None:
         def train(config, checkpoints, **_):
             log = Path(config["training"]["logger"]["output_file"])
             rows = [{"step": 0, "losses": {}, "scores": {}, "score": score} for score in scores]
@@ -103,6 +103,8 @@ def fake(monkeypatch, trained):
             pipeline.to_disk(checkpoints / "model-best")
             if number is not None:
                 raise Stopped(number)
+            if error is not None:
+                raise error
 
         monkeypatch.setattr(module, "init_nlp", lambda config, use_gpu: config)
         monkeypatch.setattr(module, "train", train)
@@ -113,7 +115,7 @@ def fake(monkeypatch, trained):
 def test_a_stopped_training_keeps_the_best_so_far(fake, data, tmp_path):
     fake(0.0, 0.5, 0.4, number=signal.SIGTERM)
     result = run(data, "--output", tmp_path, *TINY, exit_code=143)
-    assert "Stopped by SIGTERM: this is the best pipeline so far." in result.stdout
+    assert "Training ended early (SIGTERM): this is the best pipeline so far." in result.stdout
     assert spacy.load(tmp_path / "pipeline").pipe_names == ["ner_lstm"]
     assert (tmp_path / "report" / "metrics.json").is_file()
 
@@ -124,6 +126,45 @@ def test_stopped_before_anything_was_found(fake, data, trained, tmp_path):
     result = run(data, "--output", output, exit_code=130)
     assert result.stderr.endswith(f"Stopped. Nothing is kept: {output} is as it was before.\n")
     assert not output.exists()
+
+
+def test_an_error_in_training_keeps_the_best_so_far(fake, data, tmp_path):
+    fake(0.0, 0.5, error=ValueError("the loss is not finite"))
+    result = run(data, "--output", tmp_path, *TINY, exit_code=1)
+    assert "Training ended early (the loss is not finite): this is the best" in result.stdout
+    assert spacy.load(tmp_path / "pipeline").pipe_names == ["ner_lstm"]
+    fake(0.0, error=ValueError("the loss is not finite"))
+    result = run(data, "--output", tmp_path, *TINY, exit_code=1)
+    assert "Error: training failed: the loss is not finite" in result.stderr
+    assert spacy.load(tmp_path / "pipeline").pipe_names == ["ner_lstm"]
+
+
+def interrupt(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def fail(*_: object) -> None:
+    raise RuntimeError("no font")
+
+
+@pytest.mark.parametrize(
+    ("step", "happens", "exit_code", "message"),
+    [
+        ("evaluate", interrupt, 130, "No scores: stopped before the end"),
+        ("tune", interrupt, 130, "No scores: stopped before the end"),
+        ("evaluate", fail, 0, "No scores: no font"),
+        ("write_report", fail, 0, "No report: no font"),
+    ],
+)
+def test_a_trained_pipeline_is_kept_whatever_happens(
+    fake, data, tmp_path, monkeypatch, step, happens, exit_code, message
+):
+    fake(0.0, 0.5)
+    monkeypatch.setattr(module, step, happens)
+    arguments = [data, "--output", tmp_path, "--tune-thresholds"]
+    assert message in run(*arguments, *TINY, exit_code=exit_code).stdout
+    assert spacy.load(tmp_path / "pipeline").pipe_names == ["ner_lstm"]
+    assert list((tmp_path / "report").iterdir()) == []
 
 
 def test_docs_in_a_folder_without_an_entity_to_score(fake, data, trained, tmp_path):
@@ -189,9 +230,10 @@ def test_unusable_data_is_refused_before_tensorflow_is_imported(tmp_path):
 def test_the_folder_is_named_after_the_data(data, tmp_path, monkeypatch, fake):
     fake(0.5, number=None)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tweets.csv.v2").write_bytes(data.read_bytes())
-    run("tweets.csv.v2")
-    assert (tmp_path / "training" / "tweets" / "pipeline").is_dir()
+    for name, stem in (("tweets.2020.IOB", "tweets.2020"), ("tweets.v2", "tweets.v2")):
+        (tmp_path / name).write_bytes(data.read_bytes())
+        run(name)
+        assert (tmp_path / "training" / stem / "pipeline").is_dir()
 
 
 def test_warnings_are_shown(data, tmp_path, monkeypatch, fake):
