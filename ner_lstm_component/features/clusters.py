@@ -13,7 +13,8 @@ does not need the package.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -26,9 +27,9 @@ from spacy.util import load_language_data, registry
 logger = logging.getLogger(__name__)
 
 _TABLE = "lexeme_cluster"
+_LOW_HALF = 2**32 - 1
 # Six bytes each.
 _MAX_WORDS = 600_000
-_LOW_HALF = np.uint64(2**32 - 1)
 
 
 class Clusters(NamedTuple):
@@ -43,21 +44,27 @@ class Clusters(NamedTuple):
     places: NDArray[np.uint16] = np.zeros(0, np.uint16)
     paths: NDArray[np.uint32] = np.zeros(0, np.uint32)
 
-    def __call__(self, words: Sequence[str]) -> NDArray[np.uint32]:
+    def __call__(self, words: Iterable[str]) -> NDArray[np.uint32]:
         """Return the clusters of words, or 0 for a word without one.
 
         A word that is not in the table has the cluster of its lower-cased form, or else of its
         capitalized form.
         """
-        found = np.zeros(len(words), np.uint32)
-        if not len(self.words) or not len(words):
-            return found
-        forms = [[word, word.lower(), word[:1].upper() + word[1:].lower()] for word in words]
-        keys = np.array([list(map(get_string_id, row)) for row in forms], np.uint64) & _LOW_HALF
-        places = self.words[:-1].searchsorted(keys.astype(np.uint32))
-        is_known = self.words[places] == keys
-        clusters = self.paths[self.places[places]]
-        return clusters[np.arange(len(words)), is_known.argmax(axis=1)] * is_known.any(axis=1)
+        # A memoryview is searched faster than an array, if the words are few.
+        hashes = self.words.data
+        return np.array([self._cluster(word, hashes) for word in words], np.uint32)
+
+    def _cluster(self, word: str, hashes: memoryview) -> int:
+        for form in (str, str.lower, _capitalized):
+            key = get_string_id(form(word)) & _LOW_HALF
+            place = bisect_left(hashes, key)
+            if place < len(hashes) and hashes[place] == key:
+                return self.paths[self.places[place]]
+        return 0
+
+
+def _capitalized(word: str) -> str:
+    return word[:1].upper() + word[1:].lower()
 
 
 @cache
@@ -77,8 +84,8 @@ def load_clusters(lang: str) -> Clusters:
     table = load_language_data(files[_TABLE]) if _TABLE in files else {}
     # The words are in the order of their frequency, and 0 stands for none.
     known = list(islice((item for item in table.items() if item[1]), _MAX_WORDS))
-    keys = np.array([get_string_id(word) for word, _ in known], np.uint64) & _LOW_HALF
-    words, first = np.unique(keys.astype(np.uint32), return_index=True)
+    keys = np.array([get_string_id(word) & _LOW_HALF for word, _ in known], np.uint32)
+    words, first = np.unique(keys, return_index=True)
     clusters = np.array([cluster for _, cluster in known], np.uint32)[first]
     paths, places = np.unique(clusters, return_inverse=True)
     return Clusters(words, places.reshape(-1).astype(np.uint16), paths)
