@@ -30,6 +30,8 @@ from .thresholds import tune
 
 DEFAULT = Path(__file__).with_name("default.cfg")
 
+_FACTORY = "ner_lstm"
+
 
 @dataclass(frozen=True)
 class Result:
@@ -75,7 +77,21 @@ def run(
     :raises Stopped: if a signal stopped training before there was anything to keep.
     """
     chosen = {**({"nlp.lang": lang} if lang else {}), **(overrides or {})}
-    read_config(config or DEFAULT, chosen)  # before the work, for its errors
+    settings = read_config(config or DEFAULT, chosen)  # before the work, for its errors
+    for name in _paths(output).keys() & chosen.keys():
+        raise TrainingError(
+            f"--{name}: the parts are those of {data}. To choose them, give a folder with "
+            "train.csv, dev.csv and test.csv."
+        )
+    # A component that is sourced has no factory here.
+    if tune_thresholds and not any(
+        component.get("factory", _FACTORY) == _FACTORY
+        for component in settings.get("components", {}).values()
+    ):
+        raise TrainingError(
+            f"--tune-thresholds: the config has no component {_FACTORY!r}, which has thresholds; "
+            "leave the option out."
+        )
     _use_device(gpu_id)
     console = Console(highlight=False, soft_wrap=True)
     with claim(output) as work:
@@ -143,12 +159,16 @@ def read_config(path: Path, overrides: dict[str, Any]) -> Config:
             )
     lang = resolved["nlp"]["lang"]
     try:
-        get_lang_class(lang)
+        tokenizer = get_lang_class(lang).default_config["nlp"]["tokenizer"]
     except ImportError as error:
         raise TrainingError(
             f"{lang!r}: no language that spaCy has (--lang); expected a code such as 'en', 'de' or "
             "'xx' (any language)."
         ) from error
+    # Ours adds to the rules of spaCy's, which Chinese, Japanese and others do not use.
+    has_own = tokenizer["@tokenizers"] != "spacy.Tokenizer.v1"
+    if path == DEFAULT and has_own and "nlp.tokenizer.@tokenizers" not in overrides:
+        config["nlp"]["tokenizer"] = tokenizer
     config.setdefault("training", {}).setdefault("logger", DEFAULT_CONFIG["training"]["logger"])
     return config
 
@@ -184,7 +204,8 @@ def _train(
     try:
         with Console(stderr=True).status("Initializing …"):
             nlp = init_nlp(running, use_gpu=gpu_id)
-    except ValueError as error:  # a setting that a component refuses
+    # A setting that a component refuses, vectors or a language's package that are missing.
+    except (ValueError, TypeError, OSError, ImportError) as error:
         raise TrainingError(f"the config cannot be used to train: {error}") from error
     try:
         # Our logger shows what spaCy would print.

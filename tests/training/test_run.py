@@ -198,6 +198,13 @@ def test_docs_in_a_folder_without_an_entity_to_score(fake, data, trained, tmp_pa
         ("{data} --corpora.dev.path x", "the default config: the dev corpus is at x; expected"),
         ("{data} --seed 1 --output {data}", "{data}: cannot be written"),
         ("{data} " + f"{MODEL}.width 0", "the config cannot be used to train"),
+        ("{data} --paths.vectors none", "the config cannot be used to train: [E884]"),
+        ("{data} --training.seed x", "the config cannot be used to train"),
+        ("{data} --paths.dev x", "--paths.dev: the parts are those of {data}"),
+        (
+            "{data} --components.ner_lstm.factory ner --tune-thresholds",
+            "--tune-thresholds: the config has no component 'ner_lstm'",
+        ),
         ("{empty}", "{empty}: found no entity in the training part, of 8 sentences"),
         ("{short}", "{short}: too few sentences to split"),
     ],
@@ -256,6 +263,16 @@ def test_values_of_the_config():
     arguments = ["--a.b", "1", "--a.c=x=y", "--a.d", "--a.e-f", "[1]", "--a.g", "-1", "--a.h", "x"]
     values = {"a.b": 1, "a.c": "x=y", "a.d": True, "a.e-f": [1], "a.g": -1, "a.h": "x"}
     assert cli._overrides(arguments) == values
+
+
+def test_a_language_with_a_tokenizer_of_its_own_keeps_it():
+    assert read_config(DEFAULT, {"nlp.lang": "zh"})["nlp"]["tokenizer"] == {
+        "@tokenizers": "spacy.zh.ChineseTokenizer",
+        "segmenter": "char",
+    }
+    name = "nlp.tokenizer.@tokenizers"
+    chosen = read_config(DEFAULT, {"nlp.lang": "zh", name: "spacy.Tokenizer.v1"})
+    assert chosen["nlp"]["tokenizer"]["@tokenizers"] == "spacy.Tokenizer.v1"
 
 
 def test_a_config_keeps_its_language_and_may_lack_a_logger(tmp_path):
