@@ -13,7 +13,7 @@ from rich.console import Console
 from spacy.language import DEFAULT_CONFIG
 from spacy.training import Corpus
 from spacy.training.initialize import init_nlp
-from spacy.training.loop import DIR_MODEL_BEST, train
+from spacy.training.loop import DIR_MODEL_BEST, DIR_MODEL_LAST, train
 from spacy.util import dot_to_object, get_lang_class, load_config
 from thinc.api import Config
 
@@ -188,7 +188,7 @@ def _paths(folder: Path) -> dict[str, str]:
 def _train(
     config: Config, result: Path, checkpoints: Path, gpu_id: int
 ) -> Stopped | Exception | None:
-    """Train a pipeline, and move the best to the result.
+    """Train a pipeline, and move the best, or the last if all score 0, to the result.
 
     :return: the signal or the error that ended training early, if any.
     :raises Stopped, TrainingError: if it did before any evaluation found an entity.
@@ -211,13 +211,15 @@ def _train(
         # Our logger shows what spaCy would print.
         train(nlp, checkpoints, use_gpu=gpu_id, stdout=io.StringIO(), stderr=io.StringIO())
     except (Stopped, Exception) as error:
-        # Without an evaluation, there may be no log.
-        if not (result / LOG).exists() or not any(one.score for one in read_log(result / LOG)):
-            if isinstance(error, ValueError):
-                raise TrainingError(f"training failed: {error}") from error
-            raise
         interruption = error
-    (checkpoints / DIR_MODEL_BEST).rename(result / PIPELINE)
+    # Without an evaluation, there may be no log.
+    has_score = (result / LOG).exists() and any(one.score for one in read_log(result / LOG))
+    if interruption is not None and not has_score:
+        if isinstance(interruption, ValueError):
+            raise TrainingError(f"training failed: {interruption}") from interruption
+        raise interruption
+    # Of equal scores spaCy takes the first, which is that of the untrained pipeline.
+    (checkpoints / (DIR_MODEL_BEST if has_score else DIR_MODEL_LAST)).rename(result / PIPELINE)
     return interruption
 
 

@@ -100,7 +100,9 @@ def fake(monkeypatch, trained):
             log = Path(config["training"]["logger"]["output_file"])
             rows = [{"step": 0, "losses": {}, "scores": {}, "score": score} for score in scores]
             log.write_text("".join(json.dumps(row) + "\n" for row in rows))
-            pipeline.to_disk(checkpoints / "model-best")
+            for name in ("best", "last"):
+                pipeline.meta["description"] = name
+                pipeline.to_disk(checkpoints / f"model-{name}")
             if number is not None:
                 raise Stopped(number)
             if error is not None:
@@ -116,7 +118,7 @@ def test_a_stopped_training_keeps_the_best_so_far(fake, data, tmp_path):
     fake(0.0, 0.5, 0.4, number=signal.SIGTERM)
     result = run(data, "--output", tmp_path, *TINY, exit_code=143)
     assert "Training ended early (SIGTERM): this is the best pipeline so far." in result.stdout
-    assert spacy.load(tmp_path / "pipeline").pipe_names == ["ner_lstm"]
+    assert spacy.load(tmp_path / "pipeline").meta["description"] == "best"
     assert (tmp_path / "report" / "metrics.json").is_file()
 
 
@@ -181,6 +183,8 @@ def test_docs_in_a_folder_without_an_entity_to_score(fake, data, trained, tmp_pa
     assert "No scores: " in result.stdout
     assert list((folder / "report").iterdir()) == []
     assert "Report:" not in result.stdout
+    # The first, which scored as high, is not trained.
+    assert spacy.load(folder / "pipeline").meta["description"] == "last"
     assert (folder / "corpus" / "train.spacy").is_file()
     assert (folder / "train.spacy").is_file()  # the data stays
 
