@@ -212,8 +212,10 @@ def _train(
         train(nlp, checkpoints, use_gpu=gpu_id, stdout=io.StringIO(), stderr=io.StringIO())
     except (Stopped, Exception) as error:
         interruption = error
-    # Without an evaluation, there may be no log.
-    has_score = (result / LOG).exists() and any(one.score for one in read_log(result / LOG))
+    log = result / LOG
+    # Without an evaluation, there may be no log, or an empty one.
+    is_logged = log.exists() and log.stat().st_size > 0
+    has_score = is_logged and any(step.score for step in read_log(log))
     if interruption is not None and not has_score:
         if isinstance(interruption, ValueError):
             raise TrainingError(f"training failed: {interruption}") from interruption

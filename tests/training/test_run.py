@@ -135,9 +135,10 @@ def test_an_error_in_training_keeps_the_best_so_far(fake, data, tmp_path):
     result = run(data, "--output", tmp_path, *TINY, exit_code=1)
     assert "Training ended early (the loss is not finite): this is the best" in result.stdout
     assert spacy.load(tmp_path / "pipeline").pipe_names == ["ner_lstm"]
-    fake(0.0, error=ValueError("the loss is not finite"))
-    result = run(data, "--output", tmp_path, *TINY, exit_code=1)
-    assert "Error: training failed: the loss is not finite" in result.stderr
+    for scores in ([], [0.0]):
+        fake(*scores, error=ValueError("the loss is not finite"))
+        result = run(data, "--output", tmp_path, *TINY, exit_code=1)
+        assert "Error: training failed: the loss is not finite" in result.stderr
     assert spacy.load(tmp_path / "pipeline").pipe_names == ["ner_lstm"]
 
 
