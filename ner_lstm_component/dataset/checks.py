@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import islice, pairwise
 from pathlib import Path
 
+from ..text.characters import is_invisible
 from .docs import Sentence
 from .files import DatasetError, counted
 from .parts import Parts
@@ -185,6 +186,17 @@ def entities_without_letters(data: Data) -> Finding | None:
     return _finding(found, "entity", "of punctuation only", examples)
 
 
+def blank_edges(data: Data) -> Finding | None:
+    """Find entities of Docs that begin or end with white space, which no prediction does."""
+    found = [
+        m
+        for m in data.mentions
+        if any(is_invisible(m.sentence.words[i]) for i in (m.start, m.end - 1))
+    ]
+    what = "with white space at an end, which cannot be found: leave it outside"
+    return _finding(found, "entity", what, map(str, found))
+
+
 def unusual_types(data: Data) -> Finding | None:
     """Find entities of another type than most entities with the same text."""
     types: dict[str, Counter[str]] = defaultdict(Counter)
@@ -235,6 +247,7 @@ CHECKS: tuple[Callable[[Data], Finding | None], ...] = (
     never_continued,
     long_entities,
     entities_without_letters,
+    blank_edges,
     unusual_types,
     few_annotated,
     long_sentences,
@@ -265,4 +278,5 @@ def _place(part: str, sentence: Sentence, word: int = 0) -> str:
 
 
 def _short(text: str, most: int = 60) -> str:
+    text = " ".join(text.split())  # a Doc has line ends
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -21,6 +21,7 @@ _IS_WORKBOOK = (
     "found a workbook of a spreadsheet program; expected a CSV. Open it there, save the sheet as "
     "'CSV UTF-8' (File > Save As), and use that file."
 )
+_PARQUET = b"PAR1"  # at both ends
 _MAX_LAYERS = 3
 
 
@@ -51,6 +52,11 @@ def read_text(path: Path, encoding: str = AUTO) -> tuple[str, str, str]:
 def _unpack(name: str, data: bytes, *, is_zip: bool = False, layer: int = 0) -> tuple[str, bytes]:
     if data.startswith(_OLE):
         raise DatasetError(f"{name}: {_IS_WORKBOOK}")
+    if data.startswith(_PARQUET) and data.endswith(_PARQUET):
+        raise DatasetError(
+            f"{name}: found a Parquet file; expected a CSV. Write one, for instance with "
+            "pandas.read_parquet(…).to_csv(…, index=False)."
+        )
     is_zip = is_zip or data.startswith(_ZIP)
     if not is_zip and not data.startswith(_GZIP):
         return name, data

@@ -13,7 +13,7 @@ from spacy.vocab import Vocab
 
 from ..decoding.iob2 import find_invalid, repair
 from .docs import Sentence, from_doc
-from .files import AUTO, SUFFIXES, DatasetError, counted, read_text
+from .files import AUTO, SUFFIXES, DatasetError, counted, read_text, shorten
 from .rows import ID, Row, read_rows
 from .splits import PARTS
 
@@ -103,9 +103,13 @@ def read_folder(
                 f"{folder}: found {' and '.join(found)}; expected one file for {part}. Remove "
                 "the others, or move them to a folder of their own."
             )
-        docbin = f"{part}{DOCBIN}"
-        default = docbin if (folder / docbin).is_file() else f"{part}.csv"
-        path = folder / (found or [default])[0]
+        path = folder / (found or [f"{part}{DOCBIN}"])[0]
+        if not path.is_file():
+            others = shorten(sorted(other.name for other in folder.iterdir())) or "nothing"
+            raise DatasetError(
+                f"{folder}: no file for {part}; found {others}; expected {part}.csv (or .tsv, "
+                ".conll, .spacy, …). Rename or add it, or give one file, which is split."
+            )
         sources[part] = read_file(path, encoding=encoding, repair_tags=repair_tags)
     return sources
 

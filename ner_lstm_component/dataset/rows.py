@@ -25,7 +25,7 @@ _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical ba
 _CONLL = "tabs or blanks, an empty line after each sentence (CoNLL)"
 _HOW_TO_QUOTE = 'Quote a word that holds a quotation mark: " is written """".'
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_TAG_LIKE = re.compile(r"O|[A-Z]-\S+")  # a tag in IOB2, BILOU or IOBES
+_TAG_LIKE = re.compile(r"O|[A-Z]-\S.*")  # a tag in IOB2, BILOU or IOBES
 # Tools that write a lone quotation mark between tabs do not use quoting.
 _BARE_QUOTE = re.compile(r'(^|\t)"(\t|$)', re.MULTILINE)
 _NUMBER = re.compile(r"(.*\W)?\d+")  # a row number, or a sentence's id such as "Sentence: 1"
@@ -61,6 +61,11 @@ def read_rows(name: str, text: str) -> tuple[list[Row], str, Counter[str]]:
     delimiter = max(known, key=lambda d: known[d])
     if not known[delimiter] and _looks_like_conll(text):
         separator, read = _CONLL, _conll_rows(name, text)
+    elif not known[delimiter] and header.lstrip().startswith(("{", "[")):
+        raise DatasetError(
+            f"{name}: found JSON; expected a table, a CoNLL file or a .spacy file. Write a .spacy "
+            "file, for instance with `prodigy data-to-spacy` or spaCy's DocBin."
+        )
     else:
         separator, read = _DELIMITERS[delimiter], _table_rows(name, text, delimiter)
     rows: list[Row] = []
@@ -179,10 +184,10 @@ def _check_header(name: str, line: int, header: list[str]) -> None:
         raise DatasetError(
             f"{name}, line {line}: the header lacks the column {shorten(missing)}; found "
             f"{shorten(header)}; expected {ID!r}, {WORD!r}, {TAG!r} and optionally {POS!r}, "
-            "separated by commas, tabs or semicolons. Rename the columns or, if their names look "
-            "garbled, name the file's encoding in encoding (--encoding). A CoNLL file has the "
-            "word in the first column and the IOB2 tag in the last, without a header; other "
-            "formats are converted by `spacy convert`, which writes .spacy files."
+            "separated by commas, tabs, semicolons or vertical bars. Rename the columns or, if "
+            "their names look garbled, name the file's encoding in encoding (--encoding). A CoNLL "
+            "file has the word in the first column and the IOB2 tag in the last, without a header; "
+            "other formats are converted by `spacy convert`, which writes .spacy files."
         )
     twice = [column for column in (ID, WORD, POS, TAG) if header.count(column) > 1]
     if twice:

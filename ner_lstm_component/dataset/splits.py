@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from .docs import Sentence
-from .files import DatasetError
+from .files import DatasetError, counted
 
 try:
     from sklearn.model_selection import train_test_split
@@ -51,11 +51,11 @@ def split_sentences(
     keys: list[tuple[str, ...]]
     sizes: tuple[float, float]  # the sizes of test and dev
     if split == Split.deduplicated:
-        keys, what = [sentence.words for sentence in sentences], "distinct texts"
+        keys, what = [sentence.words for sentence in sentences], "distinct text"
         distinct = list(dict.fromkeys(keys))  # ordered, because the draw depends on the order
         test_seed, sizes = seed, (max(1, round(len(distinct) / 10)),) * 2
     elif split == Split.community:
-        keys, what = [(sentence.id,) for sentence in sentences], "sentence ids"
+        keys, what = [(sentence.id,) for sentence in sentences], "sentence id"
         # Sorted as strings ("Sentence: 10" before "Sentence: 2"); the draw depends on the order.
         distinct = sorted(set(keys))
         test_seed, sizes = _COMMUNITY_SEED, (_COMMUNITY_TEST_SHARE, 0.1)
@@ -64,7 +64,7 @@ def split_sentences(
         raise DatasetError(f"split: found {split!r}; expected {names}.")
     if len(distinct) < len(PARTS):
         raise DatasetError(
-            f"too few sentences to split: found {len(distinct)} {what}; expected at least "
+            f"too few sentences to split: found {counted(len(distinct), what)}; expected at least "
             f"{len(PARTS)}. Give more data, or a folder with train.csv, dev.csv and test.csv."
         )
     rest, test = train_test_split(distinct, test_size=sizes[0], random_state=test_seed)

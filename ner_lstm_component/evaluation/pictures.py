@@ -7,6 +7,7 @@ colour-blindness can tell apart; series differ in their markers too.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -204,7 +205,10 @@ def draw_learning_curve(log: Sequence[LogStep], title: str) -> Figure:
 def to_png(figure: Figure) -> bytes:
     """Render a figure; equal figures give equal bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        # Matplotlib's font has no Chinese, for instance. The report's tables have the labels, too.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -18,7 +18,10 @@ from spacy.training.loggers import console_logger_v3
 from .loggers import Logger, LogStep
 
 _NUMBERS: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
-_STOPPING = b"\nStopping. The best pipeline so far is kept; the same signal again drops it.\n"
+_STOPPING = (
+    b"\nStopping. The best pipeline so far is kept if it found an entity; the same signal again "
+    b"drops it.\n"
+)
 
 
 class Stopped(KeyboardInterrupt):

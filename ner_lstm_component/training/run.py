@@ -13,7 +13,7 @@ from rich.console import Console
 from spacy.language import DEFAULT_CONFIG
 from spacy.training import Corpus
 from spacy.training.initialize import init_nlp
-from spacy.training.loop import DIR_MODEL_BEST, train
+from spacy.training.loop import DIR_MODEL_BEST, DIR_MODEL_LAST, train
 from spacy.util import dot_to_object, get_lang_class, load_config
 from thinc.api import Config
 
@@ -29,6 +29,8 @@ from .recipe import overrides_for
 from .thresholds import tune
 
 DEFAULT = Path(__file__).with_name("default.cfg")
+
+_FACTORY = "ner_lstm"
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,21 @@ def run(
     :raises Stopped: if a signal stopped training before there was anything to keep.
     """
     chosen = {**({"nlp.lang": lang} if lang else {}), **(overrides or {})}
-    read_config(config or DEFAULT, chosen)  # before the work, for its errors
+    settings = read_config(config or DEFAULT, chosen)  # before the work, for its errors
+    for name in _paths(output).keys() & chosen.keys():
+        raise TrainingError(
+            f"--{name}: the parts are those of {data}. To choose them, give a folder with "
+            "train.csv, dev.csv and test.csv."
+        )
+    # A component that is sourced has no factory here.
+    if tune_thresholds and not any(
+        component.get("factory", _FACTORY) == _FACTORY
+        for component in settings.get("components", {}).values()
+    ):
+        raise TrainingError(
+            f"--tune-thresholds: the config has no component {_FACTORY!r}, which has thresholds; "
+            "leave the option out."
+        )
     _use_device(gpu_id)
     console = Console(highlight=False, soft_wrap=True)
     with claim(output) as work:
@@ -143,12 +159,16 @@ def read_config(path: Path, overrides: dict[str, Any]) -> Config:
             )
     lang = resolved["nlp"]["lang"]
     try:
-        get_lang_class(lang)
+        tokenizer = get_lang_class(lang).default_config["nlp"]["tokenizer"]
     except ImportError as error:
         raise TrainingError(
             f"{lang!r}: no language that spaCy has (--lang); expected a code such as 'en', 'de' or "
             "'xx' (any language)."
         ) from error
+    # Ours adds to the rules of spaCy's, which Chinese, Japanese and others do not use.
+    has_own = tokenizer["@tokenizers"] != "spacy.Tokenizer.v1"
+    if path == DEFAULT and has_own and "nlp.tokenizer.@tokenizers" not in overrides:
+        config["nlp"]["tokenizer"] = tokenizer
     config.setdefault("training", {}).setdefault("logger", DEFAULT_CONFIG["training"]["logger"])
     return config
 
@@ -168,7 +188,7 @@ def _paths(folder: Path) -> dict[str, str]:
 def _train(
     config: Config, result: Path, checkpoints: Path, gpu_id: int
 ) -> Stopped | Exception | None:
-    """Train a pipeline, and move the best to the result.
+    """Train a pipeline, and move the best, or the last if all score 0, to the result.
 
     :return: the signal or the error that ended training early, if any.
     :raises Stopped, TrainingError: if it did before any evaluation found an entity.
@@ -184,19 +204,24 @@ def _train(
     try:
         with Console(stderr=True).status("Initializing …"):
             nlp = init_nlp(running, use_gpu=gpu_id)
-    except ValueError as error:  # a setting that a component refuses
+    # A setting that a component refuses, vectors or a language's package that are missing.
+    except (ValueError, TypeError, OSError, ImportError) as error:
         raise TrainingError(f"the config cannot be used to train: {error}") from error
     try:
         # Our logger shows what spaCy would print.
         train(nlp, checkpoints, use_gpu=gpu_id, stdout=io.StringIO(), stderr=io.StringIO())
     except (Stopped, Exception) as error:
-        # Without an evaluation, there may be no log.
-        if not (result / LOG).exists() or not any(one.score for one in read_log(result / LOG)):
-            if isinstance(error, ValueError):
-                raise TrainingError(f"training failed: {error}") from error
-            raise
         interruption = error
-    (checkpoints / DIR_MODEL_BEST).rename(result / PIPELINE)
+    log = result / LOG
+    # Without an evaluation, there may be no log, or an empty one.
+    is_logged = log.exists() and log.stat().st_size > 0
+    has_score = is_logged and any(step.score for step in read_log(log))
+    if interruption is not None and not has_score:
+        if isinstance(interruption, ValueError):
+            raise TrainingError(f"training failed: {interruption}") from interruption
+        raise interruption
+    # Of equal scores spaCy takes the first, which is that of the untrained pipeline.
+    (checkpoints / (DIR_MODEL_BEST if has_score else DIR_MODEL_LAST)).rename(result / PIPELINE)
     return interruption
 
 

@@ -25,6 +25,7 @@ def data(*train: str, dev: str = "", test: str = "") -> Data:
 
 USUAL = ["In Oslo/B-geo met Anna/B-per Berg/I-per ."] * 10
 PARIS = 9 * ["Paris/B-geo"]
+BLANK = Sentence("7", ("Rome", "Oslo", "\n"), ("B-geo", "B-geo", "I-geo"))
 
 FOUND = {
     "conflicting_duplicates": (
@@ -71,6 +72,11 @@ FOUND = {
         data("a -/B-org ./I-org b", "x 3/B-org 東/B-geo 🙂/B-art é/B-org", "@/B-per @/B-org"),
         "3 entities of punctuation only",
         ("train, line 30: @ (per), 2 times", "train, line 11: - . (org), 1 time"),
+    ),
+    "blank_edges": (
+        Data({"train": [BLANK], "dev": [], "test": []}),
+        "1 entity with white space at an end, which cannot be found: leave it outside",
+        ("train, document 7: Oslo (geo)",),
     ),
     "unusual_types": (
         data(*PARIS, "in Paris/B-geo", "Paris/B-per"),

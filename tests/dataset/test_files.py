@@ -92,6 +92,12 @@ def test_workbooks_are_refused_with_the_way_out(read, name, kind):
             read(zipped(**{member: EXCEL}), "data.zip")
 
 
+def test_parquet_is_refused_with_the_way_out(read):
+    with pytest.raises(DatasetError, match=r"data\.csv: found a Parquet file.*to_csv"):
+        read(b"PAR1\x15\x81PAR1")
+    assert read(b"PAR1 B-gene\n").sentences[0].words == ("PAR1",)
+
+
 @pytest.mark.parametrize(
     ("members", "found"),
     [

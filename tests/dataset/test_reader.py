@@ -145,8 +145,8 @@ def test_conll(read, line_end, columns):
 
 
 def test_conll_of_two_columns(read):
-    assert read("#rome\tB-geo\n!\tO\n\n#\tO\n@bob\tB-per\n").sentences == (
-        Sentence("1", ("#rome", "!"), ("B-geo", "O")),
+    assert read("#rome\tB-place name\n{\tO\n\n#\tO\n@bob\tB-per\n").sentences == (
+        Sentence("1", ("#rome", "{"), ("B-place name", "O")),
         Sentence("2", ("#", "@bob"), ("O", "B-per")),
     )
 
@@ -170,6 +170,7 @@ BAD = {
     "no rows": (HEADER, None, "no rows"),
     "missing column": ("Sentence #,Word,POS\n1,a,X\n", 1, "lacks the column 'Tag'"),
     "no header": ("1,a,X,O\n", 1, "lacks the column 'Sentence #', 'Word', 'Tag'"),
+    "JSON": ('\n {"text": "Ann"}\n', None, "found JSON"),
     "other format": ("I|O like|O London|B-GPE\n", 1, "`spacy convert`"),
     "column twice": ("Sentence #,Word,Word,Tag\n1,a,a,O\n", 1, "the column 'Word' more than once"),
     "no first id": (HEADER + "\n,a,X,O\n1,b,X,O\n", 3, "no sentence id"),
@@ -206,9 +207,11 @@ def test_bad_content_is_refused_with_its_line(read, tmp_path, case):
 
 def test_folder(tmp_path):
     (tmp_path / "train.tsv").write_text(SAMPLE.replace(",", "\t"))
+    (tmp_path / "valid.csv").write_text(SAMPLE)
     with pytest.raises(DatasetError) as error:
         read_folder(tmp_path)
-    assert str(error.value).startswith(f"{tmp_path / 'dev.csv'}: no such file")
+    message = f"{tmp_path}: no file for dev; found 'train.tsv', 'valid.csv'; expected dev.csv"
+    assert str(error.value).startswith(message)
     (tmp_path / "dev.csv.gz").write_bytes(gzip.compress(SAMPLE.encode()))
     (tmp_path / "test.conll").write_text(CONLL)
     sources = read_folder(tmp_path)

@@ -56,6 +56,12 @@ def test_bars_have_the_heights_of_the_scores(evaluation):
     assert [t.get_text() for t in ax.get_xticklabels()][:2] == ["all\n6", "eve\n2"]
 
 
+def test_types_may_have_characters_that_the_font_lacks(recwarn):
+    figure = pictures.draw_confusion(pd.DataFrame([[1]], ["B-日付"], ["B-日付"]), "t")
+    assert pictures.to_png(figure)
+    assert not recwarn.list
+
+
 def test_robustness_has_bars_for_each_variant_and_pipeline(evaluation):
     half = Score(0.5, 0.5, 0.5, 2, 2, 1, {})
     variants = [Variant(f"v{k}", 2, 1, half, 0.0, 0, 0) for k in range(3)]

@@ -100,7 +100,9 @@ def fake(monkeypatch, trained):
             log = Path(config["training"]["logger"]["output_file"])
             rows = [{"step": 0, "losses": {}, "scores": {}, "score": score} for score in scores]
             log.write_text("".join(json.dumps(row) + "\n" for row in rows))
-            pipeline.to_disk(checkpoints / "model-best")
+            for name in ("best", "last"):
+                pipeline.meta["description"] = name
+                pipeline.to_disk(checkpoints / f"model-{name}")
             if number is not None:
                 raise Stopped(number)
             if error is not None:
@@ -116,7 +118,7 @@ def test_a_stopped_training_keeps_the_best_so_far(fake, data, tmp_path):
     fake(0.0, 0.5, 0.4, number=signal.SIGTERM)
     result = run(data, "--output", tmp_path, *TINY, exit_code=143)
     assert "Training ended early (SIGTERM): this is the best pipeline so far." in result.stdout
-    assert spacy.load(tmp_path / "pipeline").pipe_names == ["ner_lstm"]
+    assert spacy.load(tmp_path / "pipeline").meta["description"] == "best"
     assert (tmp_path / "report" / "metrics.json").is_file()
 
 
@@ -133,9 +135,10 @@ def test_an_error_in_training_keeps_the_best_so_far(fake, data, tmp_path):
     result = run(data, "--output", tmp_path, *TINY, exit_code=1)
     assert "Training ended early (the loss is not finite): this is the best" in result.stdout
     assert spacy.load(tmp_path / "pipeline").pipe_names == ["ner_lstm"]
-    fake(0.0, error=ValueError("the loss is not finite"))
-    result = run(data, "--output", tmp_path, *TINY, exit_code=1)
-    assert "Error: training failed: the loss is not finite" in result.stderr
+    for scores in ([], [0.0]):
+        fake(*scores, error=ValueError("the loss is not finite"))
+        result = run(data, "--output", tmp_path, *TINY, exit_code=1)
+        assert "Error: training failed: the loss is not finite" in result.stderr
     assert spacy.load(tmp_path / "pipeline").pipe_names == ["ner_lstm"]
 
 
@@ -181,6 +184,8 @@ def test_docs_in_a_folder_without_an_entity_to_score(fake, data, trained, tmp_pa
     assert "No scores: " in result.stdout
     assert list((folder / "report").iterdir()) == []
     assert "Report:" not in result.stdout
+    # The first, which scored as high, is not trained.
+    assert spacy.load(folder / "pipeline").meta["description"] == "last"
     assert (folder / "corpus" / "train.spacy").is_file()
     assert (folder / "train.spacy").is_file()  # the data stays
 
@@ -198,6 +203,13 @@ def test_docs_in_a_folder_without_an_entity_to_score(fake, data, trained, tmp_pa
         ("{data} --corpora.dev.path x", "the default config: the dev corpus is at x; expected"),
         ("{data} --seed 1 --output {data}", "{data}: cannot be written"),
         ("{data} " + f"{MODEL}.width 0", "the config cannot be used to train"),
+        ("{data} --paths.vectors none", "the config cannot be used to train: [E884]"),
+        ("{data} --training.seed x", "the config cannot be used to train"),
+        ("{data} --paths.dev x", "--paths.dev: the parts are those of {data}"),
+        (
+            "{data} --components.ner_lstm.factory ner --tune-thresholds",
+            "--tune-thresholds: the config has no component 'ner_lstm'",
+        ),
         ("{empty}", "{empty}: found no entity in the training part, of 8 sentences"),
         ("{short}", "{short}: too few sentences to split"),
     ],
@@ -256,6 +268,16 @@ def test_values_of_the_config():
     arguments = ["--a.b", "1", "--a.c=x=y", "--a.d", "--a.e-f", "[1]", "--a.g", "-1", "--a.h", "x"]
     values = {"a.b": 1, "a.c": "x=y", "a.d": True, "a.e-f": [1], "a.g": -1, "a.h": "x"}
     assert cli._overrides(arguments) == values
+
+
+def test_a_language_with_a_tokenizer_of_its_own_keeps_it():
+    assert read_config(DEFAULT, {"nlp.lang": "zh"})["nlp"]["tokenizer"] == {
+        "@tokenizers": "spacy.zh.ChineseTokenizer",
+        "segmenter": "char",
+    }
+    name = "nlp.tokenizer.@tokenizers"
+    chosen = read_config(DEFAULT, {"nlp.lang": "zh", name: "spacy.Tokenizer.v1"})
+    assert chosen["nlp"]["tokenizer"]["@tokenizers"] == "spacy.Tokenizer.v1"
 
 
 def test_a_config_keeps_its_language_and_may_lack_a_logger(tmp_path):
