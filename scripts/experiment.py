@@ -210,16 +210,18 @@ def tables(
 
 def any_table(rows: Sequence[Row]) -> str:
     """Return the test F1 of the default config and of spaCy's ner on all kinds of data."""
-    cells: dict[str, dict[str, list[float]]] = {}
+    cells: dict[tuple, dict[str, list[float]]] = {}
     for row in rows:
         is_default = row["system"] in ("ner_lstm", "spaCy ner") and not row["note"]
         if is_default and "test" in row and row["split"] != "deduplicated":
-            size = f"{row['sentences']:,} sentences" if row.get("sentences") else "all"
-            data = f"community, {size}" if row["split"] == "community" else row["split"]
+            # The community split comes last, and all of its sentences after fewer.
+            size = row.get("sentences") or np.inf
+            data = row["split"] == "community", row["split"], size
             cells.setdefault(data, {}).setdefault(row["system"], []).append(row["test"]["ents_f"])
     table = [("data", "ner_lstm", "seeds", "spaCy ner", "seeds", "difference")]
-    for data, by_system in sorted(cells.items(), key=lambda item: (len(item[0]), item[0])):
+    for (_, split, size), by_system in sorted(cells.items()):
         ours, other = (by_system.get(system, []) for system in ("ner_lstm", "spaCy ner"))
+        data = split if size == np.inf else f"{split}, {size:,} sentences"
         if ours and other:
             table.append(
                 (
