@@ -18,6 +18,7 @@ from spacy.training import Example
 from ..component import LSTMEntityRecognizer
 from ..decoding import crf
 from ..decoding.iob2 import entity_spans
+from ..evaluation.resampling import resample
 from .matching import are_correct, gold_entities, to_find
 
 _BIASES = np.arange(-1.5, 3.01, 0.25)
@@ -42,22 +43,20 @@ def fit_entity_bias(component: LSTMEntityRecognizer, examples: Sequence[Example]
     gold = gold_entities(examples, component.labels)
     ends = np.cumsum([len(eg.predicted) for eg in examples])
     n_docs = len(examples)
-    correct, predicted = np.zeros((2, n_docs, len(_BIASES)))
+    # For each Doc and bias: the correct entities, and the sum of predicted and annotated ones.
+    counts = np.zeros((n_docs, len(_BIASES), 2), np.int64)
+    counts[:, :, 1] = [[len(to_find(eg))] for eg in examples]
     for k, bias in enumerate((_BIASES - component.entity_bias).tolist()):
         spans = entity_spans(crf.viterbi(*crf.favour_entities(potentials, bias)))
         doc_of = np.searchsorted(ends, spans[:, 0], side="right")
-        predicted[:, k] = np.bincount(doc_of, minlength=n_docs)
-        correct[:, k] = np.bincount(doc_of[are_correct(spans, gold)], minlength=n_docs)
-    n_annotated = np.array([[len(to_find(eg))] for eg in examples])
-
-    def f1(docs: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Compute the F1 of Docs, each given by how often it occurs."""
-        return 2 * docs @ correct / np.maximum(1, docs @ (predicted + n_annotated))
-
-    scores = f1(np.ones(n_docs, np.int64))
-    # The bootstrap (Efron and Tibshirani, 1993).
-    drawn = np.random.default_rng(0).multinomial(n_docs, np.full(n_docs, 1 / n_docs), _RESAMPLES)
-    resampled = f1(drawn)
+        counts[:, k, 0] = np.bincount(doc_of[are_correct(spans, gold)], minlength=n_docs)
+        counts[:, k, 1] += np.bincount(doc_of, minlength=n_docs)
+    scores = _f1(counts.sum(axis=0))
+    resampled = _f1(resample(counts, _RESAMPLES))
     error = (resampled[:, [scores.argmax()]] - resampled).std(axis=0)
     good = _BIASES[scores >= scores.max() - error]
     return float(good[np.abs(good).argmin()])
+
+
+def _f1(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    return 2 * counts[..., 0] / np.maximum(1, counts[..., 1])
