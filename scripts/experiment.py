@@ -226,9 +226,9 @@ def any_table(rows: Sequence[Row]) -> str:
             table.append(
                 (
                     data,
-                    f"{np.mean(ours):.2f} ± {np.std(ours):.2f}",
+                    _with_deviation(ours),
                     ", ".join(f"{score:.2f}" for score in ours),
-                    f"{np.mean(other):.2f} ± {np.std(other):.2f}",
+                    _with_deviation(other),
                     ", ".join(f"{score:.2f}" for score in other),
                     f"{np.mean(ours) - np.mean(other):+.2f}",
                 )
@@ -246,13 +246,17 @@ def split_table(rows: Sequence[Row], split: str) -> str:
                 system,
                 ", ".join(str(row["seed"]) for row in found),
                 ", ".join(f"{score:.2f}" for score in scores),
-                f"{np.mean(scores):.2f} ± {np.std(scores):.2f}",
+                _with_deviation(scores),
                 ", ".join(f"{row['dev']['ents_f']:.2f}" for row in found if "dev" in row),
                 ", ".join(f"{row['minutes']:g}" for row in found if "minutes" in row),
                 f"{found[0]['megabytes']:g}",
             )
         )
     return markdown(table)
+
+
+def _with_deviation(scores: Sequence[float]) -> str:
+    return f"{np.mean(scores):.2f} ± {np.std(scores):.2f}"
 
 
 def type_table(rows: Sequence[Row], split: str) -> str:

@@ -1,4 +1,4 @@
-"""What is suspicious in annotated data, found before a training begins.
+"""Checks that find suspicious places in annotated data before a training begins.
 
 Each check is a function in `CHECKS`. It returns a `Finding`, or None if there is nothing to say.
 """

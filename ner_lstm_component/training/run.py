@@ -35,7 +35,7 @@ _FACTORY = "ner_lstm"
 
 @dataclass(frozen=True)
 class Result:
-    """What a training has written.
+    """The outcome of a training.
 
     :param evaluation: the scores on the test part, or None if they could not be computed.
     :param problem: the reason if there are no scores, or no report; otherwise empty.

@@ -1,4 +1,4 @@
-"""What is found in data before training, and what is not."""
+"""Checks of data: the findings, and data without any."""
 
 from __future__ import annotations
 

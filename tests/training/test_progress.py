@@ -29,7 +29,7 @@ def nlp() -> Language:
 
 
 def evaluation(*scores: float, name: str = "ents_f") -> dict:
-    """What spaCy passes on after these scores, 250 steps apart."""
+    """Make the information that spaCy passes on after these scores, 250 steps apart."""
     checkpoints = [(score, 250 * number) for number, score in enumerate(scores)]
     return {
         **{"epoch": 2, "step": checkpoints[-1][1], "score": scores[-1], "losses": {"ner": 1.0}},
