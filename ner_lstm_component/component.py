@@ -47,7 +47,7 @@ from .decoding.threshold import (
     for_config,
 )
 from .errors import check_finite, naming_batch
-from .features.clusters import load_clusters
+from .features.lexical import WORD_TABLES
 from .features.ngram_tags import lexicon_of
 from .gold import Gold
 from .network.architectures import Annotated, load_weights, reader_of
@@ -492,8 +492,8 @@ class LSTMEntityRecognizer(TrainablePipe):
             learned = self.model.attrs["reader"].learn(minibatch(get_examples(), _COUNTED_AT_ONCE))
             self.model.attrs["known_words"] = list(learned)
         for layer in self.model.walk():
-            if "clusters" in layer.attrs:
-                layer.attrs["clusters"] = list(load_clusters(self.vocab.lang))
+            for name in WORD_TABLES.keys() & layer.attrs.keys():
+                layer.attrs[name] = list(WORD_TABLES[name](self.vocab.lang))
         lexicon = self.model.maybe_get_ref("lexicon")
         learns_pos = getattr(self.model.attrs.get("settings"), "pos_weight", 0) > 0
         pos: set[str] = set()

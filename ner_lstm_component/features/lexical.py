@@ -1,18 +1,20 @@
 """Lexical features: from words to integer ids, which are rows of the network's embedding table.
 
-Each feature of a word (its lower-cased form, its shape, its first and last characters, its cluster)
-is hashed to ``HASHES`` rows in its own part of the table, and the network sums their vectors (hash
-embeddings, Svenstrup et al., 2017, as in spaCy's ``MultiHashEmbed``). There is no vocabulary: no
-word is unknown, and nothing but the clusters has to be saved. The features depend only on the text
-of a word, not on how a Doc was created.
+Each feature of a word (its lower-cased form, its shape, its first and last characters, its cluster,
+whether it is a name) is hashed to ``HASHES`` rows in its own part of the table, and the network
+sums their vectors (hash embeddings, Svenstrup et al., 2017, as in spaCy's ``MultiHashEmbed``).
+There is no vocabulary: no word is unknown, and nothing but the word tables has to be saved. The
+features depend only on the text of a word, not on how a Doc was created.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from operator import is_not
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +26,19 @@ from ..kernels import Case, RowIndex, feature_ids
 from ..text.sentences import Text
 from ..text.truecase import RECASED, in_case
 from ..text.words import normal_form
-from .clusters import Clusters
+from .clusters import load_clusters
+from .gazetteer import Name, load_gazetteer
+from .word_table import WordTable, hashes_in_cases
 
 HASHES = 2
 # Maximum number of words whose ids are cached.
 _CACHE_SIZE = 100_000
+
+# The functions that load the word tables of a language, by the names of the layer's attributes.
+WORD_TABLES: Mapping[str, Callable[[str], WordTable]] = {
+    "clusters": load_clusters,
+    "gazetteer": load_gazetteer,
+}
 
 
 def LexicalFeatures(
@@ -38,25 +48,27 @@ def LexicalFeatures(
 
     :param names: features: ``ORTH``, ``LOWER``, ``SHAPE``, or ``PREFIXn``, ``SUFFIXn`` for the
         first or last *n* characters, or ``CLUSTER``, ``CLUSTERn`` for the word's cluster or the
-        first *n* bits of its path from the root.
+        first *n* bits of its path from the root, or ``NAME``, ``PERSON``, ``PLACE`` for the kinds
+        of names, of people or of places that the word is in the gazetteer.
     :param rows: number of rows of the embedding table for each feature.
     :param normalize: whether to use the words' normal forms, from `words.normal_form`.
     :return: a layer that returns ids below ``sum(rows)``, with a feature's ids next to each other.
-        If it uses clusters, its attribute ``clusters`` contains the fields of `Clusters`.
+        Its attributes ``clusters`` and ``gazetteer``, if it uses them, contain the fields of a
+        `WordTable`.
         *Shape:* ``(n_tokens, len(names) * HASHES)``
     :raises ValueError: if a feature is unknown, or the lists do not match.
     """
     table = FeatureTable(names, rows, normalize)
-    attrs: dict[str, Any] = {"table": table}
-    if table.uses_clusters:
-        attrs["clusters"] = list(Clusters())
+    attrs: dict[str, Any] = {name: list(WordTable()) for name in table.word_tables}
+    attrs["table"] = table
     return Model("lexical_features", _forward, attrs=attrs, dims={"nO": len(names) * HASHES})
 
 
 def _forward(
     model: Model, text: Text, is_train: bool
 ) -> tuple[NDArray[np.int32], Callable[[Any], list]]:
-    return model.attrs["table"](text, model.attrs.get("clusters", ())), no_gradient
+    table = model.attrs["table"]
+    return table(text, [model.attrs[name] for name in table.word_tables]), no_gradient
 
 
 def no_gradient(d_features: Any) -> list:
@@ -84,22 +96,31 @@ def _recased_shape(shape: str, case: int) -> str:
     return "?" if case == Case.GUESSED | RECASED else f"?{shape}"
 
 
-def _n_bits(feature: str) -> int | None:
-    """Return how many bits of a word's cluster are a feature, or None if it is no cluster."""
+class _Bits(NamedTuple):
+    """The bits of a word's value in a word table that are a feature."""
+
+    table: str
+    mask: np.uint32
+
+
+def _bits(feature: str) -> _Bits | None:
+    """Return the bits that are a feature, or None if it is a feature of the word itself."""
+    if feature in ("NAME", "PERSON", "PLACE"):
+        return _Bits("gazetteer", np.uint32(Name[feature]))
     cluster = re.fullmatch(r"CLUSTER([1-9]|[12]\d|3[01])?", feature)
-    return cluster and int(cluster[1] or 32)
+    return cluster and _Bits("clusters", np.uint32(2 ** int(cluster[1] or 32) - 1))
 
 
 def _parse_feature(name: str) -> tuple[str, int]:
     """Return a feature's form and its number of characters, as `kernels.feature_ids` takes them."""
-    if name in _FORMS or _n_bits(name):
+    if name in _FORMS or _bits(name):
         return name, 0
     affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
     if affix is None:
         raise ValueError(
-            "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, CLUSTER, or "
-            "CLUSTERn with n from 1 to 31, or PREFIXn, SUFFIXn with n from 1 to 9. Received: "
-            f"{name!r}"
+            "Unknown lexical feature. Expected in 'features': ORTH, LOWER, SHAPE, CLUSTER, NAME, "
+            "PERSON, PLACE, or CLUSTERn with n from 1 to 31, or PREFIXn, SUFFIXn with n from 1 to "
+            f"9. Received: {name!r}"
         )
     return "ORTH", int(affix[2]) if affix[1] == "PREFIX" else -int(affix[2])
 
@@ -120,10 +141,11 @@ class FeatureTable:
         features = [_parse_feature(name) for name in names]
         forms = list(dict.fromkeys(form for form, _ in features))
         self._forms = [_FORMS[form] for form in forms if form in _FORMS]
-        # The forms of clusters come last.
+        # Those of word tables come last.
         forms.sort(key=lambda form: form not in _FORMS)
-        self._masks = [np.uint32(2**n - 1) for form in forms if (n := _n_bits(form))]
-        self._clusters = Clusters()
+        self._bits = [bits for form in forms if (bits := _bits(form))]
+        self.word_tables = list(dict.fromkeys(bits.table for bits in self._bits))
+        self._loaded: list[WordTable] = []
         # Hashed with the value: equal strings of two features (the word "a" and the prefix "a")
         # then collide with different strings.
         self._labels = [f"{name} " for name in names]
@@ -135,34 +157,35 @@ class FeatureTable:
         self._index = RowIndex(2)
         self._known = np.empty((1024, len(self.names) * HASHES), np.int32)
 
-    @property
-    def uses_clusters(self) -> bool:
-        """Whether the words' clusters are among the features."""
-        return bool(self._masks)
-
     def __getstate__(self) -> dict[str, Any]:
         return {"names": self.names, "rows": self.rows, "normalize": self.normalize}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
-    def __call__(self, text: Text, clusters: Sequence[NDArray] = ()) -> NDArray[np.int32]:
+    def __call__(
+        self, text: Text, word_tables: Sequence[Sequence[NDArray]] = ()
+    ) -> NDArray[np.int32]:
         """Compute the ids of all words.
 
-        :param clusters: the fields of the `Clusters` that are used.
+        :param word_tables: the fields of each `WordTable` that is named in ``word_tables``.
         :return: *Shape:* ``(n_tokens, len(names) * HASHES)``
         """
         if not len(text.orths):
             return np.zeros((0, len(self.names) * HASHES), np.int32)
         with self._lock:
             try:
-                if any(a is not b for a, b in zip(clusters, self._clusters, strict=False)):
-                    self._index.clear()
-                    self._clusters = Clusters(*clusters)
+                self._use(word_tables)
                 return self._look_up(text)
             except BaseException:
                 self._index.clear()  # The index may contain words without ids.
                 raise
+
+    def _use(self, word_tables: Sequence[Sequence[NDArray]]) -> None:
+        """Forget the ids of words if the word tables are others than before."""
+        if any(map(is_not, chain(*word_tables), chain(*self._loaded))):
+            self._index.clear()
+        self._loaded = [WordTable(*fields) for fields in word_tables]
 
     def _look_up(self, text: Text) -> NDArray[np.int32]:
         if len(self._index) > _CACHE_SIZE:
@@ -186,9 +209,13 @@ class FeatureTable:
             if cases and word_shape in self._forms:
                 shapes = forms[self._forms.index(word_shape)]
                 shapes[:] = map(_recased_shape, shapes, cases)
-            if self._masks:
-                found = self._clusters(words)
-                forms += [list(map(str, (found & mask).tolist())) for mask in self._masks]
+            if self._bits:
+                hashes = hashes_in_cases(words)
+                tables = zip(self.word_tables, self._loaded, strict=True)
+                values = {name: table(hashes) for name, table in tables}
+                forms += [
+                    list(map(str, (values[table] & mask).tolist())) for table, mask in self._bits
+                ]
             ids = feature_ids(forms, self._labels, self._features)
             self._known[n_known : n_known + len(new)] = ids
         return self._known.take(numbers, axis=0)

@@ -1,0 +1,65 @@
+"""Tables of what is known about words, which a trained model contains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.strings import get_string_id
+
+_LOW_HALF = 2**32 - 1
+
+
+class WordTable(NamedTuple):
+    """A table of words and their values, without the words themselves.
+
+    :param words: hashes of words, in ascending order. *Shape:* ``(n_words,)``
+    :param places: the place of each word's value in `values`. *Shape:* ``(n_words,)``
+    :param values: the distinct values. *Shape:* ``(n_values,)``
+    """
+
+    words: NDArray[np.uint32] = np.zeros(0, np.uint32)
+    places: NDArray[np.integer] = np.zeros(0, np.uint8)
+    values: NDArray[np.uint32] = np.zeros(0, np.uint32)
+
+    @classmethod
+    def of(cls, values: Mapping[str, int]) -> WordTable:
+        """Create the table of some words and their values.
+
+        If the hashes of two words are equal, the first word counts.
+        """
+        words, first = np.unique(_hashes(values), return_index=True)
+        of_words = np.array([*values.values()], np.uint32)[first]
+        distinct, places = np.unique(of_words, return_inverse=True)
+        place_type = np.min_scalar_type(len(distinct))
+        return cls(words, places.reshape(-1).astype(place_type), distinct)
+
+    def __call__(self, hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return the values of words, or 0 for words that the table lacks.
+
+        :param hashes: hashes of several forms of each word, the preferred form first.
+            *Shape:* ``(n_forms, n_words)``
+        :return: *Shape:* ``(n_words,)``
+        """
+        if not len(self.words):
+            return np.zeros(hashes.shape[1], np.uint32)
+        rows = np.minimum(self.words.searchsorted(hashes), len(self.words) - 1)
+        form = (is_known := self.words[rows] == hashes).argmax(0)[None]
+        row, is_known = (np.take_along_axis(of_forms, form, 0)[0] for of_forms in (rows, is_known))
+        return self.values[self.places[row]] * is_known
+
+
+def hashes_in_cases(words: Sequence[str]) -> NDArray[np.uint32]:
+    """Return the hashes of words as they are, lower-cased and capitalized.
+
+    :return: *Shape:* ``(3, n_words)``
+    """
+    lower = [word.lower() for word in words]
+    capitalized = [word[:1].upper() + word[1:] for word in lower]
+    return _hashes([*words, *lower, *capitalized]).reshape(3, -1)
+
+
+def _hashes(words: Iterable[str]) -> NDArray[np.uint32]:
+    return np.array([get_string_id(word) & _LOW_HALF for word in words], np.uint32)
