@@ -37,6 +37,7 @@ class Name(IntFlag):
 
     PERSON = FIRST_NAME | LAST_NAME
     PLACE = CITY | TOWN | PART_OF_CITY | COUNTRY | STATE
+    NAME = PERSON | PLACE
 
 
 @cache
