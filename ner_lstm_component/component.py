@@ -64,8 +64,10 @@ DEFAULT_CONFIG = Config().from_str(
     [model]
     @architectures = "ner_lstm_component.KerasLSTMTagger.v2"
     features = ["LOWER", "SHAPE", "PREFIX1", "PREFIX2", "PREFIX3", "PREFIX4",
-                "SUFFIX1", "SUFFIX2", "SUFFIX3", "SUFFIX4", "CLUSTER", "CLUSTER6", "CLUSTER4"]
-    rows = [10000, 1500, 250, 1500, 3000, 4000, 250, 1000, 2500, 4000, 1500, 128, 32]
+                "SUFFIX1", "SUFFIX2", "SUFFIX3", "SUFFIX4", "CLUSTER", "CLUSTER6", "CLUSTER4",
+                "NAME", "PERSON", "PLACE"]
+    rows = [10000, 1500, 250, 1500, 3000, 4000, 250, 1000, 2500, 4000, 1500, 128, 32, 256,
+            16, 64]
     embed_width = 40
     width = 64
     hidden_width = 128

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ class WordTable(NamedTuple):
 
     @classmethod
     def of(cls, values: Mapping[str, int]) -> WordTable:
-        """Create the table of some words and their values.
+        """Create the table of some words and their values, which are above 0.
 
         If the hashes of two words are equal, the first word counts.
         """
@@ -45,10 +46,10 @@ class WordTable(NamedTuple):
         """
         if not len(self.words):
             return np.zeros(hashes.shape[1], np.uint32)
-        rows = np.minimum(self.words.searchsorted(hashes), len(self.words) - 1)
-        form = (is_known := self.words[rows] == hashes).argmax(0)[None]
-        row, is_known = (np.take_along_axis(of_forms, form, 0)[0] for of_forms in (rows, is_known))
-        return self.values[self.places[row]] * is_known
+        rows = self.words.searchsorted(hashes)
+        is_known = self.words.take(rows, mode="clip") == hashes
+        found = self.values.take(self.places.take(rows, mode="clip")) * is_known
+        return reduce(lambda first, other: np.where(first, first, other), found)
 
 
 def hashes_in_cases(words: Sequence[str]) -> NDArray[np.uint32]:

@@ -18,19 +18,7 @@ def test_values_of_words(n_values):
 
 
 def test_other_cases_of_a_word():
-    words = [
-        "London",
-        "LONDON",
-        "london",
-        "The",
-        "turkey",
-        "TURKEY",
-        "Turkey",
-        "IBM",
-        "ibm",
-        "",
-        "ß",
-    ]
+    words = ["London", "LONDON", "london", "The", "turkey", "TURKEY", "Turkey", "IBM", "ibm", ""]
     expected = [300, 300, 300, 7, 9, 9, 8, 2**32 - 1, 0, 0]
     assert WordTable.of(VALUES)(hashes_in_cases(words)).tolist() == expected
 
