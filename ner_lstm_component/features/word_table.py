@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -37,29 +36,11 @@ class WordTable(NamedTuple):
         place_type = np.min_scalar_type(len(distinct))
         return cls(words, places.reshape(-1).astype(place_type), distinct)
 
-    def __call__(self, hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """Return the values of words, or 0 for words that the table lacks.
 
-        :param hashes: hashes of several forms of each word, the preferred form first.
-            *Shape:* ``(n_forms, n_words)``
-        :return: *Shape:* ``(n_words,)``
-        """
-        if not len(self.words):
-            return np.zeros(hashes.shape[1], np.uint32)
-        rows = self.words.searchsorted(hashes)
-        is_known = self.words.take(rows, mode="clip") == hashes
-        found = self.values.take(self.places.take(rows, mode="clip")) * is_known
-        return reduce(lambda first, other: np.where(first, first, other), found)
-
-
-def hashes_in_cases(words: Sequence[str]) -> NDArray[np.uint32]:
-    """Return the hashes of words as they are, lower-cased and capitalized.
-
-    :return: *Shape:* ``(3, n_words)``
-    """
+def in_cases(words: list[str]) -> list[list[str]]:
+    """Return words as they are, lower-cased and capitalized."""
     lower = [word.lower() for word in words]
-    capitalized = [word[:1].upper() + word[1:] for word in lower]
-    return _hashes([*words, *lower, *capitalized]).reshape(3, -1)
+    return [words, lower, [word[:1].upper() + word[1:] for word in lower]]
 
 
 def _hashes(words: Iterable[str]) -> NDArray[np.uint32]:

@@ -447,6 +447,23 @@ def feature_ids(
     return (hashed % sizes + first_rows).astype(np.int32).reshape(-1, 2 * len(labels))
 
 
+def find_rows(words: NDArray[np.uint32], forms: Sequence[Sequence[str]]) -> NDArray[np.int64]:
+    """Find words in a sorted table, by the first of their forms that it has.
+
+    :param words: the low halves of ``get_string_id`` of the words in the table, in ascending order.
+        *Shape:* ``(n_rows,)``
+    :param forms: the strings of all words for each form.
+    :return: the row of each word, or -1. *Shape:* ``(n_words,)``
+    """
+    if not len(words) or not len(forms[0]):
+        return np.full(len(forms[0]), -1)
+    hashes = np.array([[get_string_id(one) & 0xFFFFFFFF for one in form] for form in forms])
+    rows = words.searchsorted(hashes.astype(np.uint32))
+    is_found = words.take(rows, mode="clip") == hashes
+    form = is_found.argmax(axis=0)[None]
+    return np.where(is_found.any(axis=0), np.take_along_axis(rows, form, axis=0)[0], -1)
+
+
 class RowIndex:
     """An index that numbers rows of integers in the order of their first occurrence."""
 
