@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.strings import get_string_id
+from spacy.strings import hash_string  # type: ignore[attr-defined]  # not in its stubs
 
 _LOW_HALF = 2**32 - 1
 
@@ -44,4 +44,4 @@ def in_cases(words: list[str]) -> list[list[str]]:
 
 
 def _hashes(words: Iterable[str]) -> NDArray[np.uint32]:
-    return np.array([get_string_id(word) & _LOW_HALF for word in words], np.uint32)
+    return np.array([hash_string(word) & _LOW_HALF for word in words], np.uint32)
