@@ -25,7 +25,7 @@ from ..evaluation.pipeline import evaluate, read_log, read_training, write_repor
 from ..evaluation.summary import Evaluation
 from .output import CONFIG, CORPUS, LOG, PIPELINE, REPORT, TrainingError, claim, replace
 from .progress import Stopped, raising_stopped
-from .recipe import overrides_for
+from .recipe import FREQUENCY, overrides_for
 from .thresholds import tune
 
 DEFAULT = Path(__file__).with_name("default.cfg")
@@ -105,7 +105,8 @@ def run(
         result = work / "result"
         write_parts(parts, result / CORPUS)
         if config is None:
-            chosen = {**overrides_for(count(parts["train"])), **chosen}
+            given = chosen.get(FREQUENCY)
+            chosen = {**overrides_for(count(parts["train"]), given), **chosen}
         settings = read_config(config or DEFAULT, {**chosen, **_paths(result)})
         interruption = _train(settings, result, work / "checkpoints", gpu_id)
         _write_configs(result, output, settings["training"]["logger"])
@@ -157,6 +158,9 @@ def read_config(path: Path, overrides: dict[str, Any]) -> Config:
                 f"{name}: the {part} corpus is at {found}; expected path = ${{paths.{part}}}, so "
                 "that the data can be given."
             )
+    frequency = dot_to_object(resolved, FREQUENCY)
+    if type(frequency) is not int or frequency < 1:
+        raise TrainingError(f"--{FREQUENCY}: expected a number of steps. Received: {frequency!r}")
     lang = resolved["nlp"]["lang"]
     try:
         tokenizer = get_lang_class(lang).default_config["nlp"]["tokenizer"]

@@ -196,6 +196,8 @@ def test_docs_in_a_folder_without_an_entity_to_score(fake, data, trained, tmp_pa
         ("no.csv", "no.csv: no such file"),
         ("{data} --lang qq", "'qq': no language that spaCy has (--lang)"),
         ("{data} --training.dropot 3", "--training.dropot: no such setting; [training] has "),
+        ("{data} --training.eval_frequency 0", "--training.eval_frequency: expected a number of"),
+        ("{data} --training.eval_frequency x", "--training.eval_frequency: expected a number of"),
         ("{data} --trainin.dropout 3", "the default config: cannot be used to train"),
         ("{data} --tune", "found '--tune'; expected an option (see --help)"),
         ("{data} more", "found 'more'; expected an option"),
