@@ -13,6 +13,9 @@ from spacy.vocab import Vocab
 from typer import Typer
 from typer.testing import CliRunner, Result
 
+from ner_lstm_component.features.word_table import WordTable, in_cases
+from ner_lstm_component.kernels import find_rows
+
 # Three types, each with entities of one word and of several; two sentences have none.
 SENTENCES = (
     "Anna/B-per Berg/I-per lives in Oslo/B-geo .",
@@ -52,6 +55,12 @@ def run_app(app: Typer, *arguments: object, exit_code: int = 0) -> Result:
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == exit_code, (result.output, result.exception)
     return result
+
+
+def values_in(table: WordTable, words: list[str]) -> list[int]:
+    """The words' values in a word table, or 0."""
+    rows = find_rows(table.words, in_cases(words)).tolist()
+    return [int(table.values[table.places[row]]) if row >= 0 else 0 for row in rows]
 
 
 def make_doc(vocab: Vocab, sentence: str) -> Doc:

@@ -13,7 +13,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from operator import is_not
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,13 +22,13 @@ from spacy.lang.lex_attrs import word_shape
 from spacy.tokens import Doc
 from thinc.api import Model
 
-from ..kernels import Case, RowIndex, feature_ids
+from ..kernels import Case, RowIndex, feature_ids, find_rows
 from ..text.sentences import Text
 from ..text.truecase import RECASED, in_case
 from ..text.words import normal_form
 from .clusters import load_clusters
 from .gazetteer import Name, load_gazetteer
-from .word_table import WordTable, hashes_in_cases
+from .word_table import WordTable, in_cases
 
 HASHES = 2
 # Maximum number of words whose ids are cached.
@@ -100,20 +100,20 @@ class _Bits(NamedTuple):
     """The bits of a word's value in a word table that are a feature."""
 
     table: str
-    mask: np.uint32
+    mask: int
 
 
 def _bits(feature: str) -> _Bits | None:
     """Return the bits that are a feature, or None if it is a feature of the word itself."""
     if feature in ("NAME", "PERSON", "PLACE"):
-        return _Bits("gazetteer", np.uint32(Name[feature]))
+        return _Bits("gazetteer", Name[feature].value)
     cluster = re.fullmatch(r"CLUSTER([1-9]|[12]\d|3[01])?", feature)
-    return cluster and _Bits("clusters", np.uint32(2 ** int(cluster[1] or 32) - 1))
+    return cluster and _Bits("clusters", 2 ** int(cluster[1] or 32) - 1)
 
 
 def _parse_feature(name: str) -> tuple[str, int]:
     """Return a feature's form and its number of characters, as `kernels.feature_ids` takes them."""
-    if name in _FORMS or _bits(name):
+    if name in _FORMS:
         return name, 0
     affix = re.fullmatch(r"(PREFIX|SUFFIX)([1-9])", name)
     if affix is None:
@@ -123,6 +123,57 @@ def _parse_feature(name: str) -> tuple[str, int]:
             f"9. Received: {name!r}"
         )
     return "ORTH", int(affix[2]) if affix[1] == "PREFIX" else -int(affix[2])
+
+
+class _Group:
+    """Features whose ids are computed together.
+
+    :param numbers: which of the features these are.
+    :param forms: the number of each one's form, and its number of characters.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        rows: Sequence[int],
+        numbers: Sequence[int],
+        forms: Sequence[tuple[int, int]],
+    ) -> None:
+        # Hashed with the value: equal strings of two features (the word "a" and the prefix "a")
+        # then collide with different strings.
+        self._labels = [f"{names[k]} " for k in numbers]
+        first_rows = np.cumsum([0, *rows[:-1]])
+        features = [(*form, rows[k], first_rows[k]) for k, form in zip(numbers, forms, strict=True)]
+        self._features = np.array(features, np.int64)
+        #: The columns of these features among the ids of all. A slice is faster than an array.
+        self.columns: Any = (
+            np.arange(len(names) * HASHES).reshape(-1, HASHES)[list(numbers)].ravel()
+        )
+        if len(numbers) and numbers[-1] - numbers[0] == len(numbers) - 1:
+            self.columns = slice(HASHES * numbers[0], HASHES * (numbers[-1] + 1))
+
+    def ids(self, forms: Sequence[Sequence[str]]) -> NDArray[np.int32]:
+        """Hash the forms of words. *Shape:* ``(n_words, HASHES * len(numbers))``."""
+        return feature_ids(forms, self._labels, self._features)
+
+
+class _TableFeatures:
+    """The features of words that are bits of their values in a word table.
+
+    Their ids are computed once for each value.
+    """
+
+    def __init__(self, table: WordTable, group: _Group, masks: Sequence[int]) -> None:
+        self._words = table.words
+        values = [*table.values.tolist(), 0]
+        # A word that the table lacks has the row -1, and the value 0. Both are the last.
+        self._places = np.append(table.places.astype(np.int32), len(values) - 1)
+        self._ids = group.ids([[str(value & mask) for value in values] for mask in masks])
+        self.columns = group.columns
+
+    def ids(self, forms: list[list[str]]) -> NDArray[np.int32]:
+        """Look words up by the first of their forms that is in the table."""
+        return self._ids.take(self._places.take(find_rows(self._words, forms)), axis=0)
 
 
 class FeatureTable:
@@ -138,20 +189,21 @@ class FeatureTable:
         self.rows = tuple(rows)
         self.normalize = normalize
         self.n_rows = np.int32(sum(rows))
-        features = [_parse_feature(name) for name in names]
+        bits = {k: found for k, name in enumerate(names) if (found := _bits(name))}
+        own = [k for k in range(len(names)) if k not in bits]
+        features = [_parse_feature(names[k]) for k in own]
         forms = list(dict.fromkeys(form for form, _ in features))
-        self._forms = [_FORMS[form] for form in forms if form in _FORMS]
-        # Those of word tables come last.
-        forms.sort(key=lambda form: form not in _FORMS)
-        self._bits = [bits for form in forms if (bits := _bits(form))]
-        self.word_tables = list(dict.fromkeys(bits.table for bits in self._bits))
-        self._loaded: list[WordTable] = []
-        # Hashed with the value: equal strings of two features (the word "a" and the prefix "a")
-        # then collide with different strings.
-        self._labels = [f"{name} " for name in names]
-        columns = [[forms.index(form) for form, _ in features], [n for _, n in features]]
-        first_rows = np.cumsum([0, *rows[:-1]])
-        self._features = np.array([*columns, rows, first_rows], np.int64).T.copy()
+        self._forms = [_FORMS[form] for form in forms]
+        self._of_forms = _Group(names, rows, own, [(forms.index(form), n) for form, n in features])
+        #: The names in `WORD_TABLES` of the tables whose values are features.
+        self.word_tables = list(dict.fromkeys(found.table for found in bits.values()))
+        self._groups: list[tuple[_Group, list[int]]] = []
+        for table in self.word_tables:
+            numbers = [k for k, found in bits.items() if found.table == table]
+            group = _Group(names, rows, numbers, [(form, 0) for form in range(len(numbers))])
+            self._groups.append((group, [bits[k].mask for k in numbers]))
+        self._tables: list[WordTable] = []
+        self._of_tables: list[_TableFeatures] = []
         self._lock = threading.Lock()
         # The hash of a word is two numbers of 32 bits.
         self._index = RowIndex(2)
@@ -183,9 +235,13 @@ class FeatureTable:
 
     def _use(self, word_tables: Sequence[Sequence[NDArray]]) -> None:
         """Forget the ids of words if the word tables are others than before."""
-        if any(map(is_not, chain(*word_tables), chain(*self._loaded))):
-            self._index.clear()
-        self._loaded = [WordTable(*fields) for fields in word_tables]
+        tables = [WordTable(*fields) for fields in word_tables]
+        if len(tables) == len(self._tables) and all(map(is_, chain(*tables), chain(*self._tables))):
+            return
+        self._index.clear()
+        pairs = zip(tables, self._groups, strict=True)
+        self._of_tables = [_TableFeatures(table, *group) for table, group in pairs]
+        self._tables = tables
 
     def _look_up(self, text: Text) -> NDArray[np.int32]:
         if len(self._index) > _CACHE_SIZE:
@@ -209,13 +265,11 @@ class FeatureTable:
             if cases and word_shape in self._forms:
                 shapes = forms[self._forms.index(word_shape)]
                 shapes[:] = map(_recased_shape, shapes, cases)
-            if self._bits:
-                hashes = hashes_in_cases(words)
-                tables = zip(self.word_tables, self._loaded, strict=True)
-                values = {name: table(hashes) for name, table in tables}
-                forms += [
-                    list(map(str, (values[table] & mask).tolist())) for table, mask in self._bits
-                ]
-            ids = feature_ids(forms, self._labels, self._features)
-            self._known[n_known : n_known + len(new)] = ids
+            ids = self._known[n_known : n_known + len(new)]
+            if forms:
+                ids[:, self._of_forms.columns] = self._of_forms.ids(forms)
+            if self._of_tables:
+                forms = in_cases(words)
+                for features in self._of_tables:
+                    ids[:, features.columns] = features.ids(forms)
         return self._known.take(numbers, axis=0)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.strings import get_string_id
+from spacy.strings import hash_string  # type: ignore[attr-defined]  # not in its stubs
 
 from ..errors import check_ascending
 
@@ -50,30 +49,12 @@ class WordTable(NamedTuple):
         if len(self.words) and self.places.max() >= len(self.values):
             raise ValueError("Places of words are out of range")
 
-    def __call__(self, hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """Return the values of words, or 0 for words that the table lacks.
 
-        :param hashes: hashes of several forms of each word, the preferred form first.
-            *Shape:* ``(n_forms, n_words)``
-        :return: *Shape:* ``(n_words,)``
-        """
-        if not len(self.words):
-            return np.zeros(hashes.shape[1], np.uint32)
-        rows = self.words.searchsorted(hashes)
-        is_known = self.words.take(rows, mode="clip") == hashes
-        found = self.values.take(self.places.take(rows, mode="clip")) * is_known
-        return reduce(lambda first, other: np.where(first, first, other), found)
-
-
-def hashes_in_cases(words: Sequence[str]) -> NDArray[np.uint32]:
-    """Return the hashes of words as they are, lower-cased and capitalized.
-
-    :return: *Shape:* ``(3, n_words)``
-    """
+def in_cases(words: list[str]) -> list[list[str]]:
+    """Return words as they are, lower-cased and capitalized."""
     lower = [word.lower() for word in words]
-    capitalized = [word[:1].upper() + word[1:] for word in lower]
-    return _hashes([*words, *lower, *capitalized]).reshape(3, -1)
+    return [words, lower, [word[:1].upper() + word[1:] for word in lower]]
 
 
 def _hashes(words: Iterable[str]) -> NDArray[np.uint32]:
-    return np.array([get_string_id(word) & _LOW_HALF for word in words], np.uint32)
+    return np.array([hash_string(word) & _LOW_HALF for word in words], np.uint32)

@@ -15,6 +15,7 @@ from .numpy_kernels import (
     RowIndex,
     entity_spans,
     feature_ids,
+    find_rows,
     find_sentences,
     marginals,
     viterbi,
@@ -38,7 +39,7 @@ if not TYPE_CHECKING:  # because the Cython modules have no types
         IS_COMPILED = True
         entity_spans, marginals, viterbi = crf.entity_spans, crf.marginals, crf.viterbi
         EmbeddedProduct, RowIndex = embedding.EmbeddedProduct, embedding.RowIndex
-        feature_ids = lexical.feature_ids
+        feature_ids, find_rows = lexical.feature_ids, lexical.find_rows
         NgramTable = ngrams.NgramTable
         adam = optimizer.adam
         find_sentences = sentences.find_sentences

@@ -31,6 +31,29 @@ def feature_ids(list forms, list labels, const int64_t[:, ::1] features):
     return ids
 
 
+def find_rows(const uint32_t[::1] words, list forms):
+    cdef Py_ssize_t n_words = len(forms[0]), word, size, low, middle, high
+    cdef const char *text
+    cdef uint32_t hashed
+    rows = np.empty(n_words, np.int64)
+    cdef int64_t[::1] result = rows
+    for word in range(n_words):
+        result[word] = -1
+        for form in forms:
+            text = PyUnicode_AsUTF8AndSize(form[word], &size)
+            hashed, low, high = <uint32_t>murmur2(text, size, 1), 0, words.shape[0]
+            while low < high:
+                middle = (low + high) // 2
+                if words[middle] < hashed:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < words.shape[0] and words[low] == hashed:
+                result[word] = low
+                break
+    return rows
+
+
 cdef uint64_t murmur2(const char *text, Py_ssize_t size, uint64_t seed) noexcept:
     """Return the MurmurHash64A of some bytes."""
     cdef uint64_t factor = 0xC6A4A7935BD1E995, hashed = seed ^ (<uint64_t>size * factor), block

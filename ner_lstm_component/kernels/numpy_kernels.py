@@ -10,7 +10,7 @@ from enum import IntEnum, auto
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.strings import get_string_id
+from spacy.strings import get_string_id, hash_string  # type: ignore[attr-defined]
 from thinc.api import NumpyOps
 
 Ints = NDArray[np.int64]
@@ -445,6 +445,23 @@ def feature_ids(
     hashed = NumpyOps().hash(np.array(values, np.uint64), 0)[:, :2].reshape(-1, len(labels), 2)
     _, _, sizes, first_rows = features.T[:, :, None]
     return (hashed % sizes + first_rows).astype(np.int32).reshape(-1, 2 * len(labels))
+
+
+def find_rows(words: NDArray[np.uint32], forms: Sequence[Sequence[str]]) -> NDArray[np.int64]:
+    """Find words in a sorted table, by the first of their forms that it has.
+
+    :param words: the low halves of ``hash_string`` of the table's words, in ascending order.
+        *Shape:* ``(n_rows,)``
+    :param forms: the strings of all words for each form.
+    :return: the row of each word, or -1. *Shape:* ``(n_words,)``
+    """
+    if not len(words) or not len(forms[0]):
+        return np.full(len(forms[0]), -1)
+    hashes = np.array([[hash_string(one) & 0xFFFFFFFF for one in form] for form in forms])
+    rows = words.searchsorted(hashes.astype(np.uint32))
+    is_found = words.take(rows, mode="clip") == hashes
+    form = is_found.argmax(axis=0)[None]
+    return np.where(is_found.any(axis=0), np.take_along_axis(rows, form, axis=0)[0], -1)
 
 
 class RowIndex:

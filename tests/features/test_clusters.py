@@ -5,13 +5,13 @@ import logging
 import numpy as np
 import pytest
 import spacy
-from samples import SENTENCES, overfit
+from samples import SENTENCES, overfit, values_in
 from spacy.util import registry
 
 from ner_lstm_component.features import clusters
 from ner_lstm_component.features.clusters import load_clusters
 from ner_lstm_component.features.lexical import FeatureTable
-from ner_lstm_component.features.word_table import WordTable, hashes_in_cases
+from ner_lstm_component.features.word_table import WordTable
 from ner_lstm_component.text.sentences import Reader
 
 # As spacy-lookups-data has them: the most frequent word first, 0 for none.
@@ -39,7 +39,7 @@ def table(install, tmp_path):
 
 
 def clusters_of(words, lang="xx"):
-    return load_clusters(lang)(hashes_in_cases(words)).tolist()
+    return values_in(load_clusters(lang), words)
 
 
 def test_words_have_their_clusters_or_those_of_other_cases(table):

@@ -3,11 +3,10 @@ import sys
 
 import pytest
 import spacy
-from samples import overfit
+from samples import overfit, values_in
 
 from ner_lstm_component.features.gazetteer import Name, load_gazetteer
 from ner_lstm_component.features.lexical import FeatureTable
-from ner_lstm_component.features.word_table import hashes_in_cases
 from ner_lstm_component.text.sentences import Reader
 
 KINDS = {
@@ -32,7 +31,7 @@ def clear_cache():
 
 
 def kinds(words):
-    return load_gazetteer()(hashes_in_cases(words)).tolist()
+    return values_in(load_gazetteer(), words)
 
 
 def test_names_have_their_kinds():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from spacy.strings import get_string_id
+from spacy.strings import get_string_id, hash_string
 from thinc.api import NumpyOps
 
 from ner_lstm_component import kernels
@@ -173,6 +173,25 @@ def test_features_are_hashed_by_spacy_and_thinc(module):
     assert module.feature_ids([[], []], labels, features).shape == (0, 2 * len(labels))
     with pytest.raises(UnicodeEncodeError):
         module.feature_ids([["\ud800"], ["a"]], labels, features)
+
+
+@both
+def test_words_are_found_by_their_first_known_form(module):
+    known = ["", "a", "case", "B", "😀", "Größe", "x" * 500]
+    table = np.sort(np.array([hash_string(word) & 0xFFFFFFFF for word in known], np.uint32))
+    words = [*known, "CASE", "A", "b", "größe", "new", "x"]
+    rows = module.find_rows(table, [words, [word.lower() for word in words]])
+    expected = [*known, "case", "a", None, None, None, None]
+    hashes = [word is not None and hash_string(word) & 0xFFFFFFFF for word in expected]
+    assert [row >= 0 and table[row] for row in rows] == hashes
+    both_known = [["a", "😀"], ["😀", "a"]]
+    assert module.find_rows(table, both_known).tolist() == [
+        table.tolist().index(hash_string(word) & 0xFFFFFFFF) for word in both_known[0]
+    ]
+    assert module.find_rows(table, [[], []]).tolist() == []
+    assert module.find_rows(np.zeros(0, np.uint32), [words]).tolist() == [-1] * len(words)
+    with pytest.raises(UnicodeEncodeError):
+        module.find_rows(table, [["\ud800"]])
 
 
 @both
