@@ -42,7 +42,7 @@ _INFIXES = [
 ]
 
 
-# A suffix that begins further from the end of a word is a run, such as a line of hyphens.
+# No suffix but a run, such as a line of hyphens, has more characters.
 _END = 128
 
 
@@ -60,7 +60,10 @@ class _SuffixSearch:
     def search(self, word: str) -> re.Match | None:
         start = max(0, len(word) - _END)
         match = self._search(word, start)
-        return self._search(word) if match and 0 < start == match.start() else match
+        if start and (match is None or match.start() == start):
+            start = len(word[:start].rstrip(word[start]))  # a run of one character may be longer
+            match = self._search(word, start)
+        return match
 
 
 class PlainTokenizer(Tokenizer):
