@@ -26,7 +26,7 @@ with contextlib.suppress(ImportError):
     import hypothesis
 
     # pytest --hypothesis-profile many: cases for half an hour.
-    hypothesis.settings.register_profile("many", max_examples=20_000)
+    hypothesis.settings.register_profile("many", max_examples=10_000)
 
 
 @pytest.fixture(scope="session")
