@@ -25,7 +25,7 @@ help:
 	@echo "make run    set up, train on the embedded corpus, evaluate, package, show an example"
 	@echo "make notebook  set up, run the notebook"
 	@echo "make test   set up, run the tests (ARGS=… goes to pytest)"
-	@echo "make lint   set up, run ruff, mypy and hadolint"
+	@echo "make lint   set up, run ruff and mypy, check the Dockerfile and the workflows"
 	@echo "make env    set up $(VENV) only"
 	@echo "make clean  remove everything that was made, except $(VENV)"
 
@@ -63,6 +63,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 clean:
 	rm -rf training metrics packages build logs project.lock corpus/*.spacy

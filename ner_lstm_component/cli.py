@@ -219,6 +219,13 @@ def train(
             help="Find a threshold for each type on the dev part, for a better F1.",
         ),
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the last checkpoint if a training with the same arguments was killed.",
+        ),
+    ] = False,
 ) -> None:
     """Train a pipeline on DATA, which is checked first, and evaluate it on the test part.
 
@@ -257,6 +264,7 @@ def train(
             encoding=encoding,
             repair=repair,
             tune_thresholds=tune_thresholds,
+            resume=resume,
         )
     except (DatasetError, TrainingError) as error:
         _fail(str(error))

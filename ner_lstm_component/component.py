@@ -33,6 +33,14 @@ from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 
+from .checksums import (
+    CHECKSUMS,
+    FORMAT,
+    check,
+    checksums,
+    read_checksums,
+    write_checksums,
+)
 from .decoding import crf, decoder
 from .decoding.confidence import register_extension, set_confidence
 from .decoding.crf import Potentials
@@ -56,6 +64,8 @@ from .text.sentences import Text, split
 
 logger = logging.getLogger(__name__)
 
+# The files of a saved component.
+FILES = "cfg", "model"
 # The number of Examples counted at a time: a streamed corpus may exceed the memory.
 _COUNTED_AT_ONCE = 512
 
@@ -150,6 +160,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         self.name = name
         self.scorer = scorer
         self.cfg: dict[str, Any] = {
+            "format": FORMAT,
             "labels": [],
             "confidence": _checked_confidence(confidence),
             "threshold": checked_threshold(threshold),
@@ -255,9 +266,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @temperature.setter
     def temperature(self, value: float) -> None:
-        if not 0 < value < math.inf:
-            raise ValueError(f"'temperature' must be a positive number. Received: {value!r}")
-        self.cfg["temperature"] = float(value)
+        self.cfg["temperature"] = _checked_temperature(value)
 
     @property
     def entity_bias(self) -> float:
@@ -272,9 +281,7 @@ class LSTMEntityRecognizer(TrainablePipe):
 
     @entity_bias.setter
     def entity_bias(self, value: float) -> None:
-        if not math.isfinite(value):
-            raise ValueError(f"'entity_bias' must be a finite number. Received: {value!r}")
-        self.cfg["entity_bias"] = float(value)
+        self.cfg["entity_bias"] = _checked_bias(value)
 
     def _set(self, name: str, value: Any, *section: str) -> None:
         """Change a setting, also in the config of each pipeline that contains the component.
@@ -289,40 +296,66 @@ class LSTMEntityRecognizer(TrainablePipe):
                 if name in config:  # a user's own architecture may lack this setting
                     config[name] = for_config(value)
 
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Serialize the component, with checksums."""
+        exclude = tuple(exclude)
+        saved = srsly.msgpack_loads(super().to_bytes(exclude=exclude))
+        saved[CHECKSUMS] = checksums(_files_in(saved, exclude))
+        return srsly.msgpack_dumps(saved)
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save the component to a folder, with checksums."""
+        exclude = tuple(exclude)
+        super().to_disk(path, exclude=exclude)
+        files = {name: (Path(path) / name).read_bytes() for name in FILES if name not in exclude}
+        write_checksums(Path(path), files)
+
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
     ) -> "LSTMEntityRecognizer":
         """Load the component from the result of ``to_bytes``.
 
-        :raises ValueError: if the config's settings do not match the saved weights.
+        :raises ValueError: if the config's settings do not match the saved weights, or if the
+            bytes are damaged.
         """
         exclude = tuple(exclude)
-        model = None if "model" in exclude else srsly.msgpack_loads(bytes_data).get("model")
-        with self._loading(model):
-            super().from_bytes(bytes_data, exclude=(*exclude, "model"))
+        with _collecting_garbage():
+            saved = srsly.msgpack_loads(bytes_data)
+            self._load(_files_in(saved, exclude), saved.get(CHECKSUMS))
+            super().from_bytes(bytes_data, exclude=(*exclude, *FILES))
         return self
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "LSTMEntityRecognizer":
         """Load the component from a folder, with the same errors as :meth:`from_bytes`."""
-        exclude = tuple(exclude)
-        model = None if "model" in exclude else (Path(path) / "model").read_bytes()
-        with self._loading(model):
-            super().from_disk(path, exclude=(*exclude, "model"))
+        exclude, folder = tuple(exclude), Path(path)
+        files = {name: (folder / name).read_bytes() for name in FILES if name not in exclude}
+        try:
+            with _collecting_garbage():
+                self._load(files, read_checksums(folder))
+        except ValueError as error:
+            raise ValueError(f"{folder}: {error}") from error
+        super().from_disk(path, exclude=(*exclude, *FILES))
         return self
 
-    @contextmanager
-    def _loading(self, model: bytes | None) -> Iterator[None]:
-        """Load saved settings in the context, then the model; the config takes precedence."""
+    def _load(self, files: Mapping[str, bytes], saved_checksums: Any) -> None:
+        """Load the settings and the model; the config takes precedence."""
+        cfg = _read_cfg(files["cfg"]) if "cfg" in files else {}
+        check(files, saved_checksums, cfg.get("format"))
         given = {name: self.cfg[name] for name in ("confidence", "threshold")}
         for name in ("config", "network", "runtime", "entity_bias"):
             self.cfg.pop(name, None)
-        yield
-        if model is not None:
+        self.cfg |= cfg | {"format": FORMAT}
+        if "model" in files:
             try:
-                load_weights(self.name, self.model, model, self.cfg.get("network"))
+                load_weights(self.name, self.model, files["model"], self.cfg.get("network"))
             except AttributeError:
                 raise ValueError(Errors.E149) from None
             self._keep_network_settings()
+            if self._is_initialized and self.model.get_dim("nO") != len(self.tags):
+                raise ValueError(
+                    f"The model of {self.name!r} has {self.model.get_dim('nO')} tags; expected "
+                    f"{len(self.tags)}, of the labels in 'cfg'. The files are of two components."
+                )
         if not self.has_config:
             if "runtime" in self.cfg:
                 set_runtime(self.model, self.cfg["runtime"])
@@ -574,6 +607,59 @@ class LSTMEntityRecognizer(TrainablePipe):
         pos = gold.pos(self.cfg["pos"]) if self.cfg.get("pos") else None
         by_doc = split(allowed, gold.text.doc_lengths)
         return Annotated(gold.text, allowed, pos), 1 / max(1, sum(not one.all() for one in by_doc))
+
+
+def _files_in(saved: Mapping[str, Any], exclude: Iterable[str]) -> dict[str, bytes]:
+    """Return the files in the result of ``to_bytes``, where the JSON of ``cfg`` is a string."""
+    names = [name for name in FILES if name in saved and name not in exclude]
+    return {name: saved[name].encode() if name == "cfg" else saved[name] for name in names}
+
+
+@contextmanager
+def _collecting_garbage() -> Iterator[None]:
+    """Leave the garbage collector on: srsly turns it off to read, also where an error follows."""
+    was_enabled = gc.isenabled()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read_cfg(data: bytes) -> dict[str, Any]:
+    """Read the saved settings.
+
+    :raises ValueError: if they are damaged.
+    """
+    try:
+        cfg: dict[str, Any] = srsly.json_loads(data)
+        labels, pos = cfg["labels"], cfg.get("pos", [])
+        for label in (*labels, *pos):
+            _check_label(label)
+        if labels != sorted(set(labels)) or not isinstance(pos, list):
+            raise ValueError(f"'labels' must be a sorted list. Received: {labels!r}")
+        if not isinstance(network := cfg.get("network", {}), dict):
+            raise ValueError(f"'network' must contain settings. Received: {network!r}")
+        _checked_confidence(cfg["confidence"])
+        checked_threshold(cfg["threshold"])
+        _checked_temperature(cfg.get("temperature", 1.0))
+        _checked_bias(cfg.get("entity_bias", 0.0))
+    # Whatever a damaged or malicious file contains.
+    except Exception as error:
+        raise ValueError(f"The file 'cfg' is damaged: {error!r}") from error
+    return cfg
+
+
+def _checked_temperature(value: float) -> float:
+    if not 0 < value < math.inf:
+        raise ValueError(f"'temperature' must be a positive number. Received: {value!r}")
+    return float(value)
+
+
+def _checked_bias(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"'entity_bias' must be a finite number. Received: {value!r}")
+    return float(value)
 
 
 def _check_label(label: str) -> None:

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from typing import Any
 
+import numpy as np
 from spacy.tokens import Doc
 
 _WORDS = 10
@@ -37,6 +39,13 @@ def check_finite(name: str, value: float) -> None:
     """Raise a FloatingPointError for NaN and infinity; the message contains ``name``."""
     if not math.isfinite(value):
         raise FloatingPointError(f"{name} is {value}")
+
+
+def check_ascending(name: str, array: Any, dtype: type[np.generic]) -> None:
+    """Raise a ValueError if an array is not one of ascending, unique numbers of a type."""
+    is_array = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1
+    if not is_array or not (array[1:] > array[:-1]).all():
+        raise ValueError(f"{name} are not ascending numbers of type {dtype.__name__}")
 
 
 @contextmanager

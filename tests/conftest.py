@@ -22,6 +22,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # pytest -n: the workers already occupy
         os.environ.setdefault(variable, "1")
 
 
+with contextlib.suppress(ImportError):
+    import hypothesis
+
+    # pytest --hypothesis-profile many: cases for half an hour.
+    hypothesis.settings.register_profile("many", max_examples=10_000)
+
+
 @pytest.fixture(scope="session")
 def real_path() -> Path:
     """The real ``ner_dataset.csv``, or the zip that holds it, where there is one."""

@@ -592,8 +592,9 @@ def test_settings_without_a_pipeline(trained_nlp, tmp_path):
 def as_of_0_1_0(folder, **cfg):
     """Have a saved pipeline look like one of 0.1.0, whose settings the config did not have."""
     path = folder / "ner_lstm" / "cfg"
+    (folder / "ner_lstm" / "checksums").unlink()
     saved = json.loads(path.read_text(encoding="utf-8"))
-    del saved["network"]
+    del saved["network"], saved["format"]
     saved |= {"config": {"confidence": False, "threshold": 0.0}, **cfg}
     path.write_text(json.dumps(saved), encoding="utf-8")
 
@@ -819,7 +820,8 @@ def test_weights_for_other_vectors_are_refused(tmp_path, tok2vec_model, small_to
         if name.startswith("old"):
             path = tmp_path / name / "ner_lstm" / "cfg"
             cfg = json.loads(path.read_text(encoding="utf-8"))
-            del cfg["network"]["vector_width"]
+            del cfg["network"]["vector_width"], cfg["format"]
+            (tmp_path / name / "ner_lstm" / "checksums").unlink()
             if not cfg["network"]["rows"]:
                 cfg["network"] = {"hidden_width": 16, "depth": 1}
             path.write_text(json.dumps(cfg), encoding="utf-8")

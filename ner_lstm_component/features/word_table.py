@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.strings import hash_string  # type: ignore[attr-defined]  # not in its stubs
 
+from ..errors import check_ascending
+
 _LOW_HALF = 2**32 - 1
 
 
@@ -35,6 +37,17 @@ class WordTable(NamedTuple):
         distinct, places = np.unique(of_words, return_inverse=True)
         place_type = np.min_scalar_type(len(distinct))
         return cls(words, places.reshape(-1).astype(place_type), distinct)
+
+    def check(self) -> None:
+        """Raise a ValueError if the fields, which were read from a file, are damaged."""
+        check_ascending("The hashes of words", self.words, np.uint32)
+        arrays = self.places, self.values
+        if any(not isinstance(one, np.ndarray) or one.dtype.kind != "u" for one in arrays):
+            raise ValueError("The places and values of words are no arrays of numbers")
+        if self.places.shape != self.words.shape or self.values.ndim != 1:
+            raise ValueError("The words and their places do not match")
+        if len(self.words) and self.places.max() >= len(self.values):
+            raise ValueError("Places of words are out of range")
 
 
 def in_cases(words: list[str]) -> list[list[str]]:

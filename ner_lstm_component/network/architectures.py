@@ -11,8 +11,8 @@ then takes a factor for the gradient. Both calls backpropagate to the vectors.
 
 # No postponed annotations here: spaCy reads the annotations of registered functions.
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -28,7 +28,7 @@ from thinc.types import ArgsKwargs, Floats2d
 from ..decoding.crf import FORBIDDEN, Potentials
 from ..errors import check_finite
 from ..features.lexical import LexicalFeatures, no_gradient
-from ..features.ngram_tags import Lexicon
+from ..features.ngram_tags import Lexicon, TagLexicon
 from ..tensorflow_wrapper import (
     TensorFlowWrapper,
     device_scope,
@@ -37,10 +37,12 @@ from ..tensorflow_wrapper import (
     set_runtime,
     uses_onnx,
 )
+from ..tensorflow_wrapper.serialization import EMPTY, read_state
 from ..text.sentences import KnownWords, Reader, Text, chunks
 from ..text.windows import Batch, Windowing, Windows, pad_windows, split_windows
 from ..text.words import abbreviation_hashes
 from .onnx import export_bilstm_crf
+from .saved import check_network, check_structure
 from .settings import NetworkSettings, check_saved
 
 # ONNX Runtime is slower per token with larger batches, which exceed the processor's cache.
@@ -277,14 +279,15 @@ def load_weights(
         did not save them. Then they are derived from the weights' shapes.
     :raises ValueError: if a setting differs; the message names the setting and both values.
     """
-    saved = srsly.msgpack_loads(data)
     if "settings" not in model.attrs:  # a user's own architecture
-        model.from_dict(saved)
+        model.from_bytes(data)
         return
     settings: NetworkSettings = model.attrs["settings"]
     given = settings.of_weights
-    if saved_settings is None:
-        saved_settings, given = settings.derive(*_shapes(saved))
+    with _refusing(name):
+        saved = srsly.msgpack_loads(data)
+        if saved_settings is None:
+            saved_settings, given = settings.derive(*_shapes(saved))
     known = {"normalize": False, "vector_width": None, **saved_settings}
     has_features = "embed_width" in known and known.get("rows") != []
     if known["vector_width"] is None and not has_features:
@@ -294,13 +297,45 @@ def load_weights(
         given["vector_width"] = known.get("vector_width") or "that of 'tok2vec'"
     check_saved(name, known, given)
     width = known.get("vector_width", settings.vector_width)
-    model.attrs["settings"] = replace(settings, vector_width=width)
+    settings = replace(settings, vector_width=width)
+    with _refusing(name):
+        check_structure(model, saved)
+        _check_contents(model, saved, settings)
+    model.attrs["settings"] = settings
     model.from_dict(saved)
     if model.has_dim("nO") is True:
         shim: Any = model.layers[1].shims[0]
         if shim.saved_config.get("pos_weight") == 0:  # built without part-of-speech tags
             check_saved(name, {"pos_weight": 0.0}, settings.in_training)
         shim.change_saved_config(settings.in_training)
+
+
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    """Turn every exception, whatever a damaged or malicious file causes, into a ValueError."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"The model of {name!r} is damaged: {error!r}") from error
+
+
+def _check_contents(model: Model, saved: dict[str, Any], settings: NetworkSettings) -> None:
+    """Check the network and the lexicon of a saved model with the right structure."""
+    nodes = list(model.walk())
+    n_tags = saved["nodes"][0]["dims"].get("nO")
+    (network,) = saved["shims"][nodes.index(model.layers[1])]
+    state = read_state(network)
+    if n_tags is None or state["config"] is None:
+        if state != EMPTY:
+            raise ValueError("it has a network, but no size")
+        return
+    n_pos = srsly.msgpack_loads(saved["attrs"][0]["n_pos"]) if "n_pos" in saved["attrs"][0] else 0
+    check_network(state, settings, n_tags, n_pos)
+    if (lexicon := model.maybe_get_ref("lexicon")) is not None:
+        ((data,),) = [saved["shims"][nodes.index(lexicon)]]
+        found = TagLexicon(settings.ngrams).from_bytes(data).n_tags
+        if found != n_tags:
+            raise ValueError(f"the lexicon is of {found} tags, the network of {n_tags}")
 
 
 def _shapes(saved: dict[str, Any]) -> tuple[dict[str, Sequence[int]], list]:

@@ -57,6 +57,34 @@ class NetworkSettings:
         """The settings that only affect training."""
         return {name: value for name, value in vars(self).items() if name in _ONLY_IN_TRAINING}
 
+    def weights(self, n_tags: int, n_pos: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the network's weights by the ends of their names, in Keras' order.
+
+        :param n_pos: the number of part-of-speech tags, or 0.
+        """
+        shapes: dict[str, tuple[int, ...]] = {}
+        n_features = len(self.rows) + len(self.ngrams)
+        n_inputs = n_features * self.embed_width + (self.vector_width or 0)
+        if n_features:
+            n_rows = sum(self.rows) + n_lexicon_rows(len(self.ngrams), n_tags)
+            shapes["embedding/embeddings"] = n_rows, self.embed_width
+        if self.width:
+            shapes |= {"mix/kernel": (n_inputs, self.width), "mix/bias": (self.width,)}
+            shapes |= {"norm/gamma": (self.width,), "norm/beta": (self.width,)}
+        n_inputs, units = self.width or n_inputs, self.hidden_width
+        for number in range(self.depth):
+            for direction in ("forward", "backward"):
+                cell = f"bilstm_{number}/{direction}_lstm/lstm_cell"
+                shapes[f"{cell}/kernel"] = n_inputs, 4 * units
+                shapes[f"{cell}/recurrent_kernel"] = units, 4 * units
+                shapes[f"{cell}/bias"] = (4 * units,)
+            n_inputs = 2 * units
+        shapes |= {"emissions/kernel": (n_inputs, n_tags), "emissions/bias": (n_tags,)}
+        shapes["crf/transitions"] = n_tags + 1, n_tags + 1
+        if n_pos:
+            shapes |= {"pos/kernel": (n_inputs, n_pos), "pos/bias": (n_pos,)}
+        return shapes
+
     def derive(
         self, shapes: Mapping[str, Sequence[int]], ngrams: Sequence[Sequence[int]]
     ) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -144,8 +144,11 @@ def _compositions(text: str) -> Iterator[tuple[int, int, str]]:
             continue
         start = 0
         for end in range(1, len(run) + 1):
-            before, after = run[start:end], run[end : end + 1]
-            if after and (unicodedata.combining(after) or _compose(before, after)):
+            after = run[end : end + 1]
+            if after and unicodedata.combining(after):
+                continue
+            before = run[start:end]
+            if after and _compose(before, after):
                 continue
             composed = unicodedata.normalize("NFC", before)
             if composed != before:

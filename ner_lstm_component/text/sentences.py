@@ -17,7 +17,8 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from .. import kernels
-from ..kernels import WordClass
+from ..errors import check_ascending
+from ..kernels import Case, WordClass
 from .lines import item_breaks
 from .truecase import WordCases, recase, with_case
 from .words import MARKUP, Words, abbreviation_hashes, inner_abbreviations
@@ -78,6 +79,16 @@ class KnownWords(NamedTuple):
     words: NDArray[np.uint64] = _NO_HASHES
     cases: NDArray[np.uint8] = _NO_CASES
     kept: str = ""
+
+    def check(self) -> None:
+        """Raise a ValueError if the fields, which were read from a file, are damaged."""
+        check_ascending("The hashes of abbreviations", self.abbreviations, np.uint64)
+        check_ascending("The hashes of words", self.words, np.uint64)
+        is_array = isinstance(self.cases, np.ndarray) and self.cases.dtype == np.uint8
+        if not is_array or self.cases.shape != self.words.shape:
+            raise ValueError("The words and their cases do not match")
+        if self.cases.max(initial=0) >= len(Case) or not isinstance(self.kept, str):
+            raise ValueError("Cases of words, or marks, are out of range")
 
 
 _NO_WORDS = KnownWords()

@@ -5,6 +5,7 @@
 import re
 from collections.abc import Callable, Iterable
 
+import srsly
 from spacy.attrs import LENGTH, NORM, SPACY
 from spacy.lang.char_classes import ALPHA
 from spacy.language import Language
@@ -41,6 +42,30 @@ _INFIXES = [
 ]
 
 
+# No suffix but a run, such as a line of hyphens, has more characters.
+_END = 128
+
+
+class _SuffixSearch:
+    """A search for a suffix that reads the end of a word only.
+
+    spaCy searches all that is left of a word before each suffix that it splits off, so a word of
+    10,000 brackets would take twenty seconds.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+        self._search = re.compile(pattern).search
+
+    def search(self, word: str) -> re.Match | None:
+        start = max(0, len(word) - _END)
+        match = self._search(word, start)
+        if start and (match is None or match.start() == start):
+            start = len(word[:start].rstrip(word[start]))  # a run of one character may be longer
+            match = self._search(word, start)
+        return match
+
+
 class PlainTokenizer(Tokenizer):
     """Split a text where spaCy would split it if it were typed plainly.
 
@@ -49,6 +74,20 @@ class PlainTokenizer(Tokenizer):
     token of their own. Tokens have the text of the document, and the norm of the plain text.
     Special cases apply to their plain form, too.
     """
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "PlainTokenizer":
+        """Load the tokenizer, with the searches for affixes of a new one."""
+        exclude = tuple(exclude)
+        super().from_bytes(bytes_data, exclude=(*exclude, "exceptions"))
+        saved = srsly.msgpack_loads(bytes_data)
+        saved = {name: value for name, value in saved.items() if name not in exclude}
+        if pattern := saved.get("prefix_search"):
+            self.prefix_search = _prefix_search(pattern)
+        if pattern := saved.get("suffix_search"):
+            self.suffix_search = _SuffixSearch(pattern).search
+        if "exceptions" in saved:
+            self.rules = saved["exceptions"]  # last, because each other change applies them again
+        return self
 
     def __call__(self, text: str) -> Doc:
         """Split a text into tokens.
@@ -97,14 +136,23 @@ def make_tokenizer() -> Callable[[Language], PlainTokenizer]:
         return PlainTokenizer(
             nlp.vocab,
             rules=rules.tokenizer_exceptions,
-            prefix_search=compile_prefix_regex([*_PREFIXES, *(rules.prefixes or [])]).search,
-            suffix_search=compile_suffix_regex([*_SUFFIXES, *(rules.suffixes or [])]).search,
+            prefix_search=_prefix_search(
+                compile_prefix_regex([*_PREFIXES, *(rules.prefixes or [])]).pattern
+            ),
+            suffix_search=_SuffixSearch(
+                compile_suffix_regex([*_SUFFIXES, *(rules.suffixes or [])]).pattern
+            ).search,
             infix_finditer=compile_infix_regex([*_INFIXES, *(rules.infixes or [])]).finditer,
             token_match=rules.token_match,
             url_match=rules.url_match,
         )
 
     return create
+
+
+def _prefix_search(pattern: str) -> Callable[[str], re.Match | None]:
+    """Return a search for a prefix that reads the beginning of a word only."""
+    return re.compile(pattern).match
 
 
 def _restore(text: str, doc: Doc, offsets: list[int]) -> Doc:

@@ -29,12 +29,14 @@ class TrainingError(ValueError):
 
 
 @contextmanager
-def claim(output: Path) -> Iterator[Path]:
-    """Claim a folder, and yield an empty folder to work in, on the same file system.
+def claim(output: Path, *, resume: bool = False) -> Iterator[Path]:
+    """Claim a folder, and yield a folder to work in, on the same file system.
 
-    Moves of an earlier run that was killed are finished, and what it left is removed.
+    Moves of an earlier run that was killed are finished. What it left is removed, unless this run
+    goes on with it: then an error leaves all as it is, so that the next run can go on.
 
     :param output: created if it is missing, and removed again if it stays empty.
+    :param resume: whether to work in the folder that a killed run left, if there is one.
     :raises TrainingError: if another process has claimed the folder, if it cannot be written, or
         if the result would replace files that no run wrote.
     """
@@ -48,6 +50,7 @@ def claim(output: Path) -> Iterator[Path]:
             "permission. Give another one (--output)."
         ) from error
     with lock:
+        is_whole = False
         # Released by the operating system however the process ends.
         try:
             if fcntl is not None:
@@ -61,12 +64,16 @@ def claim(output: Path) -> Iterator[Path]:
             if (state / "next").exists():
                 _move(output)
             _refuse_foreign(output)
-            _clean(state)
-            (state / "work").mkdir()
+            if not resume:
+                _clean(state)
+            (state / "work").mkdir(exist_ok=True)
             yield state / "work"
+            is_whole = True
         finally:
-            _clean(state)
-            if not _written(output) and not (state / "next").exists():
+            is_kept = resume and not is_whole
+            if not is_kept:
+                _clean(state)
+            if not is_kept and not _written(output) and not (state / "next").exists():
                 # The folder may hold other files, and Windows removes no open file.
                 with suppress(OSError):
                     shutil.rmtree(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import spacy
+import srsly
 from rich.console import Console
 from spacy.language import DEFAULT_CONFIG
 from spacy.training import Corpus
 from spacy.training.initialize import init_nlp
-from spacy.training.loop import DIR_MODEL_BEST, DIR_MODEL_LAST, train
+from spacy.training.loop import DIR_MODEL_LAST, train
 from spacy.util import dot_to_object, get_lang_class, load_config
 from thinc.api import Config
 
@@ -25,12 +27,23 @@ from ..evaluation.pipeline import evaluate, read_log, read_training, write_repor
 from ..evaluation.summary import Evaluation
 from .output import CONFIG, CORPUS, LOG, PIPELINE, REPORT, TrainingError, claim, replace
 from .progress import Stopped, raising_stopped
-from .recipe import overrides_for
+from .recipe import FREQUENCY, overrides_for
+from .resume import (
+    Attempt,
+    attempts_in,
+    best_checkpoint,
+    going_on,
+    last_checkpoint,
+    new_attempt,
+    write_log,
+)
 from .thresholds import tune
 
 DEFAULT = Path(__file__).with_name("default.cfg")
 
 _FACTORY = "ner_lstm"
+# In the folder in which a run works: its attempts, and what a run that goes on must have too.
+ATTEMPTS, _TRAINING = "attempts", "training.json"
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ def run(
     encoding: str = AUTO,
     repair: bool = False,
     tune_thresholds: bool = False,
+    resume: bool = False,
 ) -> Result:
     """Check data, train a pipeline, evaluate it, and put all that belongs to it in a folder.
 
@@ -72,6 +86,7 @@ def run(
     :param gpu_id: the number of the GPU, or -1 for the CPU.
     :param seed: the seed of the split.
     :param tune_thresholds: whether to find a threshold for each label on the dev part.
+    :param resume: whether to go on from the last checkpoint if an earlier run was killed.
     :raises DatasetError: if the data cannot be used.
     :raises TrainingError: if the folder, the config or the GPU cannot be used.
     :raises Stopped: if a signal stopped training before there was anything to keep.
@@ -94,7 +109,7 @@ def run(
         )
     _use_device(gpu_id)
     console = Console(highlight=False, soft_wrap=True)
-    with claim(output) as work:
+    with claim(output, resume=resume) as work:
         parts = read_parts(data, seed=seed, encoding=encoding, repair=repair)
         refuse_unusable(data, parts)
         console.print(summary(parts))
@@ -102,13 +117,16 @@ def run(
             console.print(f"Found {finding.what}", markup=False)
             for example in finding.examples:
                 console.print(f"    {example}", markup=False)
-        result = work / "result"
-        write_parts(parts, result / CORPUS)
         if config is None:
-            chosen = {**overrides_for(count(parts["train"])), **chosen}
+            given = chosen.get(FREQUENCY)
+            chosen = {**overrides_for(count(parts["train"]), given), **chosen}
+        result = work / "result"
+        shutil.rmtree(result, ignore_errors=True)  # of a run that was killed
+        write_parts(parts, result / CORPUS)
         settings = read_config(config or DEFAULT, {**chosen, **_paths(result)})
-        interruption = _train(settings, result, work / "checkpoints", gpu_id)
-        _write_configs(result, output, settings["training"]["logger"])
+        attempts = _attempts_at(work, result / CORPUS, settings)
+        interruption = _train(settings, result, work / ATTEMPTS, attempts, gpu_id)
+        _write_configs(result, output, settings["training"])
         # From here on, nothing that happens costs the trained pipeline.
         (result / REPORT).mkdir()
         evaluation: Evaluation | None = None
@@ -157,6 +175,9 @@ def read_config(path: Path, overrides: dict[str, Any]) -> Config:
                 f"{name}: the {part} corpus is at {found}; expected path = ${{paths.{part}}}, so "
                 "that the data can be given."
             )
+    frequency = dot_to_object(resolved, FREQUENCY)
+    if type(frequency) is not int or frequency < 1:
+        raise TrainingError(f"--{FREQUENCY}: expected a number of steps. Received: {frequency!r}")
     lang = resolved["nlp"]["lang"]
     try:
         tokenizer = get_lang_class(lang).default_config["nlp"]["tokenizer"]
@@ -185,22 +206,46 @@ def _paths(folder: Path) -> dict[str, str]:
     return {f"paths.{part}": str(folder / CORPUS / f"{part}.spacy") for part in ("train", "dev")}
 
 
-def _train(
-    config: Config, result: Path, checkpoints: Path, gpu_id: int
-) -> Stopped | Exception | None:
-    """Train a pipeline, and move the best, or the last if all score 0, to the result.
+def _attempts_at(work: Path, corpus: Path, config: Config) -> list[Attempt]:
+    """Return what runs that were killed have attempted, if they had the same data and settings.
 
+    :raises TrainingError: if they had others.
+    """
+    attempts = attempts_in(work / ATTEMPTS)
+    sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in corpus.iterdir()}
+    training = {"corpus": sums, "config": config.to_str()}
+    if attempts and srsly.read_json(work / _TRAINING) != training:
+        raise TrainingError(
+            "--resume: the data, the split or the settings are not those of the training that was "
+            "killed. Give the same ones, or leave --resume out to begin anew."
+        )
+    srsly.write_json(work / _TRAINING, training)
+    return attempts
+
+
+def _train(
+    config: Config, result: Path, folder: Path, attempts: list[Attempt], gpu_id: int
+) -> Stopped | Exception | None:
+    """Train a pipeline, and copy the best, or the last if all score 0, to the result.
+
+    :param folder: the folder of attempts.
+    :param attempts: those of runs that were killed.
     :return: the signal or the error that ended training early, if any.
     :raises Stopped, TrainingError: if it did before any evaluation found an entity.
     """
-    running = config.copy()
+    start = last_checkpoint(attempts)
+    attempt = new_attempt(folder, len(attempts), start.step if start else 0)
+    running = going_on(config, start) if start else config.copy()
+    if start:
+        Console(stderr=True).print(
+            f"Going on from step {start.step} of a training that was killed."
+        )
     running["training"]["logger"] = {
         "@loggers": "ner_lstm_component.ProgressLogger.v1",
-        "output_file": str(result / LOG),
+        "output_file": str(attempt.log),
         "logger": config["training"]["logger"],
     }
     interruption: Stopped | Exception | None = None
-    checkpoints.mkdir()
     try:
         with Console(stderr=True).status("Initializing …"):
             nlp = init_nlp(running, use_gpu=gpu_id)
@@ -209,27 +254,33 @@ def _train(
         raise TrainingError(f"the config cannot be used to train: {error}") from error
     try:
         # Our logger shows what spaCy would print.
-        train(nlp, checkpoints, use_gpu=gpu_id, stdout=io.StringIO(), stderr=io.StringIO())
+        ignored = io.StringIO()
+        train(nlp, attempt.checkpoints, use_gpu=gpu_id, stdout=ignored, stderr=ignored)
     except (Stopped, Exception) as error:
         interruption = error
-    log = result / LOG
-    # Without an evaluation, there may be no log, or an empty one.
-    is_logged = log.exists() and log.stat().st_size > 0
-    has_score = is_logged and any(step.score for step in read_log(log))
+    attempts = [*attempts, attempt]
+    write_log(attempts, result / LOG)
+    best = best_checkpoint(attempts)
+    has_score = best is not None and best.score > 0
     if interruption is not None and not has_score:
         if isinstance(interruption, ValueError):
             raise TrainingError(f"training failed: {interruption}") from interruption
         raise interruption
-    # Of equal scores spaCy takes the first, which is that of the untrained pipeline.
-    (checkpoints / (DIR_MODEL_BEST if has_score else DIR_MODEL_LAST)).rename(result / PIPELINE)
+    # Of equal scores the first is taken, which is that of the untrained pipeline.
+    last = attempt.checkpoints / DIR_MODEL_LAST
+    shutil.copytree(best.path if best and has_score else last, result / PIPELINE)
     return interruption
 
 
-def _write_configs(result: Path, output: Path, logger: dict[str, Any]) -> None:
-    """Write the config that repeats the training, with the config's own logger and final paths."""
+def _write_configs(result: Path, output: Path, training: dict[str, Any]) -> None:
+    """Write the config that repeats the training, with the given settings and final paths."""
     pipeline = result / PIPELINE / CONFIG
     config = Config().from_disk(pipeline, interpolate=False)
-    config["training"]["logger"] = logger
+    # A training that goes on has others.
+    for name in {"logger", "max_steps"} & training.keys():
+        config["training"][name] = training[name]
+    if rate := training.get("optimizer", {}).get("learn_rate"):
+        config["training"]["optimizer"]["learn_rate"] = rate
     # A pipeline may be given to others, whom the folders here do not concern.
     for path, folder in ((pipeline, Path()), (result / CONFIG, output.resolve())):
         for name, value in _paths(folder).items():

@@ -18,13 +18,13 @@ TEXTS = st.text(
     | st.characters(exclude_categories=["Cs"], min_codepoint=0x80),
     max_size=30,
 )
+CONFIG = {"nlp": {"tokenizer": {"@tokenizers": "ner_lstm_component.Tokenizer.v1"}}}
 check = hypothesis.settings(deadline=None, max_examples=300)
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    config = {"nlp": {"tokenizer": {"@tokenizers": "ner_lstm_component.Tokenizer.v1"}}}
-    return spacy.blank("en", config=config).tokenizer
+    return spacy.blank("en", config=CONFIG).tokenizer
 
 
 @check
@@ -47,3 +47,33 @@ def test_tokens_are_the_text_and_have_no_invisible_edge(tokenizer, text):
         for word in (token.text for token in doc if not is_invisible(token.text)):
             assert without_invisible_end(word) == word
             assert plain(word[0])
+
+
+@pytest.fixture(scope="module")
+def searching(tokenizer):
+    """The same tokenizer, with the searches for affixes that spaCy would make."""
+    searching = spacy.blank("en").tokenizer.from_bytes(tokenizer.to_bytes())
+    assert searching.suffix_search.__self__.pattern == tokenizer.suffix_search.__self__.pattern
+    return searching
+
+
+AFFIXES = st.sampled_from([*"()[]'\"*#_-.=|~@<>/&;:,?!$%0a é😀", "'s", "km", "&lt;", "</b>", "a="])
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(parts=st.lists(st.tuples(AFFIXES, st.integers(1, 150)), max_size=3))
+def test_affixes_of_long_words_are_those_that_spacy_finds(tokenizer, searching, parts):
+    text = "".join(part * n for part, n in parts)
+    assert [t.text for t in tokenizer(text)] == [t.text for t in searching(text)]
+
+
+@pytest.mark.parametrize("text", ["(" * 8000, "a" + ")" * 8000, "(" * 4000 + "a" + "'s" * 2000])
+def test_long_words_of_affixes_take_no_minutes(tokenizer, text):
+    loaded = spacy.blank("en", config=CONFIG).tokenizer
+    loaded.from_bytes(tokenizer.to_bytes())
+    tokens = [token.text for token in loaded(text)]
+    assert "".join(tokens) == text
+    assert len(tokens) > 6000
+    assert [token for _, token in loaded.explain(text[:300])] == [
+        t.text for t in loaded(text[:300])
+    ]

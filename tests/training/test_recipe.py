@@ -18,3 +18,10 @@ def test_evaluations_are_as_frequent_as_the_data_is_small(sentences, tokens, fre
         "training.eval_frequency": frequency,
         "training.patience": 10 * frequency,
     }
+
+
+def test_patience_follows_a_given_frequency():
+    assert overrides_for(Counts(500, 11_000, 0, {}), 7) == {
+        "training.eval_frequency": 7,
+        "training.patience": 70,
+    }

@@ -95,10 +95,15 @@ def fake(monkeypatch, trained):
     """Replace training by one that has a pipeline, and logs scores before it is stopped."""
     pipeline = spacy.load(trained[0] / "pipeline")
 
-    def replace(*scores: float, number: int | None = None, error: Exception | None = None) -> None:
+    def replace(
+        *scores: float, number: int | None = None, error: BaseException | None = None
+    ) -> None:
         def train(config, checkpoints, **_):
             log = Path(config["training"]["logger"]["output_file"])
-            rows = [{"step": 0, "losses": {}, "scores": {}, "score": score} for score in scores]
+            rows = [
+                {"step": step, "losses": {}, "scores": {}, "score": score}
+                for step, score in enumerate(scores)
+            ]
             log.write_text("".join(json.dumps(row) + "\n" for row in rows))
             for name in ("best", "last"):
                 pipeline.meta["description"] = name
@@ -140,6 +145,26 @@ def test_an_error_in_training_keeps_the_best_so_far(fake, data, tmp_path):
         result = run(data, "--output", tmp_path, *TINY, exit_code=1)
         assert "Error: training failed: the loss is not finite" in result.stderr
     assert spacy.load(tmp_path / "pipeline").pipe_names == ["ner_lstm"]
+
+
+def test_an_interrupted_training_goes_on(fake, data, tmp_path):
+    fake(0.1, 0.5, error=KeyboardInterrupt())  # a second signal
+    run(data, "--output", tmp_path, "--resume", *TINY, exit_code=130)
+    fake(0.2, 0.3)
+    message = "--resume: the data, the split or the settings are not those of the training"
+    for changed in (("--seed", 1), ("--training.dropout", 0.3)):
+        refused = run(data, "--output", tmp_path, "--resume", *TINY, *changed, exit_code=1)
+        assert message in refused.stderr
+    result = run(data, "--output", tmp_path, "--resume", *TINY)
+    assert "Going on from step 1 of a training that was killed." in result.stderr
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["score"]) for row in rows] == [(0, 0.1), (1, 0.2), (2, 0.3)]
+    assert spacy.load(tmp_path / "pipeline").meta["description"] == "best"
+    # Without the option, nothing of a training is kept.
+    fake(0.1, 0.5, error=KeyboardInterrupt())
+    run(data, "--output", tmp_path, *TINY, exit_code=130)
+    fake(0.5)
+    assert "Going on" not in run(data, "--output", tmp_path, "--resume", *TINY).stderr
 
 
 def interrupt(*_: object) -> None:
@@ -196,6 +221,8 @@ def test_docs_in_a_folder_without_an_entity_to_score(fake, data, trained, tmp_pa
         ("no.csv", "no.csv: no such file"),
         ("{data} --lang qq", "'qq': no language that spaCy has (--lang)"),
         ("{data} --training.dropot 3", "--training.dropot: no such setting; [training] has "),
+        ("{data} --training.eval_frequency 0", "--training.eval_frequency: expected a number of"),
+        ("{data} --training.eval_frequency x", "--training.eval_frequency: expected a number of"),
         ("{data} --trainin.dropout 3", "the default config: cannot be used to train"),
         ("{data} --tune", "found '--tune'; expected an option (see --help)"),
         ("{data} more", "found 'more'; expected an option"),
