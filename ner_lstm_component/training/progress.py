@@ -2,6 +2,7 @@
 
 # No postponed annotations here: spaCy reads those of registered functions.
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -13,7 +14,6 @@ from typing import IO, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from spacy.language import Language
-from spacy.training.loggers import console_logger_v3
 
 from .loggers import Logger, LogStep
 
@@ -38,17 +38,18 @@ def progress_logger(output_file: str | Path, logger: Logger) -> Logger:
     The bar ends where training would if the score did not rise any more. SIGINT and SIGTERM raise
     `Stopped` after the step at hand, when everything has been saved.
 
-    :param output_file: the log, with a line of JSON for each evaluation.
+    :param output_file: the log, with a line of JSON for each evaluation, in the format of spaCy's
+        ``ConsoleLogger``. It must not exist yet.
     :param logger: another logger, which is called first.
     """
-    log_to_file = console_logger_v3(None, False, output_file)
 
     def set_up(nlp: Language, stdout: IO, stderr: IO) -> tuple[LogStep, Callable[[], None]]:
-        loggers = [setup(nlp, stdout, stderr) for setup in (logger, log_to_file)]
+        other_log_step, finalize = logger(nlp, stdout, stderr)
         training = nlp.config["training"]
         run = ExitStack()
-        for _, finalize in loggers:
-            run.callback(finalize)
+        run.callback(finalize)
+        Path(output_file).parent.mkdir(parents=True, exist_ok=True)
+        file = run.enter_context(open(output_file, "x", encoding="utf-8"))
         signals = run.enter_context(_Signals())
         columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
         console = Console(stderr=True)
@@ -57,10 +58,11 @@ def progress_logger(output_file: str | Path, logger: Logger) -> Logger:
         task = progress.add_task("Training", total=None)
 
         def log_step(info: dict[str, Any] | None) -> None:
-            for log, _ in loggers:
-                log(info)
+            other_log_step(info)
             progress.advance(task)
             if info is not None:
+                # spaCy's own logger keeps lines in memory, where a kill would lose them.
+                print(json.dumps(_row(info, training["score_weights"])), file=file, flush=True)
                 text, total = _describe(info, training["patience"], training["max_steps"])
                 progress.update(task, description=text, total=total)
                 if not console.is_terminal:
@@ -71,6 +73,19 @@ def progress_logger(output_file: str | Path, logger: Logger) -> Logger:
         return log_step, run.close
 
     return set_up
+
+
+def _row(info: dict[str, Any], score_weights: dict[str, float | None]) -> dict[str, Any]:
+    """Return what spaCy's ``ConsoleLogger`` writes about an evaluation."""
+    names = [name for name, weight in score_weights.items() if weight is not None]
+    scores = {name: float(info["other_scores"].get(name) or 0.0) for name in names}
+    return {
+        "epoch": info["epoch"],
+        "step": info["step"],
+        "losses": {name: float(loss) for name, loss in info["losses"].items()},
+        "scores": {name: s if name == "speed" else 100 * s for name, s in scores.items()},
+        "score": float(info["score"]),
+    }
 
 
 def _describe(info: dict[str, Any], patience: int, max_steps: int) -> tuple[str, int | None]:

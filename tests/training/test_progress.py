@@ -69,9 +69,16 @@ def test_writes_the_log_and_calls_the_other_logger(nlp, tmp_path, capsys):
     infos = [evaluation(0.0), None, evaluation(0.0, 0.5)]
     for info in infos:
         log_step(info)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]  # a kill loses none
+    assert [row["score"] for row in rows] == [0.0, 0.5]
+    assert rows[1] == {
+        **{"epoch": 2, "step": 250, "losses": {"ner": 1.0}, "scores": {"ents_f": 50.0}},
+        "score": 0.5,
+    }
     finalize()
     assert calls == [(nlp, out, out), *infos, "end"]
-    assert [json.loads(line)["score"] for line in path.read_text().splitlines()] == [0.0, 0.5]
+    with pytest.raises(FileExistsError):
+        progress_logger(path, other)(nlp, out, out)
     assert "dev F1 50.0" in capsys.readouterr().err  # no terminal: a line for each evaluation
     assert spacy.registry.loggers.get("ner_lstm_component.ProgressLogger.v1") is progress_logger
 
