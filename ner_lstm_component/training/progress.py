@@ -48,8 +48,9 @@ def progress_logger(output_file: str | Path, logger: Logger) -> Logger:
         training = nlp.config["training"]
         run = ExitStack()
         run.callback(finalize)
-        Path(output_file).parent.mkdir(parents=True, exist_ok=True)
-        file = run.enter_context(open(output_file, "x", encoding="utf-8"))
+        log = Path(output_file)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch(exist_ok=False)
         signals = run.enter_context(_Signals())
         columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
         console = Console(stderr=True)
@@ -62,7 +63,8 @@ def progress_logger(output_file: str | Path, logger: Logger) -> Logger:
             progress.advance(task)
             if info is not None:
                 # spaCy's own logger keeps lines in memory, where a kill would lose them.
-                print(json.dumps(_row(info, training["score_weights"])), file=file, flush=True)
+                with log.open("a", encoding="utf-8") as file:
+                    file.write(f"{json.dumps(_row(info, training['score_weights']))}\n")
                 text, total = _describe(info, training["patience"], training["max_steps"])
                 progress.update(task, description=text, total=total)
                 if not console.is_terminal:
