@@ -330,6 +330,9 @@ def _check_contents(model: Model, saved: dict[str, Any], settings: NetworkSettin
             raise ValueError("it has a network, but no size")
         return
     n_pos = srsly.msgpack_loads(saved["attrs"][0]["n_pos"]) if "n_pos" in saved["attrs"][0] else 0
+    if settings.vector_width is None and model.maybe_get_ref("tok2vec") is not None:
+        # Versions that did not save the width had vectors alone, which the LSTM reads first.
+        settings = replace(settings, vector_width=state["weights"][0]["shape"][0])
     check_network(state, settings, n_tags, n_pos)
     if (lexicon := model.maybe_get_ref("lexicon")) is not None:
         ((data,),) = [saved["shims"][nodes.index(lexicon)]]
