@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.lang.lex_attrs import word_shape
 from spacy.tokens import Doc
 from thinc.api import Model
 
-from ..kernels import Case, RowIndex, feature_ids, find_rows
+from ..kernels import Case, RowIndex, feature_ids, find_rows, word_shape
 from ..text.sentences import Text
 from ..text.truecase import RECASED, in_case
 from ..text.words import normal_form

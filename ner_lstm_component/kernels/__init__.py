@@ -19,6 +19,7 @@ from .numpy_kernels import (
     find_sentences,
     marginals,
     viterbi,
+    word_shape,
 )
 from .numpy_kernels import WordClass as WordClass
 
@@ -40,6 +41,7 @@ if not TYPE_CHECKING:  # because the Cython modules have no types
         entity_spans, marginals, viterbi = crf.entity_spans, crf.marginals, crf.viterbi
         EmbeddedProduct, RowIndex = embedding.EmbeddedProduct, embedding.RowIndex
         feature_ids, find_rows = lexical.feature_ids, lexical.find_rows
+        word_shape = lexical.word_shape
         NgramTable = ngrams.NgramTable
         adam = optimizer.adam
         find_sentences = sentences.find_sentences

@@ -9,6 +9,8 @@ from libc.string cimport memcpy
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    object PyUnicode_FromKindAndData(int kind, const void *data, Py_ssize_t size)
+    int PyUnicode_4BYTE_KIND
 
 
 def feature_ids(list forms, list labels, const int64_t[:, ::1] features):
@@ -29,6 +31,25 @@ def feature_ids(list forms, list labels, const int64_t[:, ::1] features):
             result[word, 2 * k] = <int32_t>(<uint32_t>hashed % n_rows + features[k, 3])
             result[word, 2 * k + 1] = <int32_t>((hashed >> 32) % n_rows + features[k, 3])
     return ids
+
+
+def word_shape(str word):
+    cdef Py_UCS4 shape[100]
+    cdef Py_UCS4 char, kind, last = 0
+    cdef Py_ssize_t size = 0, repeated = 0
+    if len(word) >= 100:
+        return "LONG"
+    for char in word:
+        if char.isalpha():
+            kind = u"X" if char.isupper() else u"x"
+        else:
+            kind = u"d" if char.isdigit() else char
+        repeated = repeated + 1 if size and kind == last else 0
+        last = kind
+        if repeated < 4:
+            shape[size] = kind
+            size += 1
+    return PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, shape, size)
 
 
 def find_rows(const uint32_t[::1] words, list forms):

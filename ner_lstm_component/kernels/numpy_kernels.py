@@ -10,6 +10,7 @@ from enum import IntEnum, auto
 
 import numpy as np
 from numpy.typing import NDArray
+from spacy.lang.lex_attrs import word_shape as word_shape
 from spacy.strings import get_string_id, hash_string  # type: ignore[attr-defined]
 from thinc.api import NumpyOps
 

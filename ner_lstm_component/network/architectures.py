@@ -11,6 +11,7 @@ then takes a factor for the gradient. Both calls backpropagate to the vectors.
 
 # No postponed annotations here: spaCy reads the annotations of registered functions.
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -37,7 +38,8 @@ from ..tensorflow_wrapper import (
     set_runtime,
     uses_onnx,
 )
-from ..tensorflow_wrapper.serialization import EMPTY, read_state
+from ..tensorflow_wrapper.onnx_runtime import UnsupportedNetwork
+from ..tensorflow_wrapper.serialization import EMPTY, read_state, unpack
 from ..text.sentences import KnownWords, Reader, Text, chunks
 from ..text.windows import Batch, Windowing, Windows, pad_windows, split_windows
 from ..text.words import abbreviation_hashes
@@ -334,6 +336,9 @@ def _check_contents(model: Model, saved: dict[str, Any], settings: NetworkSettin
         # Versions that did not save the width had vectors alone, which the LSTM reads first.
         settings = replace(settings, vector_width=state["weights"][0]["shape"][0])
     check_network(state, settings, n_tags, n_pos)
+    weights = [(one["name"], unpack(one)) for one in state["weights"]]
+    with suppress(UnsupportedNetwork):  # of an older version, which TensorFlow runs
+        export_bilstm_crf(json.loads(state["config"]), weights, is_standalone=False)
     if (lexicon := model.maybe_get_ref("lexicon")) is not None:
         ((data,),) = [saved["shims"][nodes.index(lexicon)]]
         found = TagLexicon(settings.ngrams).from_bytes(data).n_tags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from spacy.lang.lex_attrs import word_shape
 from spacy.strings import get_string_id, hash_string
 from thinc.api import NumpyOps
 
@@ -173,6 +175,16 @@ def test_features_are_hashed_by_spacy_and_thinc(module):
     assert module.feature_ids([[], []], labels, features).shape == (0, 2 * len(labels))
     with pytest.raises(UnicodeEncodeError):
         module.feature_ids([["\ud800"], ["a"]], labels, features)
+
+
+@both
+def test_shapes_are_those_of_spacy(module):
+    characters = [chr(code) for code in range(sys.maxunicode + 1)]
+    rng = random.Random(0)
+    words = ["", "a" * 99, "a" * 100, "\x00\x00", "Aa1" * 20, "ǅǅ", "\ud800", *characters]
+    odd = [*"aAbB19.,-'_éÉßǅ²½٣Ⅷⅷ中😀\x00 \ud800"]
+    words += ["".join(rng.choices(odd, k=rng.randrange(12))) for _ in range(5000)]
+    assert [module.word_shape(word) for word in words] == list(map(word_shape, words))
 
 
 @both
