@@ -83,6 +83,7 @@ def test_variables_reach_the_commands(project, run):
         assert option in train
 
 
+@pytest.mark.slow
 def test_train_converts_first_and_unchanged_steps_are_skipped(project, run):
     assert len(run("train")) == 4  # including convert and its script
     assert "Town" in words(project / "corpus" / "train.spacy")

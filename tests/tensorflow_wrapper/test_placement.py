@@ -169,6 +169,7 @@ for own, chosen in [("/CPU:1", "/CPU:0"), ("/CPU:0", "/CPU:1")]:
 """
 
 
+@pytest.mark.slow
 def test_all_is_on_the_wrappers_device():
     """Variables, moments, and each operation, whatever TensorFlow's own device is."""
     path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
