@@ -209,7 +209,8 @@ def test_kills_at_random_moments_lose_nothing(data, tmp_path):
         found = contents(tmp_path)
         if found != former and not (tmp_path / ".ner-lstm" / "next").exists():
             spacy.load(tmp_path / "pipeline")
-            assert sorted(found) == sorted(former)
+            # The result lists its files, of which some depend on what was found.
+            assert found["files.txt"].decode().splitlines() == sorted(found)
             former = found
         attempts = tmp_path / ".ner-lstm" / "work" / "attempts"
         is_left = attempts.exists() and last_checkpoint(attempts_in(attempts)) is not None
