@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,8 @@ class WordTable(NamedTuple):
 
         If the hashes of two words are equal, the first word counts.
         """
-        words, first = np.unique(_hashes(values), return_index=True)
+        hashes = np.array([hash_string(word) & _LOW_HALF for word in values], np.uint32)
+        words, first = np.unique(hashes, return_index=True)
         of_words = np.array([*values.values()], np.uint32)[first]
         distinct, places = np.unique(of_words, return_inverse=True)
         place_type = np.min_scalar_type(len(distinct))
@@ -54,7 +55,3 @@ def in_cases(words: list[str]) -> list[list[str]]:
     """Return words as they are, lower-cased and capitalized."""
     lower = [word.lower() for word in words]
     return [words, lower, [word[:1].upper() + word[1:] for word in lower]]
-
-
-def _hashes(words: Iterable[str]) -> NDArray[np.uint32]:
-    return np.array([hash_string(word) & _LOW_HALF for word in words], np.uint32)

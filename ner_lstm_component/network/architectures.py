@@ -340,7 +340,7 @@ def _check_contents(model: Model, saved: dict[str, Any], settings: NetworkSettin
     with suppress(UnsupportedNetwork):  # of an older version, which TensorFlow runs
         export_bilstm_crf(json.loads(state["config"]), weights, is_standalone=False)
     if (lexicon := model.maybe_get_ref("lexicon")) is not None:
-        ((data,),) = [saved["shims"][nodes.index(lexicon)]]
+        (data,) = saved["shims"][nodes.index(lexicon)]
         found = TagLexicon(settings.ngrams).from_bytes(data).n_tags
         if found != n_tags:
             raise ValueError(f"the lexicon is of {found} tags, the network of {n_tags}")

@@ -111,11 +111,8 @@ def check_network(
     for one in _objects(json.loads(state["config"])):
         name, registered = one.get("class_name"), one.get("registered_name")
         is_ours = str(one.get("module", "keras")).split(".")[0] in ("keras", _PACKAGE)
-        if not (name in _CLASSES and is_ours) or registered not in (
-            None,
-            name,
-            f"{_PACKAGE}>{name}",
-        ):
+        is_registered_so = registered in (None, name, f"{_PACKAGE}>{name}")
+        if name not in _CLASSES or not is_ours or not is_registered_so:
             raise ValueError(
                 f"the network contains {name!r} of {one.get('module')!r}, registered as "
                 f"{registered!r}, which no network of this component does."
