@@ -11,13 +11,12 @@ from spacy.tokens import Doc
 
 from ..component import Analysis
 from ..decoding.iob2 import entity_spans
+from ..text.memory import MemoryZones
 from .limits import Limits, check_inputs, check_tokens
 from .models import ModelError, find_component
 from .schema import PredictRequest
 
 DECIMALS = 6
-# How many words may be added to the vocab before it is rebuilt (about 10 MB).
-_MAX_NEW_WORDS = 100_000
 
 
 class Tagger:
@@ -34,7 +33,7 @@ class Tagger:
         self.limits = limits
         self.component = find_component(nlp)
         self._lock = threading.Lock()
-        self._n_words = len(nlp.vocab)
+        self._zones = MemoryZones(nlp)
         # Start the network's runtime in this process, so that the first request does not wait.
         try:
             self.tag(PredictRequest.model_validate({"text": "Hello, world."}))
@@ -50,22 +49,11 @@ class Tagger:
         :return: a prediction for each input, and the numbers of texts, tokens and entities.
         """
         check_inputs(request.field, request.inputs, self.limits, self.nlp.max_length)
-        with self._lock:
-            with self.nlp.memory_zone():
-                predictions, n_tokens = self._tag(request)
-            if len(self.nlp.vocab) > self._n_words + _MAX_NEW_WORDS:
-                self._rebuild_vocab()
+        with self._lock, self._zones.zone():
+            predictions, n_tokens = self._tag(request)
         n_entities = sum(len(one["ents"]) for one in predictions)
         sizes = {"texts": len(predictions), "tokens": n_tokens, "entities": n_entities}
         return predictions, sizes
-
-    def _rebuild_vocab(self) -> None:
-        """Shrink the vocab's tables, which keep a slot for each word that a memory zone freed."""
-        vocab, others = self.nlp.vocab, ["vectors", "lookups"]
-        getters = dict(vocab.lex_attr_getters)  # each from_bytes() wraps one of them
-        vocab.from_bytes(vocab.to_bytes(exclude=others), exclude=others)
-        vocab.lex_attr_getters = getters
-        self._n_words = len(vocab)
 
     def _tag(self, request: PredictRequest) -> tuple[list[dict[str, Any]], int]:
         docs, n_tokens = [], 0

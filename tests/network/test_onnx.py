@@ -171,7 +171,8 @@ OTHERS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
         "'both'.*without the mask",
     ),
     "norm": (lambda x, mask: layers.LayerNormalization(center=False)(x), "center=False"),
-    "precision": (lambda x, mask: layers.Dense(6, dtype="float16")(x), "dtype='float16'"),
+    # Some versions of Keras convert the layer's input by a layer of its own.
+    "precision": (lambda x, mask: layers.Dense(6, dtype="float16")(x), "dtype='float16'|Cast"),
     "dropout": (lambda x, mask: layers.Dropout(0.5)(x, training=True), "Dropout.*'training': True"),
     "call": (lambda x, mask: same_twice(x), "called with.*'twice', 1"),
 }

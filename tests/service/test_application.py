@@ -416,7 +416,7 @@ def test_cors(nlp, origins, allowed, refused):
 
 
 def test_memory_stays_flat(client, nlp, monkeypatch):
-    monkeypatch.setattr("ner_lstm_component.service.responses._MAX_NEW_WORDS", 200)
+    monkeypatch.setattr("ner_lstm_component.text.memory._MAX_NEW_WORDS", 200)
     before, strings = predict(client, text=TEXT, probabilities=True), set(nlp.vocab.strings)
     for i in range(100):
         predict(client, text=f"new{i} words{i} of{i} every{i} request{i}")
