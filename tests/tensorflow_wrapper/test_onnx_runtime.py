@@ -102,7 +102,7 @@ sys.path.insert(0, {tests!r})
 from test_onnx_runtime import MASK, X, OnnxNetwork, doubled_sums
 
 network = OnnxNetwork(doubled_sums)
-print(network.predict((X, MASK), {{}}))
+print(network.predict((X, MASK), {{}}), flush=True)
 child = os.fork()
 if child == 0:
     if {predicts}:
