@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import signal
+from enum import Enum
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,29 @@ from .export import export_network
 from .service import CLIENT_TIMEOUT, HOST, KEEP_ALIVE, PORT, STOP_TIMEOUT, THREADS, TIMEOUT, WORKERS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+class Format(str, Enum):
+    """The formats that ``annotate`` writes."""
+
+    jsonl = "jsonl"
+    parquet = "parquet"
+    spacy = "spacy"
+
+
+class Precision(str, Enum):
+    """The precisions of a network in ONNX Runtime."""
+
+    float32 = "float32"
+    int8 = "int8"
+
+
+class Engine(str, Enum):
+    """What runs the processes of ``annotate``."""
+
+    local = "local"
+    ray = "ray"
+
 
 Model = Annotated[str, typer.Argument(help="A trained pipeline's folder, or an installed name.")]
 
@@ -120,6 +144,9 @@ def serve(
         list[str] | None,
         _option("Site whose pages may use it, such as https://a.example; * for all. Repeatable."),
     ] = None,
+    precision: Annotated[
+        Precision | None, _option("Of the network; int8 is faster.", default="the pipeline's")
+    ] = None,
     gunicorn_conf: Annotated[
         Path | None, _option("A configuration file for gunicorn.", exists=True, dir_okay=False)
     ] = None,
@@ -160,12 +187,99 @@ def serve(
         "keepalive": keep_alive,
         "max_requests": max_requests,
     }
-    app = {"client_timeout": client_timeout, "proxies": proxies, "cors_origins": cors_origin or []}
+    app = {
+        "client_timeout": client_timeout,
+        "proxies": proxies,
+        "cors_origins": cors_origin or [],
+        "precision": precision and precision.value,
+    }
     settings = ServerSettings(gunicorn, gunicorn_conf, drain_seconds, app)
     try:
         serve_pipeline(model, Limits(max_body, max_texts, max_tokens, max_word, max_scan), settings)
     except ValueError as error:  # in the pipeline, or in gunicorn's settings
         _fail(str(error))
+
+
+# The exit code of a run that could not annotate all records.
+SOME_BAD = 3
+
+
+@app.command()
+def annotate(
+    model: Model,
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="A .txt (a text on each line), .jsonl, .csv, .tsv, .parquet or .spacy file, also "
+            "with .gz, .bz2 or .xz, or a folder of such files.",
+        ),
+    ],
+    output: Annotated[Path, _option("Folder of the result, a file for each part of INPUT.")],
+    text: Annotated[str, _option("Field or column with the text.")] = "text",
+    format: Annotated[Format, _option("Of the result.")] = Format.jsonl,
+    scores: Annotated[bool, _option("Compute the probability of each entity.")] = True,
+    precision: Annotated[
+        Precision | None, _option("Of the network; int8 is faster.", default="the pipeline's")
+    ] = None,
+    workers: Annotated[int, _option("Processes.", min=1)] = 1,
+    engine: Annotated[Engine, _option("local, or ray for Parquet on a cluster.")] = Engine.local,
+    address: Annotated[
+        str | None, _option("Address of a Ray cluster.", default="this machine")
+    ] = None,
+) -> None:
+    """Find the entities of all records of INPUT with MODEL.
+
+    A run that was interrupted goes on when it is started again with the same options. Records that
+    cannot be annotated are written to files named bad-*, and the exit code is then 3.
+    """
+    needed = {"parquet": "pyarrow"} if format is Format.parquet else {}
+    needed |= {"input": "pyarrow"} if ".parquet" in path.name.lower() or path.is_dir() else {}
+    needed |= {"engine": "ray"} if engine is Engine.ray else {}
+    for name in needed.values():
+        if find_spec(name) is None:
+            extra = "ray" if name == "ray" else "annotate"
+            _fail(
+                f"this needs {name}, which is not installed; "
+                f"run: pip install 'ner-lstm-component[{extra}]'"
+            )
+    from .annotate.parts import AnnotateError
+    from .annotate.run import run as annotate_all
+
+    try:
+        found = annotate_all(
+            model,
+            path,
+            output,
+            column=text,
+            suffix=format.value,
+            scores=scores,
+            precision=precision and precision.value,
+            workers=workers,
+            engine=engine.value,
+            address=address,
+        )
+    except AnnotateError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{output}: cannot be written ({error}). Run the command again to go on.")
+    except KeyboardInterrupt:
+        typer.echo("Stopped. Run the command again to go on.", err=True)
+        raise typer.Exit(128 + signal.SIGINT) from None
+    typer.echo(
+        f"{found.records:,} records, {found.words:,} words, {found.entities:,} entities in "
+        f"{found.seconds:,.1f} s ({found.words / found.seconds:,.0f} words/s)"
+    )
+    if found.former:
+        typer.echo(f"{found.former:,} parts had been written before")
+    typer.echo(f"Written to {output}")
+    if found.bad_files:
+        typer.echo(
+            f"Some records could not be annotated: see {found.bad_files[0]}"
+            + (f" and {len(found.bad_files) - 1} more" if len(found.bad_files) > 1 else ""),
+            err=True,
+        )
+        raise typer.Exit(SOME_BAD)
 
 
 # What the extra "train" installs, by the names of its modules.

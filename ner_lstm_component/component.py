@@ -59,7 +59,13 @@ from .features.lexical import WORD_TABLES
 from .features.ngram_tags import lexicon_of
 from .gold import Gold
 from .network.architectures import Annotated, load_weights, reader_of
-from .tensorflow_wrapper import gradient_sum, runtimes, set_runtime
+from .tensorflow_wrapper import (
+    gradient_sum,
+    precisions,
+    runtimes,
+    set_precision,
+    set_runtime,
+)
 from .text.sentences import Text, split
 
 logger = logging.getLogger(__name__)
@@ -91,6 +97,7 @@ DEFAULT_CONFIG = Config().from_str(
     pos_weight = 0.2
     runtime = "auto"
     normalize = true
+    precision = "float32"
 
     [scorer]
     @scorers = "spacy.ner_scorer.v1"
@@ -137,10 +144,10 @@ class LSTMEntityRecognizer(TrainablePipe):
     Entities that a Doc already has are kept, and predictions do not overlap with them. No
     entity is predicted on tokens blocked with ``Doc.set_ents(blocked=…)``.
 
-    The settings :attr:`confidence`, :attr:`threshold` and :attr:`runtime` belong to the
-    config. Setting them in Python also changes the config of each pipeline that contains the
-    component, and saving keeps them. On loading, the config's values take precedence; a component
-    created without a pipeline has no config, and uses the saved values.
+    The settings :attr:`confidence`, :attr:`threshold`, :attr:`runtime` and :attr:`precision`
+    belong to the config. Setting them in Python also changes the config of each pipeline that
+    contains the component, and saving keeps them. On loading, the config's values take precedence;
+    a component created without a pipeline has no config, and uses the saved values.
 
     :param model: a model from `network.architectures`, which maps Docs to `crf.Potentials`.
     """
@@ -260,6 +267,16 @@ class LSTMEntityRecognizer(TrainablePipe):
         self._set("runtime", value, "model")
 
     @property
+    def precision(self) -> str | None:
+        """The network's precision, as in `set_precision`, or None without a wrapped network."""
+        return next(precisions(self.model), None)
+
+    @precision.setter
+    def precision(self, value: str) -> None:
+        set_precision(self.model, value)
+        self._set("precision", value, "model")
+
+    @property
     def temperature(self) -> float:
         """The divisor of the CRF's potentials for probabilities; it does not change the tags."""
         return self.cfg["temperature"]
@@ -342,7 +359,7 @@ class LSTMEntityRecognizer(TrainablePipe):
         cfg = _read_cfg(files["cfg"]) if "cfg" in files else {}
         check(files, saved_checksums, cfg.get("format"))
         given = {name: self.cfg[name] for name in ("confidence", "threshold")}
-        for name in ("config", "network", "runtime", "entity_bias"):
+        for name in ("config", "network", "runtime", "precision", "entity_bias"):
             self.cfg.pop(name, None)
         self.cfg |= cfg | {"format": FORMAT}
         if "model" in files:
@@ -359,8 +376,11 @@ class LSTMEntityRecognizer(TrainablePipe):
         if not self.has_config:
             if "runtime" in self.cfg:
                 set_runtime(self.model, self.cfg["runtime"])
+            if "precision" in self.cfg:
+                set_precision(self.model, self.cfg["precision"])
             return
         self.cfg.pop("runtime", None)
+        self.cfg.pop("precision", None)
         # Version 0.1.0 did not write settings to the config. It saved the config's values with
         # the settings: if the config still has such a value, the saved setting applies.
         saved_with = self.cfg.pop("config", {})

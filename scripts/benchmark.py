@@ -229,14 +229,14 @@ def command_line(context: typer.Context) -> str:
         if name == "results" or source is None or source.name == "DEFAULT":
             continue
         value = context.params[name]
-        for one in value if isinstance(value, list) else [value]:
+        for one in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(one, bool):
                 words.append(parameter.opts[0] if one else parameter.secondary_opts[0])
                 continue
             if parameter.param_type_name == "option":
                 words.append(parameter.opts[0])
             shown = one.value if isinstance(one, Enum) else one
-            words.append(str(parameter.metavar if isinstance(one, Path) else shown))
+            words.append(str(parameter.metavar or shown))  # paths have a metavariable
     return " ".join(words)
 
 

@@ -35,10 +35,11 @@ from ..tensorflow_wrapper import (
     device_scope,
     import_tensorflow,
     set_keras_model,
+    set_precision,
     set_runtime,
     uses_onnx,
 )
-from ..tensorflow_wrapper.onnx_runtime import UnsupportedNetwork
+from ..tensorflow_wrapper.onnx_runtime import FLOAT32, UnsupportedNetwork
 from ..tensorflow_wrapper.serialization import EMPTY, read_state, unpack
 from ..text.sentences import KnownWords, Reader, Text, chunks
 from ..text.windows import Batch, Windowing, Windows, pad_windows, split_windows
@@ -124,6 +125,7 @@ def build_normalizing_tagger(
     runtime: str = "auto",
     normalize: bool = True,
     tok2vec: Model[list[Doc], list[Floats2d]] | None = None,
+    precision: str = FLOAT32,
 ) -> Model[Sequence[Doc] | Annotated, Potentials | float]:
     """`ner_lstm_component.KerasLSTMTagger.v2`: a BiLSTM-CRF over features of any text's words.
 
@@ -134,6 +136,8 @@ def build_normalizing_tagger(
     :param tok2vec: a model that computes a vector for each token, which the network reads beside
         the features. It is trained too, even if it is a listener. With it, ``features``, ``rows``
         and ``ngrams`` may all be empty.
+    :param precision: that of the LSTM in ONNX Runtime: ``"float32"``, or the faster ``"int8"``, as
+        in `tensorflow_wrapper.layer.set_precision`.
     """
     settings = NetworkSettings(
         hidden_width,
@@ -148,7 +152,8 @@ def build_normalizing_tagger(
         features=tuple(features),
         normalize=normalize,
     )
-    return _tagger(settings, Windowing(window, context, batch_tokens), tok2vec, nO, runtime)
+    model = _tagger(settings, Windowing(window, context, batch_tokens), tok2vec, nO, runtime)
+    return set_precision(model, precision)
 
 
 def build_tok2vec_keras_lstm_tagger(

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from .. import kernels
 from ..decoding.crf import FORBIDDEN, iob2_allowed
-from ..tensorflow_wrapper.onnx_graph import Graph, Value
-from ..tensorflow_wrapper.onnx_runtime import Exported, UnsupportedNetwork
+from ..tensorflow_wrapper.onnx_graph import MICROSOFT, Graph, Value
+from ..tensorflow_wrapper.onnx_runtime import FLOAT32, INT8, Exported, UnsupportedNetwork
 
 Config = dict[str, Any]
 Weights = Sequence[tuple[str, NDArray]]
@@ -47,13 +47,16 @@ _SETTINGS = {
 }
 
 
-def export_bilstm_crf(network: Config, weights: Weights, is_standalone: bool) -> Exported:
+def export_bilstm_crf(
+    network: Config, weights: Weights, is_standalone: bool, precision: str = FLOAT32
+) -> Exported:
     """Express a saved `BiLSTMCRF` in ONNX.
 
     :param network: the saved Keras config.
     :param weights: path and array of each weight, in Keras' order.
     :param is_standalone: whether the graph must be the whole encoder, as in a file. Otherwise
         `kernels.EmbeddedProduct` may compute the embeddings and the first dense layer.
+    :param precision: ``float32``, or ``int8`` for an LSTM whose products are of integers.
     :raises UnsupportedNetwork: for any other network; the message names the layer that differs.
     """
     name = network.get("registered_name") or network["class_name"]
@@ -61,7 +64,7 @@ def export_bilstm_crf(network: Config, weights: Weights, is_standalone: bool) ->
         raise UnsupportedNetwork(f"its class, {name}: only {_NAME} can be exported")
     config = network["config"]
     id_parts = config.get("id_parts") if kernels.IS_COMPILED and not is_standalone else None
-    encoder = _Encoder(config["encoder"], weights, id_parts)
+    encoder = _Encoder(config["encoder"], weights, id_parts, precision)
     emissions = encoder.add("emissions")
     allowed = iob2_allowed(config["n_labels"])
     encoder.graph.add_output(emissions, "float32", (None, None, len(allowed) - 1))
@@ -85,7 +88,9 @@ def embed(product: Any, ids: NDArray[np.int32]) -> NDArray[np.float32]:
 class _Encoder:
     """A builder of an encoder's graph; without ``id_parts`` the graph is the whole encoder."""
 
-    def __init__(self, network: Config, weights: Weights, id_parts: list[int] | None) -> None:
+    def __init__(
+        self, network: Config, weights: Weights, id_parts: list[int] | None, precision: str
+    ) -> None:
         kind, inputs = network["class_name"], network["config"].get("input_layers")
         if kind != "Functional" or not isinstance(inputs, list) or len(inputs) not in (2, 3):
             raise UnsupportedNetwork(
@@ -97,6 +102,7 @@ class _Encoder:
         self._layers: dict[str, Config] = {one["name"]: one for one in network["config"]["layers"]}
         self._weights = iter(weights)
         self._id_parts = id_parts
+        self._precision = precision
         self._results: dict[str, str] = {}
         self._features, self._mask, *_ = names = [name for name, *_ in inputs]
         self._read(self._mask, "InputLayer", dtype="bool")
@@ -218,7 +224,7 @@ class _Encoder:
     def _bilstm(self, config: Config, x: str) -> str:
         """Add both directions of an LSTM as one operator."""
         units = config["layer"]["config"]["units"]
-        directions = []
+        directions: list[list[NDArray]] = []
         for key, is_backward in (("layer", False), ("backward_layer", True)):
             lstm = config[key]
             known = {"activation": "tanh", "units": units, "go_backwards": is_backward}
@@ -229,10 +235,18 @@ class _Encoder:
             bias = self.weight(f"{cell}/bias", 4 * units)
             directions.append(_in_order_of_onnx(kernel, states, bias))
         add, constant = self.graph.add, self.graph.add_constant
-        constants = [constant(np.stack(arrays)) for arrays in zip(*directions, strict=True)]
+        kernel, states, bias = (np.stack(arrays) for arrays in zip(*directions, strict=True))
         by_time = add("Transpose", x, perm=[1, 0, 2])
         attributes = {"hidden_size": units, "direction": "bidirectional"}
-        hidden = add("LSTM", by_time, *constants, self._lengths, **attributes)
+        if self._precision == INT8:
+            of_kernel, of_states = quantized(kernel), quantized(states)
+            inputs = [constant(of_kernel[0]), constant(of_states[0]), constant(bias)]
+            inputs += [self._lengths, "", "", ""]
+            inputs += [constant(one) for one in (*of_kernel[1:], *of_states[1:])]
+            hidden = add("DynamicQuantizeLSTM", by_time, *inputs, domain=MICROSOFT, **attributes)
+        else:
+            inputs = [constant(kernel), constant(states), constant(bias), self._lengths]
+            hidden = add("LSTM", by_time, *inputs, **attributes)
         # (time, direction, batch, unit) → (batch, time, direction and unit)
         by_sequence = add("Transpose", hidden, perm=[2, 0, 1, 3])
         return add("Reshape", by_sequence, self._integers(0, 0, -1))
@@ -290,3 +304,22 @@ def _in_order_of_onnx(kernel: NDArray, states: NDArray, bias: NDArray) -> list[N
     units = len(states)
     rows = np.concatenate([np.arange(k * units, (k + 1) * units) for k in (0, 3, 1, 2)])
     return [kernel.T[rows], states.T[rows], np.concatenate([bias[rows], np.zeros_like(bias)])]
+
+
+def quantized(
+    weights: NDArray[np.float32],
+) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.int8]]:
+    """Quantize the weights of both directions of an LSTM, symmetrically, by the row.
+
+    Each row of each gate has a scale of its own, so that one large weight costs only its row
+    precision (Jacob et al., "Quantization and Training of Neural Networks for Efficient
+    Integer-Arithmetic-Only Inference", 2018).
+
+    :param weights: *Shape:* ``(2, 4 * units, n_inputs)``
+    :return: the integers, in the order of ``DynamicQuantizeLSTM``, *shape*
+        ``(2, n_inputs, 4 * units)``; their scales and zero points, *shape* ``(2, 4 * units)``.
+    """
+    scales = np.abs(weights).max(axis=2) / np.float32(127)
+    scales[scales == 0] = 1
+    integers = np.rint(weights / scales[:, :, None]).astype(np.int8)
+    return integers.transpose(0, 2, 1), scales, np.zeros(scales.shape, np.int8)

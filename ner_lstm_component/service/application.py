@@ -22,7 +22,7 @@ from .body import read_request
 from .deadlines import Deadlines
 from .limits import Limits
 from .metrics import Metrics
-from .models import describe, load_pipeline
+from .models import describe, find_component, load_pipeline
 from .pages import pages, swagger_ui
 from .responses import Tagger
 from .schema import openapi_document
@@ -37,6 +37,7 @@ def create_app(
     client_timeout: float = CLIENT_TIMEOUT,
     proxies: int = 0,
     cors_origins: Sequence[str] = (),
+    precision: str | None = None,
     is_stopping: Callable[[], bool] | None = None,
 ) -> Flask:
     """Create the application. This loads the pipeline and tags a first text with it.
@@ -49,12 +50,15 @@ def create_app(
     :param proxies: the number of trusted proxies that set ``X-Forwarded-*`` headers.
     :param cors_origins: origins whose pages may use the service without credentials; ``*`` allows
         all origins.
+    :param precision: the network's precision, or None for that of the pipeline.
     :param is_stopping: a function for ``/readyz`` that returns whether the server is stopping.
     :raises .models.ModelError: if the pipeline is missing, or cannot be loaded or run.
     """
     limits = limits or Limits()
     start = time.perf_counter()
     nlp = model if isinstance(model, Language) else load_pipeline(model)
+    if precision is not None:
+        find_component(nlp).precision = precision
     tagger = Tagger(nlp, limits)
     description = describe(nlp, tagger.component)
     seconds = round(time.perf_counter() - start, 3)

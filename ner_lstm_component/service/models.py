@@ -84,6 +84,7 @@ def describe(nlp: Language, component: LSTMEntityRecognizer) -> dict[str, Any]:
             "spacy": version("spacy"),
             "onnxruntime": getattr(sys.modules.get("onnxruntime"), "__version__", None),
             "network": "onnx" if all(map(uses_onnx, wrappers)) else "tensorflow",
+            "precision": component.precision,
         },
     }
 

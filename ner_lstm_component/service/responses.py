@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..component import Analysis
-from ..decoding.iob2 import entity_spans
+from ..tagging import run, scores_of
 from ..text.memory import MemoryZones
 from .limits import Limits, check_inputs, check_tokens
 from .models import ModelError, find_component
@@ -67,28 +67,18 @@ class Tagger:
     def _run(self, docs: list[Doc], request: PredictRequest) -> list[dict[str, Any]]:
         """Run all components of the pipeline, and describe the predictions."""
         has_rows = request.probabilities or request.field == "sentence"
-        analyses: list[Analysis] = []
-        for _, pipe in self.nlp.pipeline:
-            if pipe is self.component:
-                given = request.threshold
-                thresholds = None if given is None else [given] * len(docs)
-                analyses = pipe.analyse(docs, thresholds=thresholds, probabilities=has_rows)
-                pipe.set_annotations(docs, [one.prediction for one in analyses])
-            elif hasattr(pipe, "pipe"):
-                docs = list(pipe.pipe(docs))
-            else:
-                docs = [pipe(doc) for doc in docs]
+        given = request.threshold
+        thresholds = None if given is None else [given] * len(docs)
+        docs, analyses = run(
+            self.nlp, self.component, docs, thresholds=thresholds, probabilities=has_rows
+        )
         return [self._describe(*one, has_rows) for one in zip(docs, analyses, strict=True)]
 
     def _describe(self, doc: Doc, analysis: Analysis, has_rows: bool) -> dict[str, Any]:
-        (tags, confidence), rows = analysis
-        scores: dict[tuple[int, int, str], float] = {}
-        if len(tags) == len(doc):
-            assert confidence is not None
-            labels = self.component.labels
-            for (start, end, label), score in zip(entity_spans(tags), confidence, strict=True):
-                scores[start, end, labels[label]] = round(float(score), DECIMALS)
-        elif has_rows:
+        rows = analysis.probabilities
+        found = scores_of(self.component, analysis, doc)
+        scores = {span: round(score, DECIMALS) for span, score in found.items()}
+        if has_rows and len(analysis.prediction.tags) != len(doc):
             # A later component has merged or split tokens.
             rows = self.component.probabilities([doc])[0].tags
         prediction: dict[str, Any] = {

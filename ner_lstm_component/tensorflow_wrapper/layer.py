@@ -16,7 +16,7 @@ from .shim import TensorFlowShim
 if TYPE_CHECKING:
     import keras
 
-Exporter = Callable[[dict[str, Any], list[tuple[str, np.ndarray]], bool], Exported]
+Exporter = Callable[[dict[str, Any], list[tuple[str, np.ndarray]], bool, str], Exported]
 
 
 def TensorFlowWrapper(
@@ -53,8 +53,9 @@ def TensorFlowWrapper(
         imported before a saved network is restored.
     :param runtime: what predicts, as in :func:`set_runtime`.
     :param export: a function that expresses the network in ONNX, called with the saved Keras
-        config, the path and array of each weight, and whether the graph must be complete, as
-        in a file. Without this function TensorFlow predicts.
+        config, the path and array of each weight, whether the graph must be complete, as in a
+        file, and its precision, as in :func:`set_precision`. Without this function TensorFlow
+        predicts.
     :return: a Thinc model with one shim. Its gradient ``dX`` has an array for every
         float input, and None for every other input. ``attrs["dropout_rate"]``, set by Thinc's
         ``set_dropout_rate``, replaces the rate of every dropout layer and recurrent cell that
@@ -143,6 +144,26 @@ def set_runtime(model: Model, runtime: str) -> Model:
 def runtimes(model: Model) -> Iterator[str]:
     """Yield the runtime of each wrapped network in a model."""
     return (shim.runtime for shim in _shims(model))
+
+
+def set_precision(model: Model, precision: str) -> Model:
+    """Choose the precision in which ONNX Runtime multiplies, for all wrapped networks in a model.
+
+    :param precision: ``"float32"``, or ``"int8"`` for the large products of a network whose
+        exporter supports it. The weights are quantized when the session starts, and saved as they
+        are; the inputs of each product are quantized together, so results depend a little on what
+        else is in the batch. A processor without VNNI computes in float32, with a warning.
+        TensorFlow always computes in float32.
+    :raises ValueError: if the precision is unknown.
+    """
+    for shim in _shims(model):
+        shim.precision = precision
+    return model
+
+
+def precisions(model: Model) -> Iterator[str]:
+    """Yield the precision of each wrapped network in a model."""
+    return (shim.precision for shim in _shims(model))
 
 
 def uses_onnx(model: Model) -> bool:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 OPSET = 20  # the first version with Gelu
 _IR_VERSION = 9
-_DATA_TYPES = {"float32": 1, "int32": 6, "int64": 7, "bool": 9}
+# The operators of ONNX Runtime that ONNX doesn't have, and their version.
+MICROSOFT, _MICROSOFT_OPSET = "com.microsoft", 1
+_DATA_TYPES = {"float32": 1, "int8": 3, "int32": 6, "int64": 7, "bool": 9}
 _FLOAT, _INT, _STRING, _INTS = 1, 2, 3, 7  # AttributeProto.type
 
 _EXTERNAL = 1  # TensorProto.data_location
@@ -37,6 +39,7 @@ class Graph:
         self.outputs: list[Value] = []
         self._nodes: list[bytes] = []
         self._constants: dict[str, NDArray] = {}
+        self._has_microsoft = False
 
     def add_input(self, name: str, dtype: str, shape: Sequence[int | None]) -> str:
         """Declare an input, and return its name."""
@@ -58,14 +61,18 @@ class Graph:
         """The large constants, keyed by name. A session receives them separately from the model."""
         return {name: a for name, a in self._constants.items() if a.nbytes >= _LARGE}
 
-    def add(self, op_type: str, *inputs: str, **attributes: Any) -> str:
+    def add(self, op_type: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node, and return the name of its first output.
 
         :param inputs: names of values, or an empty name for an omitted optional input.
+        :param domain: that of the operator: of ONNX itself, or `MICROSOFT`.
         """
         result = f"{op_type}_{len(self._nodes)}"
         fields = [*(_field(1, name) for name in inputs), _field(2, result), _field(4, op_type)]
         fields += [_field(5, _attribute(name, value)) for name, value in attributes.items()]
+        if domain:
+            fields.append(_field(7, domain))
+            self._has_microsoft = True
         self._nodes.append(b"".join(fields))
         return result
 
@@ -78,7 +85,10 @@ class Graph:
         fields += [_field(11, _value_info(value)) for value in self.inputs]
         fields += [_field(12, _value_info(value)) for value in self.outputs]
         graph = _field(7, b"".join(fields))
-        return _field(1, _IR_VERSION) + graph + _field(8, _field(2, OPSET))
+        opsets = _field(8, _field(2, OPSET))
+        if self._has_microsoft:
+            opsets += _field(8, _field(1, MICROSOFT) + _field(2, _MICROSOFT_OPSET))
+        return _field(1, _IR_VERSION) + graph + opsets
 
 
 def _field(number: int, value: int | str | bytes) -> bytes:

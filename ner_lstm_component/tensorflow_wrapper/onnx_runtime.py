@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 from .onnx_graph import Graph, Value
 
 THREADS_VARIABLE = "NER_LSTM_THREADS"
+FLOAT32, INT8 = PRECISIONS = "float32", "int8"
 
 # ONNX Runtime sends telemetry from a thread that does not survive a fork: a child process
 # would wait for that thread at its end. ONNX Runtime reads the variable when first imported.
@@ -50,6 +54,20 @@ class _Running(NamedTuple):
     session: Any
     exported: Exported
     weights: list[Any]
+
+
+@cache
+def has_int8_instructions() -> bool:
+    """Return whether the processor multiplies and adds integers of 8 bits in one instruction.
+
+    Without VNNI, on x86, int8 is no faster than float32, and ONNX Runtime's sums of products can
+    overflow. On ARM, all processors that ONNX Runtime supports on macOS have such instructions.
+    """
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text("utf-8", "replace").split())
+    except OSError:
+        return platform.machine().lower() in ("arm64", "aarch64")
+    return bool(flags & {"avx512_vnni", "avx_vnni", "asimddp"})
 
 
 def n_threads() -> int:

@@ -18,7 +18,15 @@ from thinc.types import ArgsKwargs
 
 from .. import kernels
 from .conversion import input_gradient, pair_gradients, to_floats, to_numpy, to_tensors
-from .onnx_runtime import Exported, OnnxNetwork, UnsupportedNetwork
+from .onnx_runtime import (
+    FLOAT32,
+    INT8,
+    PRECISIONS,
+    Exported,
+    OnnxNetwork,
+    UnsupportedNetwork,
+    has_int8_instructions,
+)
 from .optimizer import adam_step, is_adam
 from .placement import (
     CPU,
@@ -219,6 +227,26 @@ class TensorFlowShim(Shim):
                 f"'runtime' must be one of {', '.join(map(repr, RUNTIMES))}. Received: {runtime!r}"
             )
         self.cfg = {**self.cfg, "runtime": runtime}
+
+    @property
+    def precision(self) -> str:
+        """The precision of ONNX Runtime's products, as in `layer.set_precision`."""
+        return self.cfg.get("precision", FLOAT32)
+
+    @precision.setter
+    def precision(self, precision: str) -> None:
+        if precision not in PRECISIONS:
+            expected = ", ".join(map(repr, PRECISIONS))
+            raise ValueError(f"'precision' must be one of {expected}. Received: {precision!r}")
+        if precision == INT8 and not has_int8_instructions():
+            logger.warning(
+                "The network computes in float32, not in int8 (precision): this processor has no "
+                "instructions for products of 8-bit integers (VNNI), without which int8 is no "
+                "faster, and less accurate."
+            )
+        if precision != self.precision:
+            self._onnx = None
+        self.cfg = {**self.cfg, "precision": precision}
 
     def weights_changed(self) -> None:
         """Have ``runtime="onnx"`` export the network again, as in `layer.weights_changed`."""
@@ -491,7 +519,8 @@ class TensorFlowShim(Shim):
         if export is None:
             raise UnsupportedNetwork(f"its class, {network['class_name']}: it has no 'export'")
         weights = [(packed["name"], unpack(packed)) for packed in state["weights"]]
-        return export(network, weights, is_standalone)
+        is_exact = is_standalone or not has_int8_instructions()
+        return export(network, weights, is_standalone, FLOAT32 if is_exact else self.precision)
 
     @property
     def saved_config(self) -> dict[str, Any]:

@@ -180,7 +180,11 @@ OTHERS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 
 def assert_refused(inputs, hidden, message):
     emissions = layers.Dense(2 * N_LABELS + 1, name="emissions")(hidden)
-    network = BiLSTMCRF(keras.Model(inputs, emissions), N_LABELS)
+    try:
+        encoder = keras.Model(inputs, emissions)
+    except ValueError as error:
+        pytest.skip(f"this version of Keras refuses it: {error}")
+    network = BiLSTMCRF(encoder, N_LABELS)
     with pytest.raises(UnsupportedNetwork, match=message):
         export_bilstm_crf(*saved(network), True)
 
