@@ -16,8 +16,10 @@ from ner_lstm_component.dataset import (
     PARTS,
     DatasetError,
     Split,
+    count,
 )
-from ner_lstm_component.dataset.parts import read_parts, summary, write_parts
+from ner_lstm_component.dataset.parts import read_parts, table_of, write_parts
+from ner_lstm_component.dataset.shards import write_shards
 
 app = typer.Typer(add_completion=False)
 
@@ -63,6 +65,14 @@ def main(
     repair: Annotated[
         bool, typer.Option("--repair", help="Read an I- tag that continues no entity as B-.")
     ] = False,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="For a file that exceeds the memory: write folders of many .spacy files, which "
+            "spacy train can stream. OUTPUT_DIR must be new.",
+        ),
+    ] = False,
     log_file: Annotated[
         Path | None,
         typer.Option(
@@ -84,6 +94,9 @@ def main(
     if folder_as_is and input_path.is_dir():
         split = seed = None
         typer.echo(f"{input_path}: a folder, so its three files are the split")
+    if stream and split not in (None, Split.deduplicated):
+        typer.echo(f"Error: --stream cannot split as --split {split.value}; leave it out", err=True)
+        raise typer.Exit(1)
     logs.configure(file=log_file, stderr=False)
     try:
         with logs.recorded(
@@ -95,14 +108,27 @@ def main(
             encoding=encoding,
             repair=repair,
         ) as logger:
-            parts = read_parts(input_path, split=split, seed=seed, encoding=encoding, repair=repair)
-            write_parts(parts, output_dir)
-            logger.info("Converted", extra=logs.fields(**{p: len(parts[p]) for p in PARTS}))
+            if stream:
+                counts = write_shards(
+                    input_path,
+                    output_dir,
+                    seed=DEFAULT_SEED if seed is None else seed,
+                    encoding=encoding,
+                    repair=repair,
+                )
+            else:
+                parts = read_parts(
+                    input_path, split=split, seed=seed, encoding=encoding, repair=repair
+                )
+                write_parts(parts, output_dir)
+                counts = {part: count(parts[part]) for part in PARTS}
+            logger.info("Converted", extra=logs.fields(**{p: counts[p].sentences for p in PARTS}))
     except DatasetError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None
-    Console().print(summary(parts))
-    typer.echo(f"Written to {output_dir}: {', '.join(f'{part}.spacy' for part in PARTS)}")
+    Console().print(table_of(counts))
+    written = PARTS if stream else [f"{part}.spacy" for part in PARTS]
+    typer.echo(f"Written to {output_dir}: {', '.join(written)}")
 
 
 if __name__ == "__main__":

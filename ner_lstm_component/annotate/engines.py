@@ -1,4 +1,4 @@
-"""The processes that annotate parts: this one, others on this machine, or those of a Ray cluster.
+"""The processes that annotate parts: others on this machine, or those of a Ray cluster.
 
 All of them call the function of `job.Job.start`, so what they write is the same.
 """
@@ -14,16 +14,9 @@ from itertools import islice
 from typing import Any
 
 from .job import Counts, Job
-from .parts import AnnotateError, Part
+from .parts import AnnotateError, Part, RowRange
 
 _annotate: Callable[[Part], Counts]
-
-
-def in_process(job: Job, parts: Iterable[Part]) -> Iterator[Counts]:
-    """Annotate parts one after the other."""
-    annotate = job.start()
-    for part in parts:
-        yield annotate(part)
 
 
 def in_pool(job: Job, parts: Iterable[Part], workers: int) -> Iterator[Counts]:
@@ -57,7 +50,7 @@ def in_pool(job: Job, parts: Iterable[Part], workers: int) -> Iterator[Counts]:
 
 def _start(job: Job) -> None:
     global _annotate
-    _annotate = job.start()
+    _annotate = job.start(job.load())
 
 
 def _run(part: Part) -> Counts:
@@ -81,7 +74,7 @@ def on_ray(job: Job, parts: Iterable[Part], workers: int, address: str | None) -
     if started:
         ray.init(address=address, log_to_driver=False, include_dashboard=False)
     try:
-        rows = [{"part": part} for part in parts]
+        rows = [vars(part) for part in parts]
         if not rows:
             return
         counts = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
@@ -102,8 +95,10 @@ class _Actor:
     """A process of Ray that annotates parts."""
 
     def __init__(self, job: Job) -> None:
-        self._annotate = job.start()
+        self._annotate = job.start(job.load())
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[int]]:
-        (part,) = batch["part"]
+        fields = {name: values[0] for name, values in batch.items()}
+        path = str(fields.pop("path"))
+        part = RowRange(path=path, **{name: int(value) for name, value in fields.items()})
         return {name: [value] for name, value in self._annotate(part)._asdict().items()}

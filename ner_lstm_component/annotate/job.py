@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import spacy
+from spacy.language import Language
 
 from .annotator import Annotator
 from .parts import AnnotateError, Docs, Part
@@ -61,19 +63,23 @@ class Job:
         """Return whether the file of a part was written: it appears when it is whole."""
         return self.path(part.number).exists()
 
-    def start(self) -> Callable[[Part], Counts]:
-        """Load the pipeline, and return the function that annotates a part.
+    def load(self) -> Language:
+        """Load the pipeline.
 
-        :raises AnnotateError: if the pipeline cannot be loaded.
+        :raises AnnotateError: if it cannot be loaded.
         """
         try:
-            nlp = spacy.load(self.model)
+            return spacy.load(self.model)
         # Damaged files raise any error from the libraries that read them.
         except Exception as error:
             raise AnnotateError(
                 f"{self.model}: cannot be loaded; expected the folder of a trained pipeline, or "
                 f"the name of an installed one. {error}"
             ) from error
+
+    def start(self, nlp: Language) -> Callable[[Part], Counts]:
+        """Return the function that annotates a part with the loaded pipeline."""
+        gc.freeze()  # the collector would walk the pipeline again and again
         keeps = self.scores and self.suffix == DocBinWriter.suffix
         annotator = Annotator(nlp, scores=self.scores, precision=self.precision, keeps_scores=keeps)
         return lambda part: self._annotate(annotator, part)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import spacy
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -84,16 +83,18 @@ def run(
         )
     schema = _schema(source) if suffix == "parquet" else None
     job = Job(model, column, output, suffix, scores, precision, schema)
-    job.start()  # for its errors, before the work
-    with _claimed(output, _manifest(job, source)):
+    nlp = job.load()
+    annotate = job.start(nlp)
+    with _claimed(output, _manifest(job, source, nlp.path)):
         with _Report(source.size) as report:
             todo = (part for part in source.parts() if not report.skips(part, job))
+            counts: Iterator[Counts]
             if engine == "ray":
                 counts = engines.on_ray(job, todo, workers, address)
             elif workers > 1:
                 counts = engines.in_pool(job, todo, workers)
             else:
-                counts = engines.in_process(job, todo)
+                counts = map(annotate, todo)
             for one in counts:
                 report.add(one)
         for left in output.glob(".part-*"):  # by a process that was killed
@@ -174,17 +175,16 @@ def _schema(source: Source) -> Any:
         ) from error
 
 
-def _manifest(job: Job, source: Source) -> dict[str, Any]:
+def _manifest(job: Job, source: Source, pipeline: Path) -> dict[str, Any]:
     """Return what must be the same for a run to go on with another."""
-    path = spacy.load(job.model, exclude=[]).path
     sums = hashlib.sha256()
-    for file in sorted(path.rglob("*")):
+    for file in sorted(pipeline.rglob("*")):
         if file.is_file():
             sums.update(file.read_bytes())
     return {
         "version": __version__,
         "model": job.model,
-        "sha256": sums.hexdigest(),
+        "model_sha256": sums.hexdigest(),
         "input": source.fingerprint(),
         "text": job.column,
         "format": job.suffix,

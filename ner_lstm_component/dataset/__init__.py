@@ -2,8 +2,8 @@
 
 `files` unpacks and decodes a file, `rows` finds its tokens, `reader` groups them into sentences,
 `splits` divides the sentences into train, dev and test, and `docs` converts them to Docs. `parts`
-does all this for commands, and `checks` finds what is suspicious. Code that tags text must not
-import this package.
+does all this for commands, `shards` does it for files that exceed the memory, and `checks` finds
+what is suspicious. Code that tags text must not import this package.
 """
 
 from .docs import Counts, Sentence, count, to_doc, to_docbin

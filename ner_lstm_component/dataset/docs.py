@@ -36,6 +36,15 @@ class Counts:
     without_entity: int  # the number of sentences without an entity
     entities: dict[str, int]  # the number for each type, the most frequent first
 
+    def __add__(self, other: Counts) -> Counts:
+        entities = Counter(self.entities) + Counter(other.entities)
+        return Counts(
+            self.sentences + other.sentences,
+            self.tokens + other.tokens,
+            self.without_entity + other.without_entity,
+            dict(entities.most_common()),
+        )
+
 
 def count(sentences: Iterable[Sentence]) -> Counts:
     """Count sentences, tokens and entities."""

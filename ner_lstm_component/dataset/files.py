@@ -6,8 +6,12 @@ import codecs
 import gzip
 import io
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import IO, Any
 
 AUTO = "auto"
 
@@ -23,6 +27,7 @@ _IS_WORKBOOK = (
 )
 _PARQUET = b"PAR1"  # at both ends
 _MAX_LAYERS = 3
+_AT_ONCE = 1 << 20
 
 
 class DatasetError(ValueError):
@@ -47,6 +52,93 @@ def read_text(path: Path, encoding: str = AUTO) -> tuple[str, str, str]:
         ) from error
     name, data = _unpack(str(path), data, is_zip=path.suffix.lower() == ".zip")
     return name, *_decode(name, data, encoding)
+
+
+def open_text(path: Path, encoding: str = AUTO) -> tuple[str, Callable[[], Iterator[str]]]:
+    """Prepare to read a text file, of any size, line by line.
+
+    The file may be compressed with gzip, or be the only data file in a zip. With ``auto``, this
+    reads the file once to find its encoding.
+
+    :return: the file's name, as in :func:`read_text`, and a function that returns its lines with
+        their ends.
+    :raises DatasetError: as :func:`read_text`, when the bytes at fault are read.
+    """
+    name = str(path)
+    open_bytes: Callable[[], Any] = partial(path.open, "rb")
+    with _reporting(name, path):
+        with path.open("rb") as file:
+            start = file.read(8)
+        if start.startswith(_ZIP):
+            with zipfile.ZipFile(path) as archive:
+                name, member = _only_member(name, archive)
+            open_bytes = partial(_open_member, path, member)
+        elif start.startswith(_GZIP):
+            open_bytes = partial(gzip.open, path, "rb")
+        with open_bytes() as file:
+            start = file.read(8)
+    if start.startswith((_OLE, _PARQUET, _ZIP, _GZIP)):
+        raise DatasetError(
+            f"{name}: neither a table nor a CoNLL file; expected text, packed at most once"
+        )
+    if encoding == AUTO:
+        with _reporting(name, path):
+            encoding = _detect_in(open_bytes, start)
+
+    def lines() -> Iterator[str]:
+        number = 0
+        with _reporting(name, path), open_bytes() as file:
+            try:
+                text = io.TextIOWrapper(file, encoding, newline="")
+            except LookupError as error:
+                raise DatasetError(
+                    f"encoding (--encoding): {encoding!r} is unknown; expected '{AUTO}' or the "
+                    "name of a text encoding that Python knows, such as 'utf-8'."
+                ) from error
+            try:
+                for number, line in enumerate(text, 1):
+                    yield line.removeprefix("\ufeff") if number == 1 else line
+            except UnicodeDecodeError as error:
+                raise DatasetError(
+                    f"{name}, after line {number}: found the byte "
+                    f"0x{error.object[error.start]:02x}; expected valid {encoding}. Name the "
+                    "file's encoding in encoding (--encoding), or save the file as UTF-8."
+                ) from error
+
+    return name, lines
+
+
+def _open_member(path: Path, member: str) -> IO[bytes]:
+    return zipfile.ZipFile(path).open(member)
+
+
+@contextmanager
+def _reporting(name: str, path: Path) -> Iterator[None]:
+    """Turn the errors of reading and unpacking a file into a DatasetError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path}: no such file; expected a CSV or a zip. Check it.") from error
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
+        raise DatasetError(
+            f"{name}: cannot be read ({error}); expected an intact file. Fetch it again, or unpack "
+            "it and use the CSV."
+        ) from error
+
+
+def _detect_in(open_bytes: Callable[[], Any], start: bytes) -> str:
+    """Return the encoding of a file, of which all bytes are read."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with open_bytes() as file:
+        try:
+            while data := file.read(_AT_ONCE):
+                decoder.decode(data)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8"
 
 
 def _unpack(name: str, data: bytes, *, is_zip: bool = False, layer: int = 0) -> tuple[str, bytes]:
@@ -80,22 +172,28 @@ def _unpack(name: str, data: bytes, *, is_zip: bool = False, layer: int = 0) -> 
 def _member(name: str, data: bytes) -> tuple[str, bytes]:
     """Return the name and content of the only data file in a zip."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = archive.namelist()
-        if any(member.startswith(_WORKBOOK_MEMBERS) for member in names):
-            raise DatasetError(f"{name}: {_IS_WORKBOOK}")
-        # macOS adds a "._" companion for each file to the zips that it makes.
-        files = [member for member in names if not member.rpartition("/")[2].startswith("._")]
-        found = [m for m in files if m.lower().removesuffix(".gz").endswith(SUFFIXES)]
-        workbooks = [member for member in files if member.lower().endswith(_WORKBOOKS)]
-        if workbooks and not found:
-            raise DatasetError(f"{name}:{workbooks[0]}: {_IS_WORKBOOK}")
-        if len(found) != 1:
-            listed = shorten(found or names) if names else "no member at all"
-            raise DatasetError(
-                f"{name}: the zip holds {counted(len(found), 'CSV file')}; found {listed}; "
-                "expected exactly one CSV. Unpack it and give the right file."
-            )
-        return f"{name}:{found[0]}", archive.read(found[0])
+        full_name, member = _only_member(name, archive)
+        return full_name, archive.read(member)
+
+
+def _only_member(name: str, archive: zipfile.ZipFile) -> tuple[str, str]:
+    """Return the name of the only data file in a zip, with and without the zip's."""
+    names = archive.namelist()
+    if any(member.startswith(_WORKBOOK_MEMBERS) for member in names):
+        raise DatasetError(f"{name}: {_IS_WORKBOOK}")
+    # macOS adds a "._" companion for each file to the zips that it makes.
+    files = [member for member in names if not member.rpartition("/")[2].startswith("._")]
+    found = [m for m in files if m.lower().removesuffix(".gz").endswith(SUFFIXES)]
+    workbooks = [member for member in files if member.lower().endswith(_WORKBOOKS)]
+    if workbooks and not found:
+        raise DatasetError(f"{name}:{workbooks[0]}: {_IS_WORKBOOK}")
+    if len(found) != 1:
+        listed = shorten(found or names) if names else "no member at all"
+        raise DatasetError(
+            f"{name}: the zip holds {counted(len(found), 'CSV file')}; found {listed}; "
+            "expected exactly one CSV. Unpack it and give the right file."
+        )
+    return f"{name}:{found[0]}", found[0]
 
 
 def shorten(names: Sequence[str], most: int = 5) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import typer
@@ -14,7 +17,7 @@ from rich.progress import track
 from rich.status import Status
 from rich.table import Table
 
-from .docs import Sentence, count, to_docbin
+from .docs import Counts, Sentence, count, to_docbin
 from .files import AUTO, DatasetError, counted
 from .reader import Source, read_file, read_folder
 from .splits import DEFAULT_SEED, PARTS, Split, split_sentences
@@ -133,9 +136,14 @@ def _move_all(source: Path, target: Path, names: list[str]) -> None:
 
 def summary(parts: Parts) -> Table:
     """Return the counts of sentences, tokens, entities and types in each part, and in all."""
-    counts = [count(parts[part]) for part in PARTS]
-    total = count(sentence for part in PARTS for sentence in parts[part])
-    columns = [*counts, total]
+    return table_of({part: count(parts[part]) for part in PARTS})
+
+
+def table_of(counts: Mapping[str, Counts]) -> Table:
+    """Return the counts of each part, and their sums, as a table."""
+    by_part = [counts[part] for part in PARTS]
+    total = reduce(add, by_part)
+    columns = [*by_part, total]
     table = Table("", *PARTS, "all")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 from spacy.tokens import DocBin
@@ -13,11 +13,13 @@ from spacy.vocab import Vocab
 
 from ..decoding.iob2 import find_invalid, repair
 from .docs import Sentence, from_doc
-from .files import AUTO, SUFFIXES, DatasetError, counted, read_text, shorten
-from .rows import ID, Row, read_rows
+from .files import AUTO, SUFFIXES, DatasetError, counted, open_text, read_text, shorten
+from .rows import ID, Row, read_rows, stream_rows
 from .splits import PARTS
 
 DOCBIN = ".spacy"
+# The rows of a streamed file that show where ids are.
+_N_FIRST = 100_000
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,25 @@ def read_csv(path: Path, *, encoding: str = AUTO, repair_tags: bool = False) -> 
     """
     name, text, used = read_text(path, encoding)
     rows, separator, counts = read_rows(name, text)
-    if not rows:
-        raise DatasetError(
-            f"{name}: found a header and no rows; expected one row per token. "
-            "Check that the right file was given."
-        )
     read = [_sentence(name, group, repair_tags) for group in _group(name, rows)]
     sentences = tuple(sentence for sentence, _ in read)
     mended, remarks = sum(n for _, n in read), _remarks(counts, sentences)
     return Source(name, used, sentences, mended, separator, remarks)
+
+
+def stream_csv(
+    path: Path, *, encoding: str = AUTO, repair_tags: bool = False
+) -> Iterator[Sentence]:
+    """Read the sentences of a file that exceeds the memory, one by one, as `read_csv` does.
+
+    The first 100,000 rows show whether every row has an id.
+
+    :param path: as for `read_csv`, except that it may not be packed twice.
+    """
+    name, open_lines = open_text(path, encoding)
+    rows, _, _ = stream_rows(name, open_lines)
+    for group in _group(name, rows, _N_FIRST):
+        yield _sentence(name, group, repair_tags)[0]
 
 
 def read_folder(
@@ -128,23 +140,34 @@ def _remarks(counts: Counter[str], sentences: Sequence[Sentence]) -> tuple[str, 
     return tuple(remark for remark, n in remarks.items() if n)
 
 
-def _group(name: str, rows: Sequence[Row]) -> list[list[Row]]:
-    """Group the rows by sentence."""
-    if not rows[0].id:
+def _group(name: str, rows: Iterable[Row], n_first: int | None = None) -> Iterator[list[Row]]:
+    """Group the rows by sentence.
+
+    :param n_first: the number of rows that show where ids are, or None for all.
+    """
+    remaining = iter(rows)
+    first = list(islice(remaining, n_first))
+    if not first:
         raise DatasetError(
-            f"{name}, line {rows[0].line}: the first row has no sentence id; expected one in "
+            f"{name}: found a header and no rows; expected one row per token. "
+            "Check that the right file was given."
+        )
+    if not first[0].id:
+        raise DatasetError(
+            f"{name}, line {first[0].line}: the first row has no sentence id; expected one in "
             f"the column {ID!r} on each sentence's first row. Fill it in."
         )
     # If only first rows have ids, most rows have no id. If every row has an id, most rows repeat
     # the id of the row before, and a single row without an id does not affect the others.
-    without = sum(not row.id for row in rows)
-    same = sum(bool(a.id) and a.id == b.id for a, b in pairwise(rows))
-    groups = [[rows[0]]]
-    for row in rows[1:]:
-        if row.id and (without > same or row.id != groups[-1][0].id):
-            groups.append([])
-        groups[-1].append(row)
-    return groups
+    without = sum(not row.id for row in first)
+    same = sum(bool(a.id) and a.id == b.id for a, b in pairwise(first))
+    group: list[Row] = []
+    for row in chain(first, remaining):
+        if group and row.id and (without > same or row.id != group[0].id):
+            yield group
+            group = []
+        group.append(row)
+    yield group
 
 
 def _sentence(name: str, rows: Sequence[Row], repair_tags: bool) -> tuple[Sentence, int]:

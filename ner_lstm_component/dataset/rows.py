@@ -12,7 +12,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ..decoding.iob2 import is_tag
@@ -31,6 +31,9 @@ _BARE_QUOTE = re.compile(r'(^|\t)"(\t|$)', re.MULTILINE)
 _NUMBER = re.compile(r"(.*\W)?\d+")  # a row number, or a sentence's id such as "Sentence: 1"
 
 
+OpenLines = Callable[[], Iterable[str]]
+
+
 class Row(NamedTuple):
     """A token in a file."""
 
@@ -42,15 +45,24 @@ class Row(NamedTuple):
 
 
 def read_rows(name: str, text: str) -> tuple[list[Row], str, Counter[str]]:
-    """Read the tokens of a data file, which error messages call `name`.
+    """Read the tokens of a data file, as :func:`stream_rows` does."""
+    rows, separator, counts = stream_rows(name, lambda: io.StringIO(text, newline=""))
+    return list(rows), separator, counts
 
-    :return: the rows, the column separators in words, and four counts: ``words`` and ``tags`` from
-        which blanks or invisible characters were stripped, and rows left out because they had
-        no content (``empty``) or no visible word (``invisible``).
+
+def stream_rows(name: str, open_lines: OpenLines) -> tuple[Iterator[Row], str, Counter[str]]:
+    """Read the tokens of a data file, which error messages call `name`, one by one.
+
+    :param open_lines: a function that returns the file's lines, with their ends. It is called for
+        each look at the file.
+    :return: the rows, the column separators in words, and four counts, which are complete when the
+        rows are: ``words`` and ``tags`` from which blanks or invisible characters were stripped,
+        and rows left out because they had no content (``empty``) or no visible word
+        (``invisible``).
     :raises DatasetError: if the text is in neither format. The message names the line.
     """
-    lines = (line for line in io.StringIO(text, newline=None) if not is_invisible(line))
-    header = next(lines, "").rstrip("\n")
+    lines = (line for line in open_lines() if not is_invisible(line))
+    header = next(lines, "").rstrip("\r\n")
     if not header:
         raise DatasetError(
             f"{name}: the file is empty; expected a header with the columns "
@@ -59,17 +71,21 @@ def read_rows(name: str, text: str) -> tuple[list[Row], str, Counter[str]]:
     columns = {d: {strip_invisible(c.strip('"')) for c in header.split(d)} for d in _DELIMITERS}
     known = {d: len({ID, WORD, TAG} & names) for d, names in columns.items()}
     delimiter = max(known, key=lambda d: known[d])
-    if not known[delimiter] and _looks_like_conll(text):
-        separator, read = _CONLL, _conll_rows(name, text)
+    if not known[delimiter] and _looks_like_conll(open_lines()):
+        separator, read = _CONLL, _conll_rows(name, open_lines())
     elif not known[delimiter] and header.lstrip().startswith(("{", "[")):
         raise DatasetError(
             f"{name}: found JSON; expected a table, a CoNLL file or a .spacy file. Write a .spacy "
             "file, for instance with `prodigy data-to-spacy` or spaCy's DocBin."
         )
     else:
-        separator, read = _DELIMITERS[delimiter], _table_rows(name, text, delimiter)
-    rows: list[Row] = []
+        separator, read = _DELIMITERS[delimiter], _table_rows(name, open_lines, delimiter)
     counts: Counter[str] = Counter()
+    rows = _stripped(name, read, counts)
+    return _with_words(name, rows) if separator == _CONLL else rows, separator, counts
+
+
+def _stripped(name: str, read: Iterable[Row], counts: Counter[str]) -> Iterator[Row]:
     pending_id = ""
     for row in read:
         if pending_id:
@@ -78,15 +94,23 @@ def read_rows(name: str, text: str) -> tuple[list[Row], str, Counter[str]]:
         # A row that is left out passes its sentence id on to the next row.
         pending_id = row.id if stripped is None else ""
         if stripped is not None:
-            rows.append(stripped)
-    words = [row.word for row in rows]
-    if separator == _CONLL and words and all(map(_NUMBER.fullmatch, words)):
+            yield stripped
+
+
+def _with_words(name: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows of a CoNLL file, unless all words are numbers."""
+    first: Row | None = None
+    has_word = False
+    for row in rows:
+        first = first or row
+        has_word = has_word or not _NUMBER.fullmatch(row.word)
+        yield row
+    if first is not None and not has_word:
         raise DatasetError(
-            f"{name}, line {rows[0].line}: found only numbers in the first column, such as "
-            f"{words[0]!r}; expected the words. Remove the columns before them, or give "
+            f"{name}, line {first.line}: found only numbers in the first column, such as "
+            f"{first.word!r}; expected the words. Remove the columns before them, or give "
             f"the file a header with the columns {ID!r}, {WORD!r} and {TAG!r}."
         )
-    return rows, separator, counts
 
 
 def _strip(name: str, row: Row, counts: Counter[str]) -> Row | None:
@@ -128,8 +152,8 @@ def _strip(name: str, row: Row, counts: Counter[str]) -> Row | None:
 # --- tables ----------------------------------------------------------------------------
 
 
-def _table_rows(name: str, text: str, delimiter: str) -> Iterator[Row]:
-    records = _records(name, text, delimiter)
+def _table_rows(name: str, open_lines: OpenLines, delimiter: str) -> Iterator[Row]:
+    records = _records(name, open_lines, delimiter)
     line, names = next(found for found in records if not is_invisible("".join(found[1])))
     header = [strip_invisible(cell) for cell in names]
     _check_header(name, line, header)
@@ -155,12 +179,12 @@ def _table_rows(name: str, text: str, delimiter: str) -> Iterator[Row]:
         yield Row(line, strip_invisible(cells[ID]), word, pos, cells[TAG])
 
 
-def _records(name: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _records(name: str, open_lines: OpenLines, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield each record that is not a blank line, with the number of its first line."""
-    is_quoted = delimiter != "\t" or not _BARE_QUOTE.search(text)
+    is_quoted = delimiter != "\t" or not any(map(_BARE_QUOTE.search, open_lines()))
     # strict=True, because otherwise an unclosed quotation mark silently includes further rows.
     reader = csv.reader(
-        io.StringIO(text, newline=""),
+        open_lines(),
         delimiter=delimiter,
         quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE,
         strict=True,
@@ -200,8 +224,8 @@ def _check_header(name: str, line: int, header: list[str]) -> None:
 # --- CoNLL -----------------------------------------------------------------------------
 
 
-def _looks_like_conll(text: str) -> bool:
-    for line in io.StringIO(text, newline=None):
+def _looks_like_conll(lines: Iterable[str]) -> bool:
+    for line in lines:
         fields = _fields(line)
         if fields and not line.startswith(("#", "-DOCSTART-")):
             is_list = all(cell.endswith((",", ";")) for cell in fields[:-1])
@@ -217,10 +241,10 @@ def _fields(line: str) -> list[str]:
     return line.split("\t") if "\t" in line else [cell for cell in line.split(" ") if cell]
 
 
-def _conll_rows(name: str, text: str) -> Iterator[Row]:
+def _conll_rows(name: str, lines: Iterable[str]) -> Iterator[Row]:
     """Yield a CoNLL file's rows, numbering sentences; with 3 or more columns, ``POS`` is second."""
     number, begins, width = 0, True, 0
-    for line, content in enumerate(io.StringIO(text, newline=None), 1):
+    for line, content in enumerate(lines, 1):
         fields = _fields(content)
         if not fields or fields[0] == "-DOCSTART-":
             begins = True

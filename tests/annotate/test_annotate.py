@@ -119,7 +119,7 @@ def test_fields_of_jsonl_and_csv_as_columns(model, tmp_path):
     job = Job(str(model), "text", tmp_path / "more", "parquet", True, None, rows_schema(path))
     (tmp_path / "more").mkdir()
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (counts,) = engines.in_process(job, Source(path).parts())
+    (counts,) = map(job.start(job.load()), Source(path).parts())
     assert (counts.records, counts.bad) == (2, 2)
     reasons = [one["reason"] for one in read_jsonl(tmp_path / "more", "bad-*")]
     assert "not of the type" in reasons[0]

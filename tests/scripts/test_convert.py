@@ -141,3 +141,21 @@ def test_failure_restores_earlier_files(monkeypatch, data, out):
     monkeypatch.setattr(os, "replace", fail_on_test)
     assert "in use" in run(data, out, exit_code=1).output
     assert contents(out) == {"train.spacy": b"old"}
+
+
+def test_files_that_exceed_the_memory(tmp_path: Path) -> None:
+    path, output = tmp_path / "data.csv", tmp_path / "out"
+    path.write_text(HEADER + rows(100), encoding="utf-8")
+    assert "Written to" in run(path, output, "--stream").stdout
+    assert sorted(item.name for item in output.iterdir()) == ["dev", "test", "train"]
+    found = [len(docs(output / part / "000000.spacy")) for part in ("train", "dev", "test")]
+    assert sum(found) == 100
+    again = run(path, output, "--stream", exit_code=1)
+    assert "exists; expected a new folder" in again.stderr
+    wrong = run(path, "x", "--stream", "--split", "community", exit_code=1)
+    assert "--stream cannot split as --split community" in wrong.stderr
+    folder = run(output, tmp_path / "new", "--stream", exit_code=1)
+    assert "found a folder; expected a table" in folder.stderr
+    path.write_text(HEADER + rows(2), encoding="utf-8")
+    few = run(path, tmp_path / "new", "--stream", exit_code=1)
+    assert "too few sentences" in few.stderr
