@@ -234,7 +234,8 @@ def annotate(
     cannot be annotated are written to files named bad-*, and the exit code is then 3.
     """
     needed = {"parquet": "pyarrow"} if format is Format.parquet else {}
-    needed |= {"input": "pyarrow"} if ".parquet" in path.name.lower() or path.is_dir() else {}
+    is_parquet = path.suffix.lower() == ".parquet" or any(path.rglob("*.parquet"))
+    needed |= {"input": "pyarrow"} if is_parquet else {}
     needed |= {"engine": "ray"} if engine is Engine.ray else {}
     for name in needed.values():
         if find_spec(name) is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -50,6 +51,8 @@ def in_pool(job: Job, parts: Iterable[Part], workers: int) -> Iterator[Counts]:
 
 def _start(job: Job) -> None:
     global _annotate
+    # On Ctrl-C the workers finish their parts, and the parent stops.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _annotate = job.start(job.load())
 
 

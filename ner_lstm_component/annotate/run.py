@@ -75,6 +75,11 @@ def run(
     :param address: the address of a Ray cluster.
     :raises AnnotateError: if the input, the pipeline or the folder cannot be used.
     """
+    if address is not None and engine != "ray":
+        raise AnnotateError("--address is that of a Ray cluster; expected --engine ray with it.")
+    # Other processes, and a run that goes on, may have another working folder.
+    path, output = path.resolve(), output.resolve()
+    model = str(Path(model).resolve()) if Path(model).exists() else model
     source = Source(path, column)
     if engine == "ray" and not source.is_parquet:
         raise AnnotateError(

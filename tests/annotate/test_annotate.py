@@ -231,6 +231,7 @@ def test_a_document_of_100_MB(model, tmp_path):
         ("{model} {data} --output {data} --text body", "data.parquet: cannot be written"),
         ("{model} {data} --output . --text body", "has other files"),
         ("{model} {txt} --output out --engine ray", "--engine ray reads Parquet only"),
+        ("{model} {txt} --output out --address x", "--address is that of a Ray cluster"),
     ],
 )
 def test_errors_come_before_the_work(model, data, tmp_path, monkeypatch, arguments, message):
@@ -282,6 +283,30 @@ def test_a_worker_that_is_killed(model, data, tmp_path):
 
     with pytest.raises(module.AnnotateError, match="A worker was killed"):
         list(engines.in_pool(job, parts(), 2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_ends_with_whole_parts(model, tmp_path, workers):
+    path = tmp_path / "data.txt"
+    path.write_text("".join(f"{n} {text}\n" for n in range(30_000) for text in TEXTS))
+    command = [sys.executable, "-m", "ner_lstm_component.cli", "annotate", str(model), str(path)]
+    command += ["--workers", workers, "--output", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not files(tmp_path / "out") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, printed = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert printed == "Stopped. Run the command again to go on.\n"
+    assert 0 < len(files(tmp_path / "out")) < 5
 
 
 @pytest.mark.slow
