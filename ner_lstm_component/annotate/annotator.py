@@ -108,7 +108,7 @@ class Annotator:
     def _docs(self, record: Record) -> list[Doc]:
         """Tokenize a record, or find its Doc; a long text has several."""
         if record.doc is not None:
-            return [_in_vocab(record.doc, self.nlp)]
+            return [Doc(self.nlp.vocab).from_bytes(record.doc.to_bytes())]
         make_doc = self.nlp.make_doc
         if len(record.text) <= LONG:
             return [make_doc(record.text)]
@@ -159,8 +159,3 @@ def _batches(records: Iterable[Record | Bad]) -> Iterator[list[Record | Bad]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _in_vocab(doc: Doc, nlp: Language) -> Doc:
-    """Return a Doc of the pipeline's vocab."""
-    return doc if doc.vocab is nlp.vocab else Doc(nlp.vocab).from_bytes(doc.to_bytes())

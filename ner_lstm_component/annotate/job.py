@@ -13,7 +13,7 @@ import spacy
 from spacy.language import Language
 
 from .annotator import Annotator
-from .parts import AnnotateError, Docs, Part
+from .parts import AnnotateError, Part
 from .records import Bad
 from .writers import WRITERS, DocBinWriter, write_bad
 
@@ -88,10 +88,7 @@ class Job:
         writer = WRITERS[self.suffix](self.schema)
         bad: list[Bad] = []
         records = words = entities = 0
-        read = part.records(self.column)
-        if isinstance(part, Docs):
-            read = part.records(self.column, annotator.nlp.vocab)
-        for one in annotator(read):
+        for one in annotator(part.records(self.column)):
             if isinstance(one, Bad):
                 bad.append(one)
                 continue

@@ -133,9 +133,9 @@ class Docs(Part):
     data: bytes
     first: int
 
-    def records(self, column: str, vocab: Vocab | None = None) -> Iterator[Record | Bad]:
-        """Read the Docs."""
-        docs = DocBin(store_user_data=True).from_bytes(self.data).get_docs(vocab or Vocab())
+    def records(self, column: str) -> Iterator[Record | Bad]:
+        """Read the Docs, with a vocab of their own."""
+        docs = DocBin(store_user_data=True).from_bytes(self.data).get_docs(Vocab())
         for number, doc in enumerate(docs, self.first):
             yield Record(f"Doc {number}", doc.text, {"text": doc.text}, doc)
 
