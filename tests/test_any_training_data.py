@@ -81,7 +81,7 @@ def texts_of(doc: Doc) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "lang", [*(pytest.param(lang, marks=pytest.mark.slow) for lang in ("de", "ar")), "zh", "th"]
+    "lang", [*(pytest.param(lang, marks=pytest.mark.slow) for lang in ("de", "ar", "th")), "zh"]
 )
 def test_languages(lang):
     """Words of the data, tokens of the pipeline: Chinese has one for each character."""
@@ -140,6 +140,7 @@ def test_little_data(sentences):
         assert texts_of(nlp(doc.text)) == texts_of(doc)
 
 
+@pytest.mark.slow
 def test_a_hundred_types():
     nlp = blank()
     sentences = [f"{a}Word{n}/B-type{n} fell" for n in range(100) for a in ("", "then ")]
