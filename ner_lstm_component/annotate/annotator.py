@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from spacy.language import Language
@@ -31,7 +31,7 @@ class Annotated(NamedTuple):
 
     :param ents: ``text``, ``label``, ``start`` and ``end`` (characters) and ``score`` of each
         entity; the score is None for entities that ``ner_lstm`` did not find.
-    :param doc: the Doc, which is valid until the next record is asked for; None after that.
+    :param doc: the Doc, which is valid until the next record is asked for, if Docs are kept.
     """
 
     record: Record
@@ -45,7 +45,8 @@ class Annotator:
 
     :param scores: whether to compute the probability of each entity.
     :param precision: that of the network, or None for that of the pipeline.
-    :param keeps_scores: whether the Docs have the probabilities, as ``ent._.confidence``.
+    :param keeps_docs: whether the results have Docs, with the probabilities as
+        ``ent._.confidence``.
     """
 
     def __init__(
@@ -54,16 +55,17 @@ class Annotator:
         *,
         scores: bool,
         precision: str | None = None,
-        keeps_scores: bool = False,
+        keeps_docs: bool = False,
     ) -> None:
         self.nlp = nlp
         self._zones = MemoryZones(nlp, _KEPT_WORDS)
         components = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, LSTMEntityRecognizer)]
         for component in components:
-            component.confidence = keeps_scores
+            component.confidence = scores and keeps_docs
             if precision is not None:
                 component.precision = precision
         self._component = components[0] if components and scores else None
+        self._keeps_docs = keeps_docs
 
     def __call__(self, records: Iterable[Record | Bad]) -> Iterator[Annotated | Bad]:
         """Tag records, and pass on the bad ones."""
@@ -88,31 +90,43 @@ class Annotator:
             return bad_record(record, f"the pipeline failed: {error!r}")
 
     def _run(self, records: Sequence[Record]) -> list[Annotated | Bad]:
-        given: list[Doc] = []
-        counts = []
-        for record in records:
-            docs = self._docs(record)
-            given += docs
-            counts.append(len(docs))
-        docs, analyses = run(self.nlp, self._component, given)
-        entities = [
-            _entities(doc, scores_of(self._component, analysis, doc) if self._component else {})
-            for doc, analysis in zip_longest(docs, analyses)
+        is_short = [one.doc is not None or len(one.text) <= LONG for one in records]
+        docs = [self._doc(one) for one, short in zip(records, is_short, strict=True) if short]
+        tagged = iter(self._tagged(docs))
+        return [
+            self._annotated(one, *next(tagged)) if short else self._long(one)
+            for one, short in zip(records, is_short, strict=True)
         ]
-        found: list[Annotated | Bad] = []
-        parts = zip(docs, entities, strict=True)
-        for record, count in zip(records, counts, strict=True):
-            found.append(_annotated(record, list(islice(parts, count))))
-        return found
 
-    def _docs(self, record: Record) -> list[Doc]:
-        """Tokenize a record, or find its Doc; a long text has several."""
-        if record.doc is not None:
-            return [Doc(self.nlp.vocab).from_bytes(record.doc.to_bytes())]
-        make_doc = self.nlp.make_doc
-        if len(record.text) <= LONG:
-            return [make_doc(record.text)]
-        return list(map(make_doc, pieces(record.text, make_doc, LONG)))
+    def _doc(self, record: Record) -> Doc:
+        if record.doc is None:
+            return self.nlp.make_doc(record.text)
+        return Doc(self.nlp.vocab).from_bytes(record.doc.to_bytes())
+
+    def _tagged(self, docs: Sequence[Doc]) -> list[tuple[Doc, list[Entity]]]:
+        tagged, analyses = run(self.nlp, self._component, docs)
+        return [
+            (doc, _entities(doc, scores_of(self._component, one, doc) if self._component else {}))
+            for doc, one in zip_longest(tagged, analyses)
+        ]
+
+    def _annotated(self, record: Record, doc: Doc, entities: list[Entity]) -> Annotated:
+        return Annotated(record, entities, doc if self._keeps_docs else None, len(doc))
+
+    def _long(self, record: Record) -> Annotated:
+        """Tag a long text piece by piece: the Doc of all of it would take some hundred times it."""
+        found: list[Entity] = []
+        kept: list[Doc] = []
+        offset = n_tokens = 0
+        for piece in pieces(record.text, self.nlp.make_doc, LONG):
+            ((doc, entities),) = self._tagged([self.nlp.make_doc(piece)])
+            for one in entities:
+                found.append({**one, "start": one["start"] + offset, "end": one["end"] + offset})
+            offset += len(piece)
+            n_tokens += len(doc)
+            kept += [doc] if self._keeps_docs else []
+        joined = Doc.from_docs(kept, ensure_whitespace=False) if kept else None
+        return Annotated(record, found, joined, n_tokens)
 
 
 def _entities(doc: Doc, scores: dict[tuple[int, int, str], float]) -> list[Entity]:
@@ -129,23 +143,6 @@ def _entities(doc: Doc, scores: dict[tuple[int, int, str], float]) -> list[Entit
             }
         )
     return entities
-
-
-def _annotated(record: Record, parts: Sequence[tuple[Doc, list[Entity]]]) -> Annotated:
-    """Put the pieces of a text together."""
-    if len(parts) == 1:
-        ((doc, entities),) = parts
-        return Annotated(record, entities, doc, len(doc))
-    joined = Doc.from_docs([doc for doc, _ in parts], ensure_whitespace=False)
-    assert joined is not None
-    shifted = []
-    offset = 0
-    for doc, entities in parts:
-        for one in entities:
-            place = {"start": one["start"] + offset, "end": one["end"] + offset}
-            shifted.append({**one, **place})
-        offset += len(doc.text)
-    return Annotated(record, shifted, joined, len(joined))
 
 
 def _batches(records: Iterable[Record | Bad]) -> Iterator[list[Record | Bad]]:

@@ -80,8 +80,10 @@ class Job:
     def start(self, nlp: Language) -> Callable[[Part], Counts]:
         """Return the function that annotates a part with the loaded pipeline."""
         gc.freeze()  # the collector would walk the pipeline again and again
-        keeps = self.scores and self.suffix == DocBinWriter.suffix
-        annotator = Annotator(nlp, scores=self.scores, precision=self.precision, keeps_scores=keeps)
+        keeps_docs = self.suffix == DocBinWriter.suffix
+        annotator = Annotator(
+            nlp, scores=self.scores, precision=self.precision, keeps_docs=keeps_docs
+        )
         return lambda part: self._annotate(annotator, part)
 
     def _annotate(self, annotator: Annotator, part: Part) -> Counts:

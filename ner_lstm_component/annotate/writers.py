@@ -74,7 +74,7 @@ class ParquetWriter:
 
     def add(self, annotated: Annotated) -> None:
         """Add a row."""
-        self._records.append(annotated._replace(doc=None))
+        self._records.append(annotated)
 
     def save(self, path: Path) -> list[Bad]:
         """Write the rows whose fields are of the columns' types."""

@@ -201,7 +201,7 @@ def test_a_text_that_breaks_a_component(trained_nlp, monkeypatch):
 def test_long_texts_are_read_in_parts_at_sentence_borders(model, trained_nlp, monkeypatch):
     monkeypatch.setattr(annotator, "LONG", 300)
     text = " ".join(TEXTS * 6) + " \n\n" + "x" * 1_000 + " Oslo ."
-    annotate_records = annotator.Annotator(spacy.load(model), scores=True)
+    annotate_records = annotator.Annotator(spacy.load(model), scores=True, keeps_docs=True)
     record = annotator.Record("1", text, {"text": text})
     for found in annotate_records([record]):  # its Doc is valid here only
         assert found.doc.text == text
@@ -212,12 +212,14 @@ def test_long_texts_are_read_in_parts_at_sentence_borders(model, trained_nlp, mo
 
 @pytest.mark.slow
 def test_a_document_of_100_MB(model, tmp_path):
-    text = "\n\n".join([" ".join(TEXTS)] * (100_000_000 // len(" ".join(TEXTS))))
+    filler = "Incomprehensibilities notwithstanding, internationalization disproportionately "
+    paragraph = f"{filler * 4}counterrevolutionaries. {' '.join(TEXTS[:3])} "
     path = tmp_path / "a.txt"
-    path.write_text(text.replace("\n", " ") + "\nOslo .\n")
+    path.write_text(paragraph * (100_000_000 // len(paragraph) + 1) + "\nOslo .\n")
     annotate(model, path, "--output", tmp_path / "out", "--no-scores")
     long, short = read_jsonl(tmp_path / "out")
-    assert len(long["ents"]) > 1_000_000
+    assert len(long["text"]) > 100_000_000
+    assert len(long["ents"]) > 500_000
     assert all(long["text"][e["start"] : e["end"]] == e["text"] for e in long["ents"][-1_000:])
     assert short["ents"][0]["label"] == "geo"
 
