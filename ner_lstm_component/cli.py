@@ -233,11 +233,10 @@ def annotate(
     A run that was interrupted goes on when it is started again with the same options. Records that
     cannot be annotated are written to files named bad-*, and the exit code is then 3.
     """
-    needed = {"parquet": "pyarrow"} if format is Format.parquet else {}
     is_parquet = path.suffix.lower() == ".parquet" or any(path.rglob("*.parquet"))
-    needed |= {"input": "pyarrow"} if is_parquet else {}
-    needed |= {"engine": "ray"} if engine is Engine.ray else {}
-    for name in needed.values():
+    needed = ["pyarrow"] if is_parquet or format is Format.parquet else []
+    needed += ["ray"] if engine is Engine.ray else []
+    for name in needed:
         if find_spec(name) is None:
             extra = "ray" if name == "ray" else "annotate"
             _fail(

@@ -114,7 +114,7 @@ class Annotator:
         return Annotated(record, entities, doc if self._keeps_docs else None, len(doc))
 
     def _long(self, record: Record) -> Annotated:
-        """Tag a long text piece by piece: the Doc of all of it would take some hundred times it."""
+        """Tag a long text piece by piece; one Doc of it would need a hundred times its memory."""
         found: list[Entity] = []
         kept: list[Doc] = []
         offset = n_tokens = 0

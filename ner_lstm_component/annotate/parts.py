@@ -157,7 +157,7 @@ class Source:
         self.files = sorted(_files(path))
         self.size = sum(file.stat().st_size for file in self.files)
         for file in self.files:
-            if _kind(file) in (".csv", ".tsv", ".parquet"):
+            if kind_of(file) in (".csv", ".tsv", ".parquet"):
                 columns = columns_of(file)
                 if column not in columns:
                     raise AnnotateError(
@@ -168,7 +168,7 @@ class Source:
     @property
     def is_parquet(self) -> bool:
         """Whether all files are Parquet, which any process can read from anywhere."""
-        return all(_kind(file) == ".parquet" for file in self.files)
+        return all(kind_of(file) == ".parquet" for file in self.files)
 
     def fingerprint(self) -> list[list[Any]]:
         """Return name, size and time of change of each file."""
@@ -183,7 +183,7 @@ class Source:
         number = done = 0
         for file in self.files:
             try:
-                for part in _READERS[_kind(file)](file, number, done):
+                for part in _READERS[kind_of(file)](file, number, done):
                     number = part.number + 1
                     yield part
             # A damaged file fails anywhere in zlib, msgpack or Arrow.
@@ -197,7 +197,7 @@ class Source:
 
 def columns_of(path: Path) -> list[str]:
     """Return the columns of a CSV or Parquet file."""
-    if _kind(path) == ".parquet":
+    if kind_of(path) == ".parquet":
         import pyarrow.parquet as pq
 
         try:
@@ -213,18 +213,18 @@ def columns_of(path: Path) -> list[str]:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = [file for file in path.rglob("*") if _kind(file) in _READERS and file.is_file()]
+        found = [file for file in path.rglob("*") if kind_of(file) in _READERS and file.is_file()]
         found = [file for file in found if not file.name.startswith(".")]
-        if len({_kind(file) for file in found}) == 1:
+        if len({kind_of(file) for file in found}) == 1:
             return found
-        kinds = ", ".join(sorted({_kind(file) for file in found})) or "none"
+        kinds = ", ".join(sorted({kind_of(file) for file in found})) or "none"
         raise AnnotateError(
             f"{path}: found files of these formats: {kinds}; expected files of one of "
             f"{', '.join(_READERS)}. Give a folder of one format, or a file."
         )
     if not path.is_file():
         raise AnnotateError(f"{path}: no such file or folder")
-    if _kind(path) not in _READERS:
+    if kind_of(path) not in _READERS:
         raise AnnotateError(
             f"{path}: the format is unknown; expected a name that ends in one of "
             f"{', '.join(_READERS)}, or in one of these and {', '.join(_OPENERS)}. Rename it."
@@ -232,7 +232,7 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _kind(path: Path) -> str:
+def kind_of(path: Path) -> str:
     """Return the suffix that names the format, without that of the compression."""
     name = path.name.lower()
     for packed in _OPENERS:
@@ -272,7 +272,7 @@ def _read_jsonl(path: Path, number: int, done: int) -> Iterator[Part]:
 def _csv_rows(stream: BinaryIO, path: Path) -> Iterator[list[str]]:
     csv.field_size_limit(2**31 - 1)
     text = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="")
-    return csv.reader(text, delimiter="\t" if _kind(path) == ".tsv" else ",")
+    return csv.reader(text, delimiter="\t" if kind_of(path) == ".tsv" else ",")
 
 
 def _read_csv(path: Path, number: int, done: int) -> Iterator[Part]:

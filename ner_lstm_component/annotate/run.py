@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from .. import __version__
+from ..locks import try_lock
 from . import engines
 from .job import Counts, Job
-from .parts import AnnotateError, Part, Source, columns_of
+from .parts import AnnotateError, Part, Source, columns_of, kind_of
 from .records import Record
-
-try:
-    import fcntl
-except ImportError:  # on Windows, where nothing keeps two runs from writing to one folder
-    fcntl = None  # type: ignore[assignment]
 
 MANIFEST = "annotate.json"
 ENGINES = "local", "ray"
@@ -165,9 +161,8 @@ def _schema(source: Source) -> Any:
     first = source.files[0]
     if source.is_parquet:
         return pq.read_schema(first).remove_metadata()
-    with suppress(AnnotateError):
-        if first.name.lower().split(".", 1)[1].startswith(("csv", "tsv")):
-            return pa.schema([(name, pa.string()) for name in columns_of(first)])
+    if kind_of(first) in (".csv", ".tsv"):
+        return pa.schema([(name, pa.string()) for name in columns_of(first)])
     part = next(source.parts(), None)
     read = part.records(source.column) if part is not None else iter(())
     fields = [dict(one.fields) for one in read if isinstance(one, Record)]
@@ -231,12 +226,9 @@ def _claimed(output: Path, manifest: dict[str, Any]) -> Iterator[None]:
             "permission and enough room. Give another --output."
         ) from error
     with lock:
-        try:
-            if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not try_lock(lock):
             raise AnnotateError(
                 f"{output}: another run is writing there; wait for its end, or give another "
                 "--output."
-            ) from error
+            )
         yield

@@ -14,11 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..dataset.files import counted, shorten
-
-try:
-    import fcntl
-except ImportError:  # on Windows, where nothing keeps two runs from writing to one folder
-    fcntl = None  # type: ignore[assignment]
+from ..locks import try_lock
 
 PIPELINE, CONFIG, CORPUS, REPORT, LOG = "pipeline", "config.cfg", "corpus", "report", "log.jsonl"
 STATE, LISTING = ".ner-lstm", "files.txt"
@@ -51,15 +47,11 @@ def claim(output: Path, *, resume: bool = False) -> Iterator[Path]:
         ) from error
     with lock:
         is_whole = False
-        # Released by the operating system however the process ends.
-        try:
-            if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not try_lock(lock):
             raise TrainingError(
                 f"{output}: another training is writing there; wait for its end, or give another "
                 "folder (--output)."
-            ) from error
+            )
         try:
             if (state / "next").exists():
                 _move(output)
